@@ -235,7 +235,7 @@ def _report_ended(ends: dict[int, int]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             end = ends.pop(pid)
-            with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+            with contextlib.suppress(BrokenPipeError):  # its caller has gone
                 os.write(end, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(end)
 

@@ -59,7 +59,7 @@ class Lanes:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether statements wait, or would have to, and none could enter the lane lately."""
+        """Whether statements wait, or would have to, and none could enter the lane recently."""
         is_closed = self._free == 0 or bool(self._waiting)
         return is_closed and self._clock() - self._last_entry_s >= BLOCKED_AFTER_S
 

@@ -422,7 +422,7 @@ class WorkerPool:
             self._retirement = loop.call_later(RETIRE_AFTER_S, self._retire_idle)
 
     def _retire_idle(self) -> None:
-        """Close workers that were not needed lately; the left end of the deque was idle longest."""
+        """Close workers that were not needed recently; the left end of the deque was idle longest."""
         self._retirement = None
         oldest_s = self._clock() - RETIRE_AFTER_S
         while self._idle and self._worker_count > self._size.min_workers:

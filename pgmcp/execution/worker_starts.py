@@ -71,7 +71,7 @@ class WorkerStarts:
 
     @property
     def may_begin(self) -> bool:
-        """Whether the database has not refused connections lately."""
+        """Whether the database has not refused connections recently."""
         return self._backoff.wait_s(self._clock()) == 0
 
     @property

@@ -216,7 +216,7 @@ class Parameter:
         """Return the bound that an argument violates, in words; "" if none."""
         shown = shorten(argument, _SHOWN_CHARACTERS)
         if self.choices and argument not in self.choices:
-            return f"{shown} is none of {', '.join(self.choices)}"
+            return f"{shown} is not one of {', '.join(self.choices)}"
         if self.minimum and _rank(argument) < _rank(self.minimum):
             return f"{shown} is less than {self.minimum}"
         if self.maximum and _rank(argument) > _rank(self.maximum):

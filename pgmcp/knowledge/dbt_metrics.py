@@ -190,7 +190,7 @@ class Metrics:
             def spell(parts: tuple[str, ...]) -> str:
                 if len(parts) != 1 or parts[0].lower() not in by_name:
                     raise NotTakenError(
-                        f"its expression names {'.'.join(parts)}, which is none of its inputs"
+                        f"its expression names {'.'.join(parts)}, which is not one of its inputs"
                     )
                 return by_name[parts[0].lower()]
 

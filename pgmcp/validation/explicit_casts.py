@@ -20,7 +20,7 @@ _CAST_TO_JSON = frozenset(
     json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict jsonb_agg jsonb_agg_strict
     jsonb_build_array jsonb_build_object jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique
     jsonb_object_agg_unique_strict row_to_json to_json to_jsonb
-    """.split()  # noqa: SIM905 - twenty names in a column help nobody
+    """.split()  # noqa: SIM905 - twenty names are easier to read in lines
 )
 _CAST_TO_TEXT = frozenset({"anytextcat", "quote_literal", "quote_nullable", "textanycat"})
 _CAST_BY_JSON_EXPRESSIONS = frozenset({"bytea", "json", "jsonb", "text"})
@@ -31,7 +31,7 @@ BUILT_IN_TYPES = frozenset(
     """
     bit bool bpchar bytea char cidr date float4 float8 inet int2 int4 int8 interval json jsonb macaddr money
     name numeric oid regclass regtype text time timestamp timestamptz timetz uuid varbit varchar xml
-    """.split()  # noqa: SIM905 - thirty names in a column help nobody
+    """.split()  # noqa: SIM905 - thirty names are easier to read in lines
 )
 
 _PLAIN_RESULTS = frozenset(

@@ -68,7 +68,7 @@ def test_the_bundle_holds_what_the_server_needs_and_nothing_else(folder: Path) -
 
 
 def test_a_host_runs_it_with_arguments_of_uv_alone(manifest: dict[str, Any], folder: Path) -> None:
-    # With server type "uv" Claude Desktop puts a uv of its own in the place of the command.
+    # With server type "uv" Claude Desktop replaces the command by its own uv.
     server = manifest["server"]
 
     assert server["type"] == "uv"

@@ -38,12 +38,12 @@ def test_the_exact_spelling_wins_over_one_that_differs_in_case() -> None:
     assert catalog(exact, folded).find("Orders") is exact
 
 
-def test_a_spelling_that_several_tables_share_but_for_case_names_none_of_them() -> None:
+def test_a_spelling_that_differs_only_in_case_from_several_tables_is_ambiguous() -> None:
     assert catalog(table("Orders"), table("orders")).find("ORDERS") is None
 
 
 @pytest.mark.parametrize("name", ["", ".", "a.b.c", '"', "public."])
-def test_what_is_no_name_is_not_found(name: str) -> None:
+def test_a_text_that_is_not_a_name_is_not_found(name: str) -> None:
     assert catalog(table("orders")).find(name) is None
 
 

@@ -162,7 +162,7 @@ async def test_a_refresh_names_what_was_added_dropped_and_changed() -> None:
     assert change.changed == ("orders",)
 
 
-async def test_new_statistics_are_no_change() -> None:
+async def test_new_statistics_do_not_count_as_a_change() -> None:
     analysed = replace(
         ORDERS, estimated_rows=90, columns=tuple(replace(column, values=("a",)) for column in ORDERS.columns)
     )

@@ -69,7 +69,7 @@ async def test_the_catalog_is_there_before_the_samples_and_has_them_once_they_co
     await schema.close()
 
 
-async def test_a_catalog_read_anew_has_what_was_sampled_until_it_is_sampled_again() -> None:
+async def test_a_new_catalog_has_the_old_samples_until_new_ones_exist() -> None:
     other: Samples = {("public", "orders"): {"state": ColumnSample(values=("gone",))}}
     sampler = Sampler(SAMPLES, other)
     schema = cache(sampler, database(ORDERS), database(replace(ORDERS, comment="new")))
@@ -91,7 +91,7 @@ async def test_a_catalog_read_anew_has_what_was_sampled_until_it_is_sampled_agai
     await schema.close()
 
 
-async def test_what_the_catalog_knows_is_not_replaced_by_what_was_sampled() -> None:
+async def test_samples_do_not_replace_values_of_the_catalog() -> None:
     analysed = replace(ORDERS, columns=(replace(STATE, values=("paid",)),))
     sampler = Sampler(SAMPLES)
     schema = cache(sampler, database(analysed))

@@ -34,7 +34,7 @@ def test_keys_are_known_by_their_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["paid", "price", "", "no_of_seats"])
-def test_other_names_are_no_keys(name: str) -> None:
+def test_other_names_are_not_keys(name: str) -> None:
     assert not looks_like_key(name)
 
 

@@ -267,7 +267,7 @@ def test_long_lists_of_labels_are_cut_with_an_ellipsis() -> None:
         (["Model 3", "CX-5", "A4", "Camry", "911", "Civic", "XC90", "Golf", "Tiguan"], None),
     ],
 )
-def test_of_codes_a_prompt_shows_the_form_only(values: list[str], shown: str | None) -> None:
+def test_a_prompt_shows_only_two_examples_of_codes(values: list[str], shown: str | None) -> None:
     column = Column("what", "text", nullable=True, values=tuple(values))
     table = Table("public", "things", TableKind.TABLE, "", (column,))
     catalog = Catalog((table,), ("public",), "18.1")

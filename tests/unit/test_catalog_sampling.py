@@ -20,7 +20,7 @@ def database(*tables: Table) -> Catalog:
 
 
 class Server:
-    """Says that these tables were never analysed, and gives a scripted answer for a look into each."""
+    """Reports these tables as never analysed, and returns a scripted answer for each sample."""
 
     def __init__(self, **rows_by_table: list[list[str | int | None]] | Exception) -> None:
         self._rows_by_table = rows_by_table
@@ -76,7 +76,7 @@ async def test_texts_come_most_frequent_first_and_dates_and_numbers_as_a_range()
         [],
     ],
 )
-async def test_what_is_no_short_list_is_left_out(counts: list[list[str | int | None]]) -> None:
+async def test_a_long_list_of_values_is_left_out(counts: list[list[str | int | None]]) -> None:
     samples = await Server(orders=counts).sample(database(table("orders", STATE)))
 
     assert samples["public", "orders"] == {}
@@ -129,7 +129,7 @@ async def test_a_table_with_nothing_to_read_or_gone_by_now_is_passed_over() -> N
     assert server.probes == []
 
 
-async def test_a_look_that_fails_costs_that_table_only() -> None:
+async def test_a_failed_sample_omits_only_its_table() -> None:
     server = Server(a=BusyError("full", retry_after_s=1), b=[[0, "open", 2]])
 
     samples = await server.sample(database(table("a", STATE), table("b", STATE)))
@@ -137,7 +137,7 @@ async def test_a_look_that_fails_costs_that_table_only() -> None:
     assert list(samples) == [("public", "b")]
 
 
-async def test_no_table_is_begun_when_the_time_is_over() -> None:
+async def test_no_table_is_sampled_after_the_time_limit() -> None:
     server = Server(a=[[0, "open", 2]], b=[[0, "open", 2]], c=[[0, "open", 2]])
     server.probe_s = 20.0
 

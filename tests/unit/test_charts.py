@@ -424,6 +424,6 @@ def test_what_is_drawn_is_visible_and_keeps_its_direction() -> None:
         assert not any(character in text for text in drawn for character in "\u202e\x00\n\ud800")
 
 
-def test_what_every_javascript_object_has_is_never_a_whole_text() -> None:
+def test_names_of_javascript_properties_never_stand_alone() -> None:
     for title, columns, rows in hostile_results():
         assert set(texts_of(chosen(columns, rows, title).specification(rows))).isdisjoint(_OBJECT_PROPERTIES)

@@ -46,7 +46,7 @@ def role_of(name: str, type_name: str, *cells: JsonScalar) -> Role:
         ("empty", "text", [None, None], Role.OTHER),
     ],
 )
-def test_what_a_column_can_be(name: str, type_name: str, cells: list[JsonScalar], role: Role) -> None:
+def test_a_column_gets_its_role(name: str, type_name: str, cells: list[JsonScalar], role: Role) -> None:
     assert role_of(name, type_name, *cells) is role
 
 

@@ -25,7 +25,7 @@ def test_a_chart_goes_into_a_png_file_in_an_existing_folder(tmp_path: Path) -> N
         check_chart(tmp_path / "nowhere" / "a.png", OutputOptions())
 
 
-def test_the_drawing_library_is_missed_before_the_question_is_asked(
+def test_a_missing_drawing_library_is_reported_before_the_question_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pgmcp.charts.command_line.find_spec", lambda _: None)

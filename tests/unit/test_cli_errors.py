@@ -54,10 +54,10 @@ def test_settings_keep_their_lines() -> None:
 
 
 def test_a_hint_written_for_a_model_names_commands_to_a_person() -> None:
-    error = UnanswerableError("search_schema is no table", hint="search_schema shows what there is")
+    error = UnanswerableError("search_schema is not a table", hint="search_schema shows what there is")
 
     assert describe(error) == (
-        "unanswerable: search_schema is no table\nhint: `pgmcp schema` shows what there is"
+        "unanswerable: search_schema is not a table\nhint: `pgmcp schema` shows what there is"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_second_time_changes_nothing() -> None:
     assert set_entry(once, STRICT, ENTRY) == once
 
 
-def test_of_an_entry_only_what_differs_is_changed() -> None:
+def test_only_different_keys_of_an_entry_are_changed() -> None:
     before = lines("""
         {
           "servers": {

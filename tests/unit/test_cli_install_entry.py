@@ -32,7 +32,7 @@ def test_an_environment_in_a_cache_is_not_written_down(
     assert "uv tool install" in refusal.value.hint
 
 
-def test_an_environment_that_marks_itself_is_no_cache(
+def test_a_virtual_environment_that_marks_itself_does_not_count_as_a_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "CACHEDIR.TAG").touch()  # as uv does in every environment it makes
@@ -46,7 +46,7 @@ def test_variables_are_split_at_the_first_equals_sign() -> None:
 
 
 @pytest.mark.parametrize("pair", ["Quagga-1", "=Quagga-1", "1A=Quagga-1", "A B=Quagga-1"])
-def test_what_is_no_pair_is_refused_and_not_repeated(pair: str) -> None:
+def test_an_argument_without_an_equals_sign_is_refused_and_not_repeated(pair: str) -> None:
     with pytest.raises(SettingsError, match="NAME=VALUE") as refusal:
         read_variables([pair], None, None)
 
@@ -180,7 +180,7 @@ def test_a_path_that_the_host_s_folder_would_change_is_refused(tmp_path: Path) -
     assert "absolute path" in refusal.value.hint
 
 
-def test_the_system_s_certificates_are_no_path() -> None:
+def test_the_word_system_is_not_checked_as_a_path() -> None:
     check_variables(
         {
             "PG_MCP_DATABASE_URL": URL,
@@ -200,7 +200,7 @@ def test_the_system_s_certificates_are_no_path() -> None:
         "host=db password=${PASSWORD}",
     ],
 )
-def test_what_a_host_fills_in_cannot_be_checked_and_is_no_secret(value: str) -> None:
+def test_a_host_variable_is_neither_checked_nor_a_secret(value: str) -> None:
     check_variables({"PG_MCP_DATABASE_URL": value})
 
     assert not is_secret("PG_MCP_DATABASE_URL", value)
@@ -241,7 +241,7 @@ def test_secrets_are_known(variable: str, value: str) -> None:
         ("PGSERVICE", "shop"),
     ],
 )
-def test_what_is_no_secret_is_shown(variable: str, value: str) -> None:
+def test_other_values_are_shown(variable: str, value: str) -> None:
     assert mask(variable, value) == value
 
 

@@ -114,7 +114,7 @@ def test_a_file_that_came_into_being_meanwhile_is_left_alone(tmp_path: Path) -> 
     assert path.read_text() == "by the host itself"
 
 
-def test_a_file_that_is_no_text_is_refused(path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xfe{}")
 
     with pytest.raises(SettingsError, match="is not UTF-8"):

@@ -30,7 +30,7 @@ def test_comments_and_trailing_commas_are_read_over_where_the_host_takes_them() 
     assert parse(text, takes_comments=True).value == {"a": [1, 2], "b": "//"}
 
 
-def test_a_byte_order_mark_is_no_part_of_it() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert parse("\ufeff{}", takes_comments=False).value == {}
 
 
@@ -43,7 +43,7 @@ def test_a_member_is_where_its_text_is() -> None:
     assert text[member.start : member.value.end] == '"b": {"c": "x"}'
 
 
-def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
+def test_the_last_of_two_equal_keys_counts() -> None:
     member = parse('{"a": 1, "a": 2}', takes_comments=False).member("a")
 
     assert member is not None
@@ -71,7 +71,7 @@ def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(text: str, message: str) -> None:
+def test_an_error_has_its_line_and_column(text: str, message: str) -> None:
     with pytest.raises(ValueError, match="line") as refusal:
         parse(text, takes_comments=False)
 
@@ -90,7 +90,7 @@ def test_an_error_repeats_nothing_of_the_text() -> None:
     assert "Quagga" not in str(refusal.value)
 
 
-def test_a_text_without_a_bottom_is_an_error() -> None:
+def test_a_text_nested_without_end_is_an_error() -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         parse("[" * 100_000, takes_comments=False)
 

@@ -9,7 +9,7 @@ from pgmcp.cli.app import ask
 from pgmcp.cli.options import Form, choose_form, complete_database, examples
 
 
-def test_no_form_asked_for_is_a_table() -> None:
+def test_the_default_form_is_a_table() -> None:
     assert choose_form(sql=False, csv=False) is Form.TABLE
 
 
@@ -42,6 +42,6 @@ def test_an_example_is_shown_as_it_is_typed() -> None:
     assert examples("pgmcp schema [a]").endswith(r"$ pgmcp schema \[a]")
 
 
-def test_a_file_behind_csv_is_no_part_of_the_question() -> None:
+def test_a_file_after_csv_is_not_a_part_of_the_question() -> None:
     with pytest.raises(typer.BadParameter, match=r"for a file: --csv > all\.csv"):
         ask(["How", "many?", "all.csv"], csv=True, chart=None, parquet=None)

@@ -40,7 +40,7 @@ def test_only_text_that_does_not_fit_is_paged(lines: int, is_paged: bool) -> Non
     assert (paged == ["a\n" * lines], out.getvalue() == "a\n" * lines) == (is_paged, not is_paged)
 
 
-def test_a_pager_that_cannot_be_started_is_no_failure() -> None:
+def test_without_a_usable_pager_the_text_is_printed() -> None:
     out = io.StringIO()
 
     def fail(command: list[str], text: str, environ: Mapping[str, str]) -> None:
@@ -51,5 +51,5 @@ def test_a_pager_that_cannot_be_started_is_no_failure() -> None:
     assert out.getvalue() == "a\nb\n"
 
 
-def test_a_reader_who_leaves_early_is_no_failure() -> None:
+def test_leaving_the_pager_early_is_not_a_failure() -> None:
     run_pager(["true"], "x" * 1_000_000, {})

@@ -64,7 +64,7 @@ def test_rows_too_wide_for_any_table_are_records(room: int) -> None:
     assert cut_cells == 0
 
 
-def test_a_single_row_is_read_whole_rather_than_cut() -> None:
+def test_a_single_row_is_shown_as_a_record_rather_than_cut() -> None:
     lines, cut_cells = drawn(Rows(PRODUCTS.columns, PRODUCTS.rows[:1]), 40)
 
     assert lines[0].startswith("── record 1 ─")
@@ -118,7 +118,7 @@ def test_joined_letters_and_emoji_are_whole_and_take_the_place_they_have(text: s
 
 
 @pytest.mark.parametrize("room", [None, 80, 12])
-def test_a_cell_stays_on_its_line_and_cannot_act(room: int | None) -> None:
+def test_a_cell_stays_on_its_line_without_control_characters(room: int | None) -> None:
     lines, _ = drawn(rows_of({"t\x1b": "text", "n": "integer"}, ["a\nb\t\x1b[31m", 1]), room)
 
     assert "\x1b" not in "".join(lines)

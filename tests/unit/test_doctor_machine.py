@@ -18,7 +18,7 @@ def test_the_program_is_shown_with_its_path_for_hosts() -> None:
 
 
 @pytest.mark.anyio
-async def test_existing_ranks_are_reported() -> None:
+async def test_an_existing_encoding_file_is_reported() -> None:
     encoding = tiktoken.Encoding("bytes", pat_str=".", mergeable_ranks={b"a": 0}, special_tokens={})
 
     result = await check_token_ranks(TokenCounter("any", load=lambda model: encoding))
@@ -27,7 +27,7 @@ async def test_existing_ranks_are_reported() -> None:
 
 
 @pytest.mark.anyio
-async def test_ranks_that_cannot_be_had_are_warned_of_with_the_hint() -> None:
+async def test_a_missing_encoding_file_is_a_warning_with_a_hint() -> None:
     def fail(model: str) -> tiktoken.Encoding:
         raise OSError("no network")
 

@@ -118,7 +118,7 @@ async def test_an_endpoint_with_only_json_is_distinguished() -> None:
     assert "JSON without a schema" in output.text
 
 
-async def test_a_reply_that_is_no_sql_is_warned_of() -> None:
+async def test_a_reply_without_sql_is_a_warning() -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(content("I would rather talk about the weather."))
 

@@ -87,7 +87,7 @@ def test_json_has_an_object_for_each_finding_with_the_same_keys() -> None:
     ]
 
 
-def test_a_warning_is_no_failure() -> None:
+def test_a_warning_is_not_a_failure() -> None:
     assert is_healthy([FINE, DOUBTFUL])
     assert not is_healthy([FINE, BROKEN])
 

@@ -29,7 +29,7 @@ def test_sound_settings_are_listed_with_their_places_and_without_secrets() -> No
     assert failures(results) == []
 
 
-def test_a_missing_env_file_is_reported_and_no_failure(folder: Path) -> None:
+def test_a_missing_env_file_is_reported_but_not_a_failure(folder: Path) -> None:
     _, results = examine_settings({"PG_MCP_DATABASE_URL": URL})
 
     assert results[0].status is Status.OK

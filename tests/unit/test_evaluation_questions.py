@@ -40,7 +40,7 @@ def test_a_question_can_be_asked_once_for_each_of_its_golds(file: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["no JSON", "[]", '{"id": 1}', '{"id": 1, "question": "How many?"}'])
-def test_a_line_that_is_no_question_is_named(line: str, file: Path) -> None:
+def test_a_line_that_is_not_a_question_is_named(line: str, file: Path) -> None:
     file.write_text(f"{ONE}\n{line}\n")
 
     with pytest.raises(QuestionFileError, match=r"questions\.jsonl:2"):

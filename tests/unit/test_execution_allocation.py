@@ -23,7 +23,7 @@ def test_a_serial_caller_needs_no_more_than_a_spare() -> None:
     assert allocate(PoolState(idle=2, waiting_general=1)) == Allocation(express=0, general=1, start=0)
 
 
-def test_a_crowd_on_a_cold_pool_takes_no_reserved_worker() -> None:
+def test_statements_that_begin_together_leave_the_reserved_workers_free() -> None:
     assert allocate(PoolState(idle=2, waiting_general=8)) == Allocation(express=0, general=1, start=1)
 
 
@@ -79,7 +79,7 @@ def test_both_kinds_take_turns_at_the_only_connection() -> None:
         assert (allocation.express, allocation.general) == expected
 
 
-def test_where_the_database_gives_no_more_connections_its_share_is_reserved() -> None:
+def test_if_the_database_refuses_connections_a_share_of_the_existing_is_reserved() -> None:
     assert allocate(PoolState(idle=2, waiting_general=5, can_start=False)).general == 2
     assert allocate(PoolState(idle=4, waiting_general=5, can_start=False)).general == 3
 
@@ -88,7 +88,7 @@ def test_workers_lent_to_express_statements_count_as_the_reserved_ones() -> None
     assert allocate(PoolState(idle=1, general=7, express=2, waiting_general=1)).general == 1
 
 
-def test_no_state_is_answered_with_more_than_there_is() -> None:
+def test_never_more_workers_are_allocated_than_exist() -> None:
     ranges = [range(4)] * 6
     for idle, general, other, starting, waiting, express in itertools.product(*ranges):
         for most, can_start in ((1, True), (3, True), (8, True), (8, False)):

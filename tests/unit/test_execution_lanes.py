@@ -66,7 +66,7 @@ async def test_no_caller_overtakes_waiting_ones() -> None:
     await waiting
 
 
-async def test_one_place_is_out_of_each_principals_reach() -> None:
+async def test_no_principal_takes_the_last_place() -> None:
     lanes = Lanes(4)  # three places
     assert lanes.try_enter("alice")
     assert lanes.try_enter("alice")
@@ -161,7 +161,7 @@ async def test_an_impatient_caller_stops_waiting_when_the_lane_gets_blocked() ->
     await patient
 
 
-async def test_a_lane_that_moved_meanwhile_is_looked_at_again() -> None:
+async def test_a_lane_that_moved_meanwhile_is_checked_again() -> None:
     time = Time()
     lanes = lanes_of(1, time)
     lanes.try_enter()

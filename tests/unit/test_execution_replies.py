@@ -56,7 +56,7 @@ def test_the_database_is_quoted_in_the_error(code: FailureCode) -> None:
 
 
 @pytest.mark.parametrize("sqlstate", ["57P01", "57P02", "57P05", "25P03"])
-def test_a_connection_that_the_server_ended_is_no_wrong_address(sqlstate: str) -> None:
+def test_a_connection_that_the_server_ended_gets_no_hint_about_the_address(sqlstate: str) -> None:
     failure = Failure(1, FailureCode.UNREACHABLE, "in whatever language", sqlstate)
 
     assert failure_error(failure, timeout_s=1).hint == CONNECTION_ENDED

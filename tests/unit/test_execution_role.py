@@ -23,7 +23,7 @@ READER: list[JsonScalar] = [
 ]
 
 
-def test_a_role_that_can_only_read_is_no_risk() -> None:
+def test_a_role_that_can_only_read_has_no_risks() -> None:
     assert read_posture(READER).risks == ()
 
 

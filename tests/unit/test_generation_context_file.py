@@ -162,11 +162,11 @@ def test_a_near_match_is_no_match(question: str) -> None:
         ("$5", "5"),
     ],
 )
-def test_signs_that_carry_meaning_keep_questions_apart(one: str, other: str) -> None:
+def test_signs_with_a_meaning_distinguish_questions(one: str, other: str) -> None:
     assert normalise(one) != normalise(other)
 
 
-def test_the_nearest_share_most_words_and_come_first() -> None:
+def test_the_questions_that_share_most_words_come_first() -> None:
     assert SHOP.nearest("How many active users signed up by month?", 5) == [ACTIVE_USERS, REVENUE]
     assert SHOP.nearest("revenue by month in 2026", 5)[0] is REVENUE
 
@@ -258,9 +258,9 @@ def test_a_broken_version_leaves_the_old_one_in_use_and_is_reported_once(
     assert len(caplog.records) == 1
     assert "stays in use" in caplog.text
 
-    write_term(path, "mended")
+    write_term(path, "corrected")
 
-    assert file.get("main").terms["user"] == "mended"
+    assert file.get("main").terms["user"] == "corrected"
 
 
 def test_a_file_that_is_gone_leaves_what_it_said(path: Path) -> None:

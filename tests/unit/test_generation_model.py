@@ -472,7 +472,7 @@ async def test_an_unusable_reply_says_why_and_what_it_cost(
     ],
     ids=lambda reply: reply.body.decode("latin-1") or "nothing",
 )
-async def test_a_body_that_is_no_completion_is_one_clear_error(
+async def test_a_body_that_is_not_a_completion_is_one_clear_error(
     reply: Reply, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(reply)
@@ -531,7 +531,7 @@ async def test_neither_key_nor_prompt_is_logged_at_debug(
     assert "Authorization" not in shown
 
 
-async def test_a_key_the_endpoint_repeats_is_blotted_out(
+async def test_a_key_that_the_endpoint_repeats_is_removed(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(failure(429, f"too many requests of {KEY}"))
@@ -752,7 +752,7 @@ async def test_a_prompt_that_is_too_long_is_sent_once(endpoint: ScriptedEndpoint
         (openrouter_error(404, "No endpoints found for x/y.", status=404), "HTTP 404"),
     ],
 )
-async def test_errors_of_openrouter_are_told_as_they_are(
+async def test_errors_of_openrouter_are_reported_with_their_cause(
     reply: Reply, said: str, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(reply)
@@ -760,7 +760,7 @@ async def test_errors_of_openrouter_are_told_as_they_are(
     assert said in str(await failure_of(connect(endpoint.base_url)))
 
 
-async def test_openrouter_is_asked_without_what_no_provider_of_the_model_takes(
+async def test_openrouter_is_asked_without_parameters_that_no_provider_accepts(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     words = "No endpoints found that can handle the requested parameters"

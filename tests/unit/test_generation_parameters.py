@@ -59,7 +59,7 @@ def test_a_value_becomes_one_literal(
         (TEXT, "a\0b", "expected text"),
         (TEXT, "a\u202eb", "expected text"),
         (TEXT, {}, "expected text"),
-        (STATUS, "lost", "lost is none of paid, shipped"),
+        (STATUS, "lost", "lost is not one of paid, shipped"),
     ],
 )
 def test_a_value_of_another_type_or_out_of_bounds_is_refused(
@@ -92,7 +92,7 @@ def test_the_schema_has_type_bounds_and_description() -> None:
         (Parameter(ParameterKind.INTEGER, minimum="one"), "min is 'one', expected an integer"),
         (Parameter(ParameterKind.DATE, maximum="soon"), "max is 'soon', expected a date"),
         (Parameter(ParameterKind.INTEGER, maximum="5", default="6"), "default: 6 is greater than 5"),
-        (Parameter(ParameterKind.TEXT, choices=("a",), default="b"), "default: b is none of a"),
+        (Parameter(ParameterKind.TEXT, choices=("a",), default="b"), "default: b is not one of a"),
         (Parameter(ParameterKind.DATE, choices=("2026-01-01",)), "enum is not for dates"),
         (Parameter(ParameterKind.TEXT, choices=("a",) * 51), "enum has 51 entries"),
         (Parameter(ParameterKind.TEXT, max_length=0), "max_length is not between"),

@@ -89,7 +89,7 @@ def test_terms_notes_and_examples_are_outside_the_fences() -> None:
     assert "Question: How many users?\nSQL: SELECT count(*) FROM users" in after_the_schema
 
 
-def test_what_there_is_none_of_is_not_mentioned() -> None:
+def test_empty_parts_are_not_mentioned() -> None:
     _, user = build_messages(FACTS)
 
     for heading in ("Business terms", "Notes", "Verified examples"):

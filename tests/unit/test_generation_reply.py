@@ -40,7 +40,7 @@ def test_the_reply_is_found_whatever_surrounds_it(text: str) -> None:
     assert parse_reply(text) == PARSED
 
 
-def test_a_thought_that_never_ends_is_no_reply() -> None:
+def test_a_thought_without_an_end_is_not_a_reply() -> None:
     with pytest.raises(ModelReplyError, match="empty"):
         parse_reply(f"<think>I could answer {REPLY} but")
 
@@ -213,13 +213,13 @@ def test_sql_alone_is_an_answer_and_drafts_are_not(text: str) -> None:
         "SQL:\nSelect the rows you want.\n\nThen count them.",
     ],
 )
-def test_prose_is_no_sql(text: str) -> None:
+def test_prose_is_not_sql(text: str) -> None:
     with pytest.raises(ModelReplyError):
         parse_reply(text)
 
 
 @pytest.mark.parametrize("sql", ["SELECT id FROM a WHERE x LIKE '%<reason>%'", "SELECT '</analysis>'"])
-def test_a_tag_in_the_data_is_no_thought(sql: str) -> None:
+def test_a_tag_in_the_data_is_not_a_thought(sql: str) -> None:
     assert parse_reply(json.dumps({"sql": sql})).sql == sql
     assert parse_reply(sql).sql == sql
 

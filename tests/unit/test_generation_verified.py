@@ -148,7 +148,7 @@ def test_a_parameter_beside_another_token_is_a_mistake(condition: str) -> None:
         "x = '/* {' AND y = {name} -- it's\n",
     ],
 )
-def test_a_parameter_that_is_a_token_of_its_own_is_none(condition: str) -> None:
+def test_a_parameter_that_is_a_separate_token_is_accepted(condition: str) -> None:
     VerifiedQuestion(
         "{name}?",
         f"SELECT 1 FROM t WHERE {condition}",

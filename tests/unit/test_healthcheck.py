@@ -40,7 +40,7 @@ def test_the_address_is_the_one_that_the_server_was_given(
     assert found(tmp_path, f"tini -- pgmcp {arguments}", f"{PYTHON} {SCRIPT} {arguments}") == [address]
 
 
-def test_other_commands_and_programs_are_no_servers(tmp_path: Path) -> None:
+def test_other_commands_and_programs_do_not_count_as_servers(tmp_path: Path) -> None:
     assert found(tmp_path, f"{PYTHON} {SCRIPT} doctor", "sh -c pgmcp", f"{PYTHON} -m pgmcp.healthcheck") == []
 
 

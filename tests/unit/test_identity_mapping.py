@@ -58,7 +58,9 @@ def test_the_first_entry_that_matches_decides(name: str, claims: dict[str, Any],
         ("zoe", {"name": "alice", "sub": "alice"}),
     ],
 )
-def test_whom_no_entry_matches_gets_the_default_role_or_none(name: str, claims: dict[str, Any]) -> None:
+def test_a_principal_without_an_entry_gets_the_default_role_or_none(
+    name: str, claims: dict[str, Any]
+) -> None:
     principal = Principal(name, claims=claims)
 
     assert mapping("of_others").identify(principal).role == "of_others"
@@ -97,7 +99,7 @@ def test_a_claim_that_cannot_be_passed_on_is_refused(claim: object) -> None:
         mapping("of_others", app__tenant="tenant").identify(Principal("zoe", claims={"tenant": claim}))
 
 
-def test_what_all_of_a_role_share_has_nobodys_claims() -> None:
+def test_shared_reads_of_a_role_use_no_claims() -> None:
     assert mapping(app__tenant="tenant").of_role("of_staff") == Identity("of_staff", (("app.tenant", ""),))
 
 

@@ -81,7 +81,7 @@ def test_new_entries_are_added_and_every_line_of_a_person_stays(path: Path) -> N
     assert changes.difference.startswith("--- context.yaml\tbefore")
 
 
-def test_importing_again_changes_nothing_and_renews_only_what_nobody_changed(path: Path) -> None:
+def test_importing_again_updates_only_unchanged_entries(path: Path) -> None:
     write(plan_changes(path, "main", ENTRIES))
     assert plan_changes(path, "main", ENTRIES).difference == ""
     text = path.read_text("utf-8")

@@ -249,7 +249,7 @@ def test_what_needs_a_calendar_or_a_conversion_is_given_in_words(
         ({"name": "lost", "type": "simple", "type_params": {"measure": "gone"}}, "in no semantic model"),
     ],
 )
-def test_what_is_unknown_or_would_run_is_left_out_with_a_reason(metric: dict[str, Any], reason: str) -> None:
+def test_unknown_parts_and_templates_are_left_out_with_a_reason(metric: dict[str, Any], reason: str) -> None:
     knowledge = read(metric)
 
     assert not any(each.sql for each in knowledge.metrics.values())

@@ -220,7 +220,7 @@ def test_measures_of_cube_are_sql(cubes: Knowledge) -> None:
     assert cubes.notes["shop_orders"] == ["One row for each checkout", "also called purchases, checkouts"]
 
 
-def test_what_of_cube_is_dynamic_or_private_is_left_out(cubes: Knowledge) -> None:
+def test_dynamic_and_private_parts_of_cube_are_left_out(cubes: Knowledge) -> None:
     assert {each.what: each.why for each in cubes.left_out} == {
         "dimension orders.secret_margin": "it is not public",
         "dimension orders.localized": "it has a template or code, and import runs none",

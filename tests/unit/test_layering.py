@@ -170,7 +170,7 @@ def test_the_front_shares_nothing_with_the_worker_but_frames_and_rows(tree: list
     assert [str(found) for found in crossings if not _is_shared(found)] == []
 
 
-def test_what_both_share_loads_nothing_but_msgspec_and_the_standard_library(tree: list[Import]) -> None:
+def test_modules_of_front_and_worker_load_only_msgspec_and_the_standard_library(tree: list[Import]) -> None:
     foreign = {"pgmcp", "worker", *_HOMES_BY_PACKAGE, *_LAZY_HOMES_BY_PACKAGE}
     shared = {f"{module.replace('.', '/')}.py" for module in _SHARED_MODULES}
     violations = [

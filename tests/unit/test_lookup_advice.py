@@ -80,5 +80,5 @@ def test_a_catalog_with_a_name_that_postgresql_does_not_find_is_outdated(
         ("22P02", "SELECT status FROM orders", "status"),
     ],
 )
-def test_a_name_that_was_never_there_proves_nothing(sqlstate: str, sql: str, at: str) -> None:
+def test_an_unknown_name_does_not_make_a_catalog_outdated(sqlstate: str, sql: str, at: str) -> None:
     assert not is_outdated(failure(sqlstate, sql, at), sql, CATALOG)

@@ -26,7 +26,7 @@ def test_the_columns_and_the_name_of_another_make_a_copy(name: str) -> None:
     assert copies(table("sales.orders"), table(name)) == [name.rpartition(".")[2]]
 
 
-def test_a_longer_name_with_other_columns_is_no_copy() -> None:
+def test_a_longer_name_with_other_columns_is_not_a_copy() -> None:
     assert copies(table("orders"), table("order_lines", "line"), table("orders_summary", "total")) == []
 
 
@@ -36,13 +36,13 @@ def test_the_same_name_in_a_schema_for_old_things_is_a_copy() -> None:
     assert find_archived(tables) == {1, 2}
 
 
-def test_branches_with_the_same_tables_are_no_copies() -> None:
+def test_schemas_with_the_same_tables_are_not_copies() -> None:
     assert copies(table("spain.orders"), table("italy.orders")) == []
 
 
-def test_what_is_only_in_the_archive_is_no_copy() -> None:
+def test_a_table_that_is_only_in_the_archive_is_not_a_copy() -> None:
     assert copies(table("archive.orders"), table("sales.quotes", "other")) == []
 
 
-def test_similar_lookup_tables_are_no_copies() -> None:
+def test_similar_lookup_tables_are_not_copies() -> None:
     assert copies(table("colour", "code", "label"), table("size", "code", "label")) == []

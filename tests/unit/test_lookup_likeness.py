@@ -9,7 +9,7 @@ def test_case_spacing_and_separators_do_not_matter(one: str) -> None:
     assert likeness(one, "New York") == 1.0
 
 
-def test_the_nearest_comes_first_and_the_unlike_not_at_all() -> None:
+def test_the_most_similar_comes_first_and_dissimilar_ones_are_left_out() -> None:
     values = ["cancelled", "shipped", "Shipped late", "paid"]
 
     assert nearest("SHIPED", values, limit=5, spell=str) == ["shipped", "Shipped late"]

@@ -64,7 +64,7 @@ async def unlisted(condition: str, table: HeldValues, catalog: Catalog = CATALOG
         "'a' = ANY (tags)",
     ],
 )
-def test_what_is_listed_or_cannot_be_known_is_no_mismatch(condition: str) -> None:
+def test_a_listed_or_uncertain_text_is_not_a_mismatch(condition: str) -> None:
     assert listed(condition) == []
 
 
@@ -97,7 +97,7 @@ def test_a_text_in_a_case_that_no_value_can_have_is_a_mismatch(condition: str) -
     assert mismatch.differs_in_case
 
 
-async def test_only_tables_known_to_be_small_are_looked_into_if_so_wanted() -> None:
+async def test_with_a_row_limit_only_small_tables_are_read() -> None:
     small = replace(ORDERS, estimated_rows=100)
     comparisons = resolve(find_references("SELECT 1 FROM orders WHERE city = 'ROME'"), CATALOG)
     in_small = [replace(each, table=small) for each in comparisons]
@@ -124,7 +124,7 @@ async def test_a_text_is_put_into_the_lookup_as_a_literal() -> None:
     assert "lower('it''s '' ; drop table x --')" in table.statements[0]
 
 
-async def test_a_value_that_is_there_or_nothing_near_is_no_mismatch() -> None:
+async def test_a_text_that_exists_or_resembles_nothing_is_not_a_mismatch() -> None:
     assert await unlisted("city = 'Rome'", HeldValues("Rome", "rome")) == []
     assert await unlisted("city = 'Rome'", HeldValues("Paris")) == []
 
@@ -158,7 +158,7 @@ async def test_a_failed_lookup_reports_nothing() -> None:
     assert await check_unlisted(comparisons, CATALOG, fetch) == []
 
 
-async def test_a_query_with_many_texts_is_looked_up_for_a_few() -> None:
+async def test_at_most_three_texts_of_a_query_are_looked_up() -> None:
     table = HeldValues("a")
 
     await unlisted("city IN ('1', '2', '3', '4', '5', '6')", table)
@@ -187,7 +187,7 @@ async def test_a_column_that_is_not_there_holds_no_value(column: str) -> None:
     assert await find_spelling(column, "Rome", CATALOG, HeldValues("Rome")) is None
 
 
-async def test_a_listed_value_is_found_without_a_look_into_the_table() -> None:
+async def test_a_listed_value_is_found_without_reading_the_table() -> None:
     table = HeldValues()
 
     assert await find_spelling("public.orders.status", "PAID", CATALOG, table) == "paid"

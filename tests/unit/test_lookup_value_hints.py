@@ -37,7 +37,7 @@ def test_words_that_are_values_get_their_exact_spelling(question: str, hint: str
 
 
 @pytest.mark.parametrize("question", ["", "how many heroes are there?", "x or 12", "the prices in 2024"])
-def test_words_that_are_no_values_give_no_hint(question: str) -> None:
+def test_words_that_match_no_value_give_no_hint(question: str) -> None:
     assert hints(question) == []
 
 

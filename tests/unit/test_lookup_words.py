@@ -27,7 +27,7 @@ def test_people_shorten_words_to_their_beginning_or_leave_vowels_out(short: str,
         ("tdp", "department"),
     ],
 )
-def test_other_words_are_no_abbreviations(short: str, word: str) -> None:
+def test_other_words_are_not_abbreviations(short: str, word: str) -> None:
     assert not is_abbreviation(short, word)
 
 

@@ -44,7 +44,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
         (ZeroDivisionError(), "defect"),
     ],
 )
-def test_what_ended_a_call_has_one_word(error: BaseException | None, outcome: str) -> None:
+def test_the_outcome_of_a_call_is_one_word(error: BaseException | None, outcome: str) -> None:
     assert outcome_of(error) == outcome
 
 
@@ -62,7 +62,7 @@ def test_every_line_written_during_a_call_carries_its_id(
     assert "[call" not in text.format(during)
 
 
-def test_a_json_line_holds_what_became_of_the_call(call: Call, logged: pytest.LogCaptureFixture) -> None:
+def test_a_json_line_has_the_outcome_of_the_call(call: Call, logged: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UnreachableError), CallLog().observe_call(call):
         raise UnreachableError("gone")
 

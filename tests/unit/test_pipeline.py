@@ -44,7 +44,7 @@ ORDERS = Table(
 
 
 class Executor:
-    """Gives what it is told to for each statement, and notes the statements."""
+    """Returns the scripted result of each statement, and records the statements."""
 
     pooler = ""
     tunnel_state = ""
@@ -69,7 +69,7 @@ class Executor:
 
 
 class StuckExecutor(Executor):
-    """Never comes back; notes that it was cancelled."""
+    """Never returns; records that it was cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class StuckExecutor(Executor):
 
 
 class Policy:
-    """Lets call what PostgreSQL itself has."""
+    """Allows PostgreSQL's own functions."""
 
     def peek(self) -> FunctionPolicy | None:
         return None
@@ -121,7 +121,7 @@ class Schema:
 
 @dataclass
 class Role:
-    """Is served unless there is a reason not to."""
+    """May be served unless the test gives a reason against it."""
 
     refusal: PgmcpError | None = None
 
@@ -137,7 +137,7 @@ class Role:
 
 
 class Model:
-    """Gives scripted replies one after another, and notes what it was asked."""
+    """Returns scripted replies one after another, and records the prompts."""
 
     def __init__(self, *replies: SqlReply | str | PgmcpError) -> None:
         self._replies = list(replies)
@@ -153,7 +153,7 @@ class Model:
 
 @dataclass
 class Budgets:
-    """Counts, and refuses when told to."""
+    """Counts requests, and refuses them if the test says so."""
 
     refusal: PgmcpError | None = None
     token_refusal: PgmcpError | None = None

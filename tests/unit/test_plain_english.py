@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_FOLDERS = ("pgmcp", "worker", "scripts", "testing")
 _FILES = sorted(
     file
     for pattern in (
@@ -18,11 +17,13 @@ _FILES = sorted(
         "worker/**/*.py",
         "scripts/**/*.py",
         "testing/**/*.py",
+        "tests/**/*.py",
         "docs/*.md",
         "*.md",
         ".env.example",
     )
     for file in _ROOT.glob(pattern)
+    if file != Path(__file__)
 )
 
 _REPLACEMENT_BY_WORD = {
@@ -43,6 +44,9 @@ _REPLACEMENT_BY_WORD = {
     r"behind \w+ back": "without its knowledge, in the background",
     r"what came of": "the result or the outcome of",
     r"[Dd]oubt(s|ed)?(?! about)": "mismatch, refusal or uncertainty, whichever it is",
+    r"(?<![Tt]here )(is|are|was|were) no (?!longer|more|other|such)[a-z]+": "'is not a'; 'is no' reads as 'there is no'",
+    r"(is|are) none of": "'is not one of'",
+    r"lately": "recently",
 }
 _PHRASES_THAT_STAY = re.compile(r"(?i)without doubt|in doubt")
 

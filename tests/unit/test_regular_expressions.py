@@ -74,7 +74,7 @@ def test_no_expression_repeats_a_group_possessively(name: str) -> None:
 @pytest.mark.parametrize(
     "pattern", ["(?:ab)++", "(?:a|bc)*+", "(a)?+", "(?>ab)", "x(?:y(?:ab){2}+)*", "(?=(?>ab))"]
 )
-def test_what_is_looked_for_is_found(pattern: str) -> None:
+def test_the_check_finds_a_possessive_group(pattern: str) -> None:
     assert _repeats_group_possessively(pattern)
 
 

@@ -402,7 +402,7 @@ def test_only_secrets_are_read_from_files() -> None:
     )
 
 
-def test_a_missing_env_file_is_no_problem(tmp_path: Path) -> None:
+def test_a_missing_env_file_is_ignored(tmp_path: Path) -> None:
     assert load_settings(LOCATED, env_file=tmp_path / ".env") == load(LOCATED)
 
 
@@ -532,7 +532,7 @@ def test_a_tag_in_yaml_leaves_a_password_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "a: " + "{b: " * 3000, "a: &a {b: *a}", "a: &a [*a]"])
-def test_yaml_without_a_bottom_is_an_error(tmp_path: Path, text: str) -> None:
+def test_yaml_nested_without_end_is_an_error(tmp_path: Path, text: str) -> None:
     config = write(tmp_path, "c.yaml", text)
 
     assert "c.yaml" in refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(config)})
@@ -939,7 +939,7 @@ def test_a_variable_of_libpq_that_it_would_refuse_is_named(variable: str, text: 
         load({"PG_MCP_DATABASE_URL": "postgresql:///shop", variable: text})
 
 
-def test_a_wrong_variable_of_libpq_that_the_settings_override_is_no_problem() -> None:
+def test_an_overridden_wrong_variable_of_libpq_is_ignored() -> None:
     settings = load({"PGSSLMODE": "REQUIRE", "PG_MCP_DATABASE_URL": "postgresql://db/shop?sslmode=require"})
 
     assert settings.databases["main"].target()[0].endswith("sslmode=require")
@@ -1035,7 +1035,7 @@ def test_libpq_reads_a_connection_string_as_its_writer_meant_it(url: str, expect
 
 
 @pytest.mark.parametrize("url", ["host", "host=a b", "password='open", "http://h"])
-def test_anything_else_is_no_connection_string(url: str) -> None:
+def test_any_other_text_is_not_a_connection_string(url: str) -> None:
     message = refuse({"PG_MCP_DATABASE_URL": url})
 
     assert message.startswith("PG_MCP_DATABASE_URL (its value is not shown): expected postgresql://")

@@ -53,7 +53,7 @@ def test_a_connection_string_is_shown_without_its_passwords(conninfo: str, shown
 @pytest.mark.parametrize(
     "conninfo", ["Quagga", "mysql://me:Quagga@db", "postgresql://me:12?x=Quagga@db/shop"]
 )
-def test_what_is_no_connection_string_is_not_shown(conninfo: str) -> None:
+def test_an_unparsable_connection_string_is_not_shown(conninfo: str) -> None:
     assert "Quagga" not in without_secrets(conninfo)
     assert holds_secret(conninfo)
 

@@ -29,7 +29,7 @@ def test_credentials_of_an_address_are_not_shown() -> None:
     assert origin.shown == "http://***@host/v1"
 
 
-def test_the_value_of_a_name_that_is_no_setting_may_be_a_secret() -> None:
+def test_the_value_of_an_unknown_name_is_not_shown() -> None:
     (origin,) = origins({"PG_MCP_OPENAI_APIKEY": "Quagga"})
 
     assert "Quagga" not in origin.shown

@@ -166,7 +166,7 @@ def test_a_join_condition_begins_with_what_was_typed(typed: str, first: str, dot
     assert (found.text, found.replaces) == (first, len(word))
 
 
-def test_words_of_a_question_are_no_string() -> None:
+def test_a_quote_in_a_question_does_not_begin_a_string() -> None:
     assert offered("What's the number of ord", catalog=SHOP) == ["order", "orders"]
 
 

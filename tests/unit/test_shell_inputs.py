@@ -107,7 +107,7 @@ def test_sql_ends_with_a_command_that_runs_it() -> None:
     assert rest == ""
 
 
-def test_a_comment_alone_is_no_input() -> None:
+def test_a_comment_alone_is_not_an_input() -> None:
     assert split("-- nothing here\n", is_whole=True) == ([], "")
 
 

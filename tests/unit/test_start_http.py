@@ -124,7 +124,7 @@ async def test_with_static_tokens_alone_there_is_no_server_to_name() -> None:
 
 
 @pytest.mark.parametrize("proxies", ["somewhere", "10.0.0.1/8"])
-def test_proxies_that_are_no_networks_are_refused(proxies: str) -> None:
+def test_proxies_that_are_not_networks_are_refused(proxies: str) -> None:
     with pytest.raises(SettingsError, match=r"--forwarded-allow-ips .*expected a comma list of addresses"):
         read_proxies(proxies)
 

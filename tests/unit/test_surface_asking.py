@@ -75,7 +75,9 @@ async def test_a_listed_title_is_an_answer() -> None:
 
 
 @pytest.mark.parametrize("answer", WITHOUT_A_CHOICE)
-async def test_nothing_else_is_and_a_host_without_a_person_is_left_alone_for_a_while(answer: object) -> None:
+async def test_other_results_are_not_answers_and_such_a_host_is_not_asked_again_for_a_while(
+    answer: object,
+) -> None:
     clock = Clock()
     asker = Asker(timeout_s=5, clock=clock)
     quick, slow = answering(answer, clock, after_s=0.5), answering(answer, clock, after_s=3)
@@ -107,7 +109,7 @@ async def test_a_host_that_never_answers_is_left_alone_and_its_question_is_withd
     assert not asker.may_ask(caller)
 
 
-def test_who_cannot_be_asked_is_not() -> None:
+def test_a_host_that_cannot_ask_is_not_asked() -> None:
     asker = Asker(timeout_s=5)
 
     assert not asker.may_ask(HOST)
@@ -167,7 +169,7 @@ async def test_without_a_choice_the_drafts_are_there_for_the_usual_reading(answe
     assert await resumed(answer) == (CHOICE, None)
 
 
-async def test_after_its_time_an_answer_is_none() -> None:
+async def test_a_late_answer_is_ignored() -> None:
     assert await resumed(accepted({"reading": "by payment"}), after_s=601) == (CHOICE, None)
 
 
@@ -178,7 +180,7 @@ async def test_another_server_with_the_same_keys_takes_the_state() -> None:
     assert await resumed(accepted({"reading": "by payment"}), asker=other) == (CHOICE, "by payment")
 
 
-async def test_state_of_others_is_none() -> None:
+async def test_state_from_another_call_or_key_is_ignored() -> None:
     answer = accepted({"reading": "by payment"})
 
     assert await resumed(answer, given=OTHER) is None

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Host:
-    """What a host was told, and a clock that stands still."""
+    """The messages to a host, and a clock that stands still."""
 
     told: list[str] = field(default_factory=list)
     now_s: float = 0.0
@@ -48,7 +48,7 @@ async def test_a_warning_is_repeated_only_after_a_while(host: Host, log: HostLog
     assert host.told == ["down", "down"]
 
 
-async def test_what_hides_in_a_warning_is_made_visible(host: Host, log: HostLog) -> None:
+async def test_hidden_characters_in_a_warning_become_visible(host: Host, log: HostLog) -> None:
     log.open_session()
     await warn(log, "line\nbreak and \u202e direction")
 

@@ -24,7 +24,7 @@ def test_an_address_is_read(text: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     "text", ["http://127.0.0.1:80", "::1", "127.0.0.1:99999", "127.0.0.1:x", "a b:1", "host:1/mcp", "[::1"]
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="is not an address"):
         parse_address(text)
 

@@ -106,7 +106,7 @@ async def test_a_plain_call_of_every_version_is_taken(version: str) -> None:
     ],
 )
 @pytest.mark.parametrize("version", [SESSION_VERSION, STATELESS_VERSION])
-async def test_what_needs_a_decision_is_left_to_the_sdk(version: str, changes: dict[str, Any]) -> None:
+async def test_calls_that_are_not_plain_are_left_to_the_sdk(version: str, changes: dict[str, Any]) -> None:
     headers, body = tool_call("execute_sql", version, sql="select 1")
     meta = {**body["params"].get("_meta", {}), **changes.get("_meta", {})}
     body["params"] |= changes | ({"_meta": meta} if meta else {})
@@ -157,7 +157,7 @@ async def test_an_envelope_that_is_not_valid_is_left_to_the_sdk(meta: dict[str, 
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 5000, b'{"jsonrpc":"1.0"}'])
-async def test_what_is_no_call_is_left_to_the_sdk(body: bytes) -> None:
+async def test_requests_that_are_not_calls_are_left_to_the_sdk(body: bytes) -> None:
     headers, _ = tool_call("execute_sql", sql="select 1")
 
     assert read(SlowSurface(), headers, body) is None

@@ -24,7 +24,7 @@ def test_a_line_is_read_even_if_its_text_is_damaged(line: bytes, value: Any, was
 
 
 @pytest.mark.parametrize("line", [b"this is not json", b"{", b"\xff\xfe", b"[" * 1_000_000, b"NaN", b"{} {}"])
-def test_a_line_that_is_no_json_is_refused(line: bytes) -> None:
+def test_a_line_that_is_not_json_is_refused(line: bytes) -> None:
     with pytest.raises(BadMessageError) as refused:
         decode(line)
 
@@ -47,7 +47,7 @@ def test_a_line_that_is_no_json_is_refused(line: bytes) -> None:
         ({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": [1]}, 1),
     ],
 )
-def test_what_is_no_message_is_refused_with_its_id_where_there_is_one(value: Any, request_id: Any) -> None:
+def test_an_invalid_message_is_refused_with_its_id_if_it_has_one(value: Any, request_id: Any) -> None:
     with pytest.raises(BadMessageError) as refused:
         read_message(value)
 

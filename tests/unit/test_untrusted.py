@@ -60,7 +60,7 @@ SPELLINGS = (
     "ꦏ꧀\u200cꦏ",
     "ᬓ᭄\u200dᬓ",
     "𞤀\u200c𞤁",
-    "u\u034f\u0308",  # a diaeresis that is no umlaut, in German catalogues
+    "u\u034f\u0308",  # a diaeresis that is not an umlaut, in German catalogues
     "\u05dc\u05b7\u034f\u05bd",  # biblical Hebrew: the order of two points
     "a\u0301\u034f\u0323\u034f\u0308",
     "\u1100\u1160",  # Hangul: an initial without a vowel

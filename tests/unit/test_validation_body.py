@@ -63,7 +63,7 @@ def test_operators_are_split_as_the_server_does(text: str, symbol: str) -> None:
     assert symbol in body(text).symbols
 
 
-def test_an_assignment_is_no_operator() -> None:
+def test_an_assignment_is_not_an_operator() -> None:
     assert body("x := 1").symbols == set()
 
 

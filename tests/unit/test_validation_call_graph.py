@@ -121,7 +121,7 @@ def test_a_function_without_a_search_path_has_its_callers() -> None:
         validate("select outer_function()", functions=policy)
 
 
-def test_the_name_of_a_function_is_no_call_of_its_overloads() -> None:
+def test_the_name_of_a_function_does_not_call_its_overloads() -> None:
     policy = FunctionPolicy(
         catalog_functions=[
             replace(honest("f", "select 1"), argument_types=(), max_arguments=0),

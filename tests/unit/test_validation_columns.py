@@ -39,6 +39,6 @@ def test_a_column_is_known_through_a_chain_of_queries() -> None:
         "select customers.status from other.customers",
     ],
 )
-def test_what_is_not_known_to_be_a_column_may_be_a_call(sql: str) -> None:
+def test_a_name_that_is_not_certainly_a_column_may_be_a_call(sql: str) -> None:
     with pytest.raises(SqlRejectedError, match="status"):
         validate(sql, functions=_POLICY)

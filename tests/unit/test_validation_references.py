@@ -74,7 +74,7 @@ def test_a_text_that_is_not_a_query_has_no_references(text: str) -> None:
     assert find_references(text) == References()
 
 
-def test_the_names_of_a_with_are_no_relations() -> None:
+def test_the_names_of_with_queries_are_not_relations() -> None:
     references = find_references("WITH x AS (SELECT * FROM orders) SELECT * FROM x JOIN items AS y ON true")
 
     assert set(references.relations) == {("orders", "orders"), ("y", "items")}

@@ -47,7 +47,7 @@ def test_the_end_of_the_front_is_seen_after_its_last_frame(pipe: tuple[FileIO, F
     assert (list(channel.frames), channel.is_ended) == (FRAMES, True)
 
 
-def test_what_is_no_frame_is_refused(pipe: tuple[FileIO, FileIO]) -> None:
+def test_bytes_that_are_not_a_frame_are_refused(pipe: tuple[FileIO, FileIO]) -> None:
     reader, writer = pipe
     writer.write(HEAD.pack(1, 0) + b"\xc1")
 

@@ -103,7 +103,7 @@ def test_a_length_beyond_its_bound_is_refused_before_anything_is_read(lengths: t
     ],
     ids=["empty", "reserved", "number", "http", "unknown", "no id", "text id", "huge map", "deep"],
 )
-def test_a_header_that_is_no_message_is_refused(header: bytes) -> None:
+def test_a_header_that_is_not_a_message_is_refused(header: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_from_worker(header)
     with pytest.raises(ProtocolError):
@@ -119,7 +119,7 @@ def test_a_message_in_the_wrong_direction_is_refused() -> None:
         decode_to_worker(from_worker)
 
 
-def test_a_truncation_of_no_known_kind_is_refused() -> None:
+def test_an_unknown_kind_of_truncation_is_refused() -> None:
     header, _ = split(encode_frame(Result(1, [], "moon", 0, 0.0)))  # type: ignore[arg-type]
 
     with pytest.raises(ProtocolError):

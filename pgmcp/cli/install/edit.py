@@ -27,7 +27,7 @@ def find_entry(text: str, slot: Slot) -> dict[str, Any] | None:
     """Return the existing entry.
 
     Raises:
-        ValueError: the text is not JSON, or holds something else in the place of an object.
+        ValueError: the text is not JSON, or has something else where an object belongs.
     """
     entry = _locate(text, slot)[-1]
     return None if entry is None else dict(entry.value.value)

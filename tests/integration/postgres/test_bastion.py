@@ -274,9 +274,9 @@ async def test_what_ssh_refuses_becomes_an_error_with_a_cure(
     assert _matches(await failure(route), "no program `ssh`", "openssh-client")
 
 
-def _matches(failure: tuple[str, str], words: str, cure: str) -> bool:
+def _matches(failure: tuple[str, str], words: str, advice: str) -> bool:
     message, hint = failure
-    return re.search(words, message) is not None and cure in hint
+    return re.search(words, message) is not None and advice in hint
 
 
 async def test_settings_open_a_tunnel_that_doctor_describes(

@@ -218,12 +218,12 @@ async def test_an_expression_is_taken_for_what_its_row_field_or_result_can_be(
 
     assert acting == set(_lines("rows_attacks.sql"))
     assert {each for each in statements if not passes(each, policy)} == acting
-    for sql, message, hint, mended in _UNCERTAIN_CALLS:
+    for sql, message, hint, corrected in _UNCERTAIN_CALLS:
         with pytest.raises(SqlRejectedError) as refusal:
             validate(sql, functions=policy)
         assert message in str(refusal.value)
         assert hint in str(refusal.value.hint)
-        assert passes(mended, policy)
+        assert passes(corrected, policy)
 
 
 _UNION = "from (select 1 as a union all select 2) u"

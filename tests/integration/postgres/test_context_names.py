@@ -30,7 +30,7 @@ create table events_2026 partition of events for values from ('2026-01-01') to (
 TRUE_CONTEXT = """
 databases:
   main:
-    terms: {anything at all: is no name}
+    terms: {anything at all: is not a name}
     notes:
       orders: one row per checkout
       Orders.Total: in euro

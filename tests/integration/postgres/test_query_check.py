@@ -162,7 +162,7 @@ async def test_an_amount_that_a_join_repeats_is_offered_for_a_repair(
         f"SELECT count(o.id) FROM {JOINED}",
         "SELECT sum(c.credit) FROM clients AS c JOIN orders AS o ON o.client_id = c.id WHERE o.total > 1",
         "SELECT avg(g.price) FROM goods AS g JOIN order_items AS i ON i.goods_id = g.id",
-        # Refunds refer to sales alone, so they are no uses of a price, as order items are of a product's.
+        # Refunds refer to sales alone, so they are not uses of a price, as order items are of a product's.
         "SELECT sum(s.sale_price) FROM sales AS s JOIN refunds AS r ON r.sale_id = s.id",
     ],
 )

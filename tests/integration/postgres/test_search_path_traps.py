@@ -140,7 +140,7 @@ ROLE_SETTINGS = (
 )
 
 
-async def test_settings_of_a_role_change_nothing_about_it(
+async def test_traps_do_not_act_whatever_the_role_sets(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
     with psycopg.connect(trapped.url, autocommit=True, options="-c search_path=pg_catalog") as admin:
@@ -175,7 +175,7 @@ async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
     _no_trap_was_sprung(trapped)
 
 
-async def test_looks_into_tables_spring_no_trap(
+async def test_sampling_of_tables_springs_no_trap(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
     await look_into_tables(own_fetch(supervise(trapped.url)))

@@ -151,9 +151,7 @@ def test_bytes_and_dates_look_the_same_for_all_settings_of_the_role(
 
 
 @pytest.mark.parametrize("path", ["''", "nowhere", "pg_temp", "pg_temp, nowhere", '"$user", "Mixed, Case"'])
-async def test_our_own_statements_need_no_right_to_make_temporary_tables(
-    role: SettingsRole, path: str
-) -> None:
+async def test_own_statements_need_no_right_to_create_temporary_tables(role: SettingsRole, path: str) -> None:
     role.execute(f"revoke temporary on database {role.name} from public")
     with role.having(f"search_path = {path}") as url, own_session(url) as session:
         ((schemas,),) = (await session.fetch("select pg_catalog.current_setting('pgmcp.schemas')")).rows
@@ -162,7 +160,7 @@ async def test_our_own_statements_need_no_right_to_make_temporary_tables(
 
 
 @pytest.mark.parametrize("path", ["''", "nowhere", '"$user", "Mixed, Case"', "pg_temp"])
-def test_current_schema_is_what_psql_says_where_no_temporary_schema_can_be_made(
+def test_current_schema_is_the_same_as_in_psql_without_the_temporary_privilege(
     role: SettingsRole, path: str
 ) -> None:
     role.execute(f"revoke temporary on database {role.name} from public")

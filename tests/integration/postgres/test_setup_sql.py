@@ -140,7 +140,7 @@ def test_an_owner_who_may_create_no_role_changes_nothing(site: Site) -> None:
     assert site.ask(f"select count(*) from pg_roles where rolname = '{site.role}'") == 0
 
 
-def test_an_owner_grants_what_is_theirs_to_a_role_that_exists(site: Site) -> None:
+def test_an_owner_can_grant_its_tables_to_an_existing_role(site: Site) -> None:
     site.admin(f'create role "{site.role}" login')
 
     site.run(site.owner_url, site.script())
@@ -215,7 +215,7 @@ def test_a_view_with_a_masked_column_leaves_a_hidden_one_out(site: Site) -> None
     assert site.read("select id from customers") == [(1,)]
 
 
-def test_a_further_hidden_column_leaves_the_view_whose_other_readers_keep_their_right(site: Site) -> None:
+def test_hiding_another_column_keeps_the_views_other_grants(site: Site) -> None:
     phone = ["public.customers.phone='…'"]
     site.admin(site.script(mask=phone))
     site.admin(
@@ -256,7 +256,7 @@ def test_a_view_of_an_earlier_script_does_not_show_what_is_hidden_now(site: Site
         ),
     ],
 )
-def test_what_would_not_protect_is_refused_as_a_whole(
+def test_a_script_that_would_not_protect_is_refused(
     site: Site, prepare: str, hide: list[str], mask: list[str], problem: str
 ) -> None:
     site.admin(prepare)
@@ -285,7 +285,7 @@ def test_one_script_is_for_several_databases(new_database: Callable[[], str], si
         assert connection.execute("select count(*) from there").fetchone() == (0,)
 
 
-def test_check_is_for_all_configured_databases_also_if_one_is_down_or_for_those_that_are_named(
+def test_check_covers_all_configured_or_the_named_databases_even_if_one_is_down(
     site: Site, tmp_path: Path
 ) -> None:
     site.admin(site.script())
@@ -308,7 +308,7 @@ def test_check_is_for_all_configured_databases_also_if_one_is_down_or_for_those_
     assert "nowhere" in named[2].stderr.decode()
 
 
-def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> None:
+def test_check_lists_missing_and_exposed_columns(site: Site, tmp_path: Path) -> None:
     site.admin(site.script())
     site.admin(
         f"""
@@ -450,7 +450,7 @@ def test_a_view_is_readable_again_once_its_own_column_is_hidden_too(site: Site, 
     }
 
 
-def test_what_every_role_that_may_create_tables_adds_later_is_readable(site: Site) -> None:
+def test_later_tables_of_every_role_that_may_create_some_are_readable(site: Site) -> None:
     group, member, other = (f"{kind}_{site.dbname}" for kind in ("group", "member", "other"))
     site.admin(
         f"""

@@ -68,7 +68,7 @@ async def test_with_its_client_encoding_everything_is_read_and_can_be_named(data
     assert seen.rows == [["café crème"]]
 
 
-async def test_without_it_what_cannot_be_read_is_marked_and_the_rest_is_answered(database: str) -> None:
+async def test_without_client_encoding_unreadable_bytes_are_marked(database: str) -> None:
     async with pipeline_to(database) as pipeline:
         catalog, (cafés, plain, *_) = await pipeline.schema.find_tables("", database=None, names=[], limit=10)
         rows = (await pipeline.execute_sql("select id, note, chaleur from plain order by id")).rows

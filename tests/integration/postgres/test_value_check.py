@@ -65,7 +65,7 @@ async def mismatches(
         "h.side = 'Good' AND h.name = 'nobody at all'",
     ],
 )
-async def test_a_condition_that_some_row_meets_is_no_mismatch(url: str, condition: str) -> None:
+async def test_a_condition_that_holds_for_a_row_is_not_a_mismatch(url: str, condition: str) -> None:
     assert await mismatches(url, condition) == []
 
 
@@ -78,7 +78,7 @@ async def test_a_condition_that_some_row_meets_is_no_mismatch(url: str, conditio
         ("h.name = 'abc '", "heroes.name = 'abc ' is not in the data; it holds 'Abc '"),
     ],
 )
-async def test_a_condition_that_no_row_meets_is_reported_with_existing_values(
+async def test_a_condition_that_holds_for_no_row_is_reported_with_existing_values(
     url: str, condition: str, told: str
 ) -> None:
     (found,) = await mismatches(url, condition)

@@ -127,19 +127,19 @@ async def test_the_themes_give_different_pictures() -> None:
     assert light != dark
 
 
-async def test_what_is_no_chart_gives_an_error_and_no_picture() -> None:
+async def test_an_invalid_specification_gives_an_error_and_no_picture() -> None:
     with pytest.raises(ChartNotDrawnError, match="failed"):
         await Drawer(timeout_s=PATIENT_S).draw({"mark": 7})
 
 
-async def test_a_chart_that_asks_for_an_address_is_not_drawn() -> None:
+async def test_a_chart_that_loads_a_url_is_not_drawn() -> None:
     specification = {"data": {"url": "http://127.0.0.1:9/rows.json"}, "mark": "bar", "encoding": {}}
 
     with pytest.raises(ChartNotDrawnError, match="failed"):
         await Drawer(timeout_s=PATIENT_S).draw(specification)
 
 
-async def test_the_front_never_loads_what_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_front_never_loads_the_drawing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "vl_convert", raising=False)  # another test may have loaded it
 
     await Drawer(timeout_s=PATIENT_S).draw(specification_of(ChartKind.NUMBER, "count"))
@@ -202,7 +202,7 @@ async def run_drawing_process(*arguments: str) -> Process:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux only")
-async def test_a_drawing_that_wants_more_memory_than_it_may_have_ends() -> None:
+async def test_a_drawing_process_beyond_its_memory_limit_ends() -> None:
     process = await run_drawing_process("60", "200", "1")
     with anyio.fail_after(PATIENT_S):
         picture, _ = await process.communicate(json.dumps(specification_of(ChartKind.LINE, "x")).encode())
@@ -229,7 +229,7 @@ async def test_an_answer_gets_a_picture_and_its_description() -> None:
     )
 
 
-async def test_a_stuck_drawing_costs_the_picture_only_and_leaves_no_process() -> None:
+async def test_a_stuck_drawing_loses_only_the_picture_and_leaves_no_process() -> None:
     spawn = ScriptedDrawing(STUCK)
     await spawn()
 
@@ -270,7 +270,7 @@ async def test_a_process_without_a_picture_is_reaped_and_reported(program: str, 
     assert spawn.exit_code is not None
 
 
-async def test_a_system_without_room_for_a_process_costs_the_picture_only() -> None:
+async def test_if_no_process_can_be_started_only_the_picture_is_missing() -> None:
     async def spawn() -> Process:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
@@ -297,7 +297,7 @@ async def test_without_the_library_the_answer_says_how_to_get_it() -> None:
         (Rows((Column("a", "text"),), [["b"], ["c"]]), "No chart fits these rows."),
     ],
 )
-async def test_where_no_chart_fits_nothing_is_started(rows: Rows | None, note: str) -> None:
+async def test_no_process_is_started_if_no_chart_fits(rows: Rows | None, note: str) -> None:
     spawn = ScriptedDrawing(STUCK)
 
     illustration = await illustrate(answer_with(rows), Drawer(spawn=spawn))

@@ -13,14 +13,14 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a worker's address space")
-async def test_a_worker_says_how_long_its_start_took_and_how_much_memory_it_may_have() -> None:
+async def test_a_worker_reports_its_start_time_and_memory_limit() -> None:
     probe = await probe_worker(spawn_cold, memory_limit_mb=512)
 
     assert probe.memory_limit_mb == 512
     assert probe.ready_ms > 0
 
 
-async def test_a_worker_without_a_bound_says_so() -> None:
+async def test_a_worker_without_a_memory_limit_reports_none() -> None:
     assert (await probe_worker(spawn_cold, memory_limit_mb=0)).memory_limit_mb is None
 
 
@@ -38,7 +38,7 @@ async def test_the_worker_connects_to_no_server_that_the_environment_names(
             server.accept()
 
 
-async def test_a_worker_that_cannot_be_started_is_a_lost_one() -> None:
+async def test_a_worker_that_cannot_be_started_counts_as_lost() -> None:
     async def spawn_nothing() -> Child:
         raise FileNotFoundError(2, "No such file or directory")
 

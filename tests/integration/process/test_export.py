@@ -50,7 +50,7 @@ def many(count: int) -> Rows:
     return packed([[number, "x" * 100] for number in range(count)])
 
 
-async def test_a_csv_file_is_named_after_time_and_chance_and_is_its_owners_alone(tmp_path: Path) -> None:
+async def test_a_csv_file_has_a_random_name_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path, now=lambda: MOMENT)
 
     exported = await exporter.write(packed([[1, "ä,b"], [None, ""]]), ExportFormat.CSV)
@@ -72,7 +72,7 @@ async def test_the_limit_that_cut_the_rows_is_reported_with_the_file(tmp_path: P
     assert (exported.truncated, exported.cut_cells) == (Truncation.BYTES, 1)
 
 
-async def test_exports_at_the_same_moment_do_not_meet(tmp_path: Path) -> None:
+async def test_exports_at_the_same_moment_have_different_files(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path, now=lambda: MOMENT)
 
     await asyncio.gather(*(exporter.write(many(10), ExportFormat.CSV) for _ in range(4)))
@@ -81,7 +81,7 @@ async def test_exports_at_the_same_moment_do_not_meet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file_format", ExportFormat)
-async def test_a_disk_that_is_full_leaves_nothing_but_an_error(
+async def test_a_full_disk_gives_an_error_and_leaves_no_file(
     tmp_path: Path, file_format: ExportFormat
 ) -> None:
     resource = pytest.importorskip("resource")
@@ -150,7 +150,7 @@ async def test_a_process_that_dies_is_reported_and_its_file_removed(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_process_that_is_stuck_is_ended_and_what_it_left_is_removed(tmp_path: Path) -> None:
+async def test_a_stuck_process_is_killed_and_its_file_removed(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path, timeout_s=0.5, spawn=lambda: spawn_program(_STUCK))
 
     with anyio.fail_after(20), pytest.raises(ExportFailedError, match=r"stopped after 0\.5 s"):
@@ -206,7 +206,7 @@ async def send_signal_once_written(process: Process, name: str, folder: Path) ->
 
 
 @pytest.mark.parametrize("cut", [b"", b"[1]\n", b"[1]\n[2"])
-async def test_rows_that_did_not_arrive_whole_are_no_file(cut: bytes, tmp_path: Path) -> None:
+async def test_incomplete_rows_create_no_file(cut: bytes, tmp_path: Path) -> None:
     process = await spawn_writing()
     paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part")}
     header = json.dumps(paths | {"format": "csv", "columns": [("a", "integer")], "row_count": 2}).encode()

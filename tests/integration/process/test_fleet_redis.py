@@ -167,7 +167,7 @@ async def test_an_outage_is_logged_once_and_ends_when_redis_answers_again(
     assert PASSWORD not in caplog.text
 
 
-async def test_a_silent_redis_is_waited_for_once(server: RedisServer) -> None:
+async def test_only_the_first_call_waits_for_a_silent_redis(server: RedisServer) -> None:
     async with tcp_proxy(server.port) as proxy, connect(server, proxy.port, timeout_s=0.1) as shared:
         limit = rate_limit(shared, 100)
         await limit.admit("alice")
@@ -195,7 +195,7 @@ async def test_a_redis_that_takes_no_writes_is_an_outage(
         server.run("CONFIG", "SET", "maxmemory", "0")
 
 
-async def test_a_wrong_password_is_an_outage_that_shows_none(
+async def test_a_wrong_password_is_an_outage_and_is_not_shown(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = SharedRedis(server.url.replace(PASSWORD, "another-password"), while_away="calls are refused")
@@ -247,7 +247,7 @@ async def test_redis_sees_neither_rows_nor_owners(server: RedisServer, shared: S
     assert b"alice" not in held
 
 
-async def test_a_result_that_was_moved_to_another_id_or_changed_is_as_good_as_absent(
+async def test_a_result_that_was_moved_or_changed_counts_as_absent(
     server: RedisServer, shared: SharedRedis
 ) -> None:
     kept = store(shared)
@@ -370,7 +370,7 @@ async def test_doctor_says_that_redis_cannot_be_used() -> None:
     assert "hidden" not in f"{result}"
 
 
-async def test_without_a_shared_redis_there_is_nothing_to_examine() -> None:
+async def test_doctor_checks_nothing_without_a_shared_redis() -> None:
     assert await examine_fleet(RateLimitSettings(), HttpSettings()) == []
 
 
@@ -397,7 +397,7 @@ async def test_an_answer_is_passed_on_once_to_the_server_that_waits_for_it(
     assert not any(word in content + held[0] for word in ("secret", "alice", "question-1"))
 
 
-async def test_an_answer_that_cannot_be_read_or_is_too_long_is_none(shared: SharedRedis) -> None:
+async def test_an_unreadable_or_too_long_answer_counts_as_none(shared: SharedRedis) -> None:
     for key, result in ((OLD_KEY, "sealed by a stranger"), (NEW_KEY, "x" * 5_000)):
         question = ("alice", key)
         await answer_relay(shared).expect(question)

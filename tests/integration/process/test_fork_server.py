@@ -49,7 +49,7 @@ def descriptors(pid: int) -> list[str]:
 
 @contextmanager
 def no_listener() -> Iterator[int]:
-    """Hold a port on which nobody listens."""
+    """Reserve a port without a listener."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
@@ -107,7 +107,7 @@ async def test_a_worker_sees_no_secret_of_the_front(spawn: Spawn, monkeypatch: p
     assert b"PATH=" in environment
 
 
-async def test_a_file_named_like_the_worker_in_the_working_directory_is_not_run(
+async def test_a_worker_file_in_the_working_directory_is_not_run(
     spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trap = tmp_path / "trapped"
@@ -124,7 +124,7 @@ async def test_a_database_that_is_down_is_unreachable(supervise: Supervise, spaw
     with no_listener() as port:
         supervisor = supervise(spawn, conninfo=f"host=127.0.0.1 port={port}")
 
-        for _ in range(4):  # the first two try, the later ones are told without a try
+        for _ in range(4):  # the first two try to connect, later ones get the last error
             with anyio.fail_after(TIMEOUT_S), pytest.raises(UnreachableError, match=r"not reachable"):
                 await supervisor.execute(
                     "SELECT 1", LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=True, timeout_s=60

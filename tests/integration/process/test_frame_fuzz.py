@@ -130,7 +130,7 @@ def corrupted(rng: random.Random) -> bytes:
     return bytes(data)
 
 
-async def test_no_bytes_of_a_worker_hurt_the_front() -> None:
+async def test_the_front_survives_any_bytes_of_a_worker() -> None:
     rng = random.Random(SEED)  # noqa: S311 # repeatable on purpose
     answered = 0
 
@@ -146,7 +146,7 @@ async def test_no_bytes_of_a_worker_hurt_the_front() -> None:
                     assert reply.id == REQUEST.id, f"case {case}: {data!r}"
                     answered += 1
 
-    assert 0 < answered < CASES  # else the corruption is none, or leaves nothing to read
+    assert 0 < answered < CASES  # otherwise the frame is intact, or nothing is left to read
 
 
 async def test_an_answer_in_small_pieces_is_put_together() -> None:
@@ -171,7 +171,7 @@ async def test_an_answer_in_small_pieces_is_put_together() -> None:
     assert worker.backend == Backend(1, "now")
 
 
-async def test_a_connected_frame_alone_is_no_answer() -> None:
+async def test_a_connected_frame_alone_does_not_end_the_call() -> None:
     async with worker_that_sends(wire(MESSAGES[1])) as worker:
         with anyio.fail_after(TIMEOUT_S), pytest.raises(WorkerLostError, match="died"):
             await worker.request(REQUEST)

@@ -1,4 +1,4 @@
-"""What a password command is given, and what is said when it gives no password."""
+"""The environment of a password command, and the errors if it prints no password."""
 
 import asyncio
 import sys
@@ -46,7 +46,7 @@ async def test_a_command_has_the_environment_without_secrets_of_pgmcp_and_no_inp
         (shell("yes | head -c 1000000"), r"sh printed more than 64 KB$"),
     ],
 )
-async def test_a_failing_command_says_how_it_failed(command: list[str], reason: str) -> None:
+async def test_the_error_of_a_failing_command_has_its_cause(command: list[str], reason: str) -> None:
     with pytest.raises(
         DatabaseAuthError, match=f"^no password for database shop: the command {reason}"
     ) as raised:

@@ -1,8 +1,7 @@
 """No text ends the process; each is accepted or refused.
 
-The validator runs in a child process, on a thread with a small stack, over
-every attack, over texts just inside each bound, and over random ones; what a
-grammar writes is fuzzed for ten seconds here, and for as long as one likes by
+The validator runs in a child process, on a thread with a small stack. It reads every attack, texts just inside
+each bound, and random texts. Statements that a grammar writes are fuzzed for ten seconds here, and for longer by
 `python -m scripts.fuzz_validator`.
 """
 
@@ -113,7 +112,7 @@ _WORDS = """
     analyze show into for update delete insert returning recursive E'\\'' U&'x' /* */ -- collate at
     time zone distinct default operator only tablesample window rows preceding current \x01 é \u2028
     { } ? @ # % ^ & ~ !
-""".split()  # noqa: SIM905 - a hundred words in a column help nobody
+""".split()  # noqa: SIM905 - a hundred words are easier to read in lines
 
 
 def _longest_accepted(before: str, repeated: str, middle: str, closing: str, after: str) -> str:

@@ -58,7 +58,9 @@ async def run(supervisor: Supervisor, statement: str, *, timeout_s: float = TIME
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
-async def test_a_worker_that_breaks_off_costs_one_clear_error(supervise: Supervise, breakage: str) -> None:
+async def test_a_worker_that_dies_in_a_call_gives_one_clear_error(
+    supervise: Supervise, breakage: str
+) -> None:
     workers = ScriptedWorkers()
     supervisor = supervise(workers.spawn)
 
@@ -70,7 +72,7 @@ async def test_a_worker_that_breaks_off_costs_one_clear_error(supervise: Supervi
 
 
 @pytest.mark.parametrize("opening", ["die-at-once", *sorted(BREAKAGES.keys() - {"send-garbage-rows"})])
-async def test_a_worker_that_breaks_off_while_it_connects_costs_one_clear_error(
+async def test_a_worker_that_dies_while_connecting_gives_one_clear_error(
     supervise: Supervise, opening: str
 ) -> None:
     workers = ScriptedWorkers(opening)
@@ -133,7 +135,7 @@ async def test_a_refusal_does_not_fail_calls_that_another_worker_can_serve(super
     assert answers == ["held", "waited"]
 
 
-async def test_a_database_that_keeps_refusing_is_left_alone_for_a_while(supervise: Supervise) -> None:
+async def test_attempts_pause_after_repeated_refusals(supervise: Supervise) -> None:
     workers = ScriptedWorkers(*["refuse"] * (FREE_ATTEMPTS + 1))
     now_s = 0.0
     supervisor = supervise(workers.spawn, clock=lambda: now_s)
@@ -219,7 +221,7 @@ async def test_a_worker_that_ignores_the_cancel_of_its_caller_is_killed(supervis
         assert await run(supervisor, "echo next") == "next"
 
 
-async def test_a_caller_that_leaves_while_its_worker_is_killed_costs_no_place(supervise: Supervise) -> None:
+async def test_a_caller_that_leaves_while_its_worker_is_killed_frees_its_place(supervise: Supervise) -> None:
     workers = ScriptedWorkers()
     children: list[SlowToEnd] = []
 
@@ -239,7 +241,7 @@ async def test_a_caller_that_leaves_while_its_worker_is_killed_costs_no_place(su
     assert await run(supervisor, "echo next") == "next"
 
 
-async def test_text_that_cannot_be_sent_costs_no_worker(supervise: Supervise) -> None:
+async def test_text_that_cannot_be_sent_does_not_end_the_worker(supervise: Supervise) -> None:
     workers = ScriptedWorkers()
     supervisor = supervise(workers.spawn)
 

@@ -72,7 +72,7 @@ async def test_without_a_queue_all_workers_can_still_be_used(supervise: Supervis
     assert callers.ended == [BusyError, "held", "held"]
 
 
-async def test_those_who_wait_are_served_in_the_order_they_came(supervise: Supervise) -> None:
+async def test_waiting_callers_are_served_in_order(supervise: Supervise) -> None:
     callers = Callers(supervise(ScriptedWorkers().spawn))
 
     async with closed_gate() as gate, anyio.create_task_group() as tasks:
@@ -117,7 +117,7 @@ async def test_a_caller_that_leaves_the_queue_is_skipped(supervise: Supervise) -
     assert callers.ended == ["held", "stays"]
 
 
-async def test_a_place_that_a_leaver_frees_can_be_taken(supervise: Supervise) -> None:
+async def test_the_place_of_a_caller_that_left_can_be_taken(supervise: Supervise) -> None:
     callers = Callers(supervise(ScriptedWorkers().spawn, max_waiting=1))
 
     async with closed_gate() as gate, anyio.create_task_group() as tasks:
