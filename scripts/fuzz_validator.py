@@ -7,8 +7,8 @@ Child processes validate the texts, because a crash ends the process. There are 
 - attacks and honest statements with parts removed, doubled, swapped or wrapped;
 - random sequences of the grammar's words;
 - statements built from a grammar, with one forbidden call at a random place, which must be refused;
-- known statements with other literals. It is a hole if, of two texts with the same template in
-  `pgmcp.validation.memo`, one would be remembered as accepted and the other is refused;
+- known statements with other literals. It is a hole if two texts have the same template in
+  `pgmcp.validation.memo`, and one would be remembered as accepted while the other is refused;
 - known statements with other names. It is a hole if sqlglot accepts only one of two texts that have the same
   outline in `pgmcp.validation.outline`.
 

@@ -156,7 +156,7 @@ async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_cold_crowd(bench: Bench) -> Sequence[Measured]:
-    """Compare lookups on a cold pool where heavy queries started first with lookups alone."""
+    """Compare lookups on a cold pool, where heavy queries started first, with lookups alone."""
     alone, beside = Series(), Series()
     calls = bench.effort.times(60)
     for _ in range(bench.effort.times(_COLD_STARTS)):

@@ -1,7 +1,7 @@
 """Throughput over HTTP: the SDK's echo app, one server, several servers, and stdio, in turns within one run.
 
-The client is one process for all of them and takes a good part of a small machine: with few processors
-several servers show what the client leaves them, not what they could do.
+One process is the client of all servers. With few processors it takes a large part of their time, so the
+figures of several servers show what the client leaves them, not what they could do.
 """
 
 import asyncio

@@ -65,7 +65,7 @@ _SETTLE_TIMEOUT_S: Final = 30.0
 
 
 class Losses:
-    """Counts the calls that were lost, and decides which of them may be.
+    """Counts the calls that were lost, and decides which of them may be lost.
 
     Attributes:
         kills: how many workers were killed.

@@ -18,14 +18,14 @@ import { inLine } from './text.js';
 Object.assign(transforms, dataTransforms, viewTransforms, encodings);
 
 const refuse = () => Promise.reject(new Error('the view loads nothing'));
-// Vega-Lite's advice is for those who write specifications; what cannot be drawn is thrown.
+// Vega-Lite's advice is for people who write specifications. If a chart cannot be drawn, an error is thrown.
 const logger = Object.fromEntries(['level', 'error', 'warn', 'info', 'debug'].map((level) => [level, () => logger]));
 const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 
 const NARROW_PX = 520; // a legend beside the chart would leave it no room
 
 export class Chart {
-  /** @param {object} chart as pgmcp/view/view.py describes it */
+  /** @param {object} chart as pgmcp/view/reply_data.py describes it */
   constructor({ specification, configs, description, left_out: leftOut }) {
     Object.assign(this, { specification, configs });
     this.canvas = element('div', { class: 'canvas', role: 'img', 'aria-label': description });

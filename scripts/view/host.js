@@ -1,5 +1,5 @@
-// Speaks with the host that shows the view: JSON-RPC over postMessage, as the MCP Apps specification of 2026-01-26
-// has it. The whole of its SDK would be five times as large as what is left of the view without its charts.
+// Exchanges JSON-RPC messages with the host over postMessage (MCP Apps specification of 2026-01-26). That
+// specification's SDK is five times as large as the whole view without its charts.
 
 const PROTOCOL_VERSION = '2026-01-26';
 

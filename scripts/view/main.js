@@ -1,4 +1,4 @@
-// The result view: shows what the host passes on of a tool call, in the host's colours and size.
+// The result view: shows the tool call that the host passes on, in the host's colours and size.
 
 import { element } from './dom.js';
 import { connect } from './host.js';

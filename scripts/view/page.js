@@ -1,4 +1,4 @@
-// The page around a result: what it says of itself, its panels, and the ways to take it along.
+// The page of a result: its heading and notes, its panels, and its buttons to copy, download and expand.
 
 import { Chart } from './chart.js';
 import { button, element } from './dom.js';
@@ -48,7 +48,7 @@ class Tabs {
     if (this.shown === 'Table') this.table?.layOut();
   }
 
-  /** Draw the chart in a theme; one that cannot be drawn gives way to the table. */
+  /** Draw the chart in a theme; if that fails, show the table instead. */
   draw(theme) {
     this.theme = theme;
     if (this.shown !== 'Chart' || this.drawn === theme) return;

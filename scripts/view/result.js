@@ -1,4 +1,5 @@
-// What a tool's result says, in the words of the view. The server's side of it: pgmcp/view/view.py.
+// Reads the data that the view shows from a tool's result; pgmcp/view/reply_data.py describes the server's
+part.
 
 const VIEW_META_KEY = 'pgmcp/view';
 const WHY_BY_LIMIT = {

@@ -1,4 +1,4 @@
-// A statement with its key words set off. The text is cut into pieces and put together again, never changed.
+// A statement with highlighted keywords. The text is only split into pieces, never changed.
 
 import { element } from './dom.js';
 import { inBlock } from './text.js';

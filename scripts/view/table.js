@@ -1,7 +1,7 @@
-// The rows as a grid that a thousand rows do not slow down: only those in sight are in the document.
+// A grid of rows. Only the visible rows are in the document, so that a thousand rows do not slow it down.
 //
-// The table itself has the focus and names its active cell, so that scrolling a row away takes no focus with it
-// (WAI-ARIA Authoring Practices, grid pattern with aria-activedescendant).
+// The table itself has the focus and names its active cell, so that the focus stays when that row is scrolled
+away // (WAI-ARIA Authoring Practices, grid pattern with aria-activedescendant).
 
 import { button, element } from './dom.js';
 import { isNumeric, orderRows } from './order.js';
@@ -32,12 +32,12 @@ export class Table {
     this.#build();
   }
 
-  /** The rows as they stand: filtered and in order. */
+  /** The rows as they are shown: filtered and sorted. */
   get visibleRows() {
     return this.shown.map((index) => this.rows[index]);
   }
 
-  /** Show the rows that hold `text` in a cell, and return in words how many they are. */
+  /** Show the rows with `text` in a cell, and return their number in words. */
   filterBy(text) {
     this.filter = text.trim().toLowerCase();
     this.#arrange();

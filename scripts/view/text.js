@@ -1,4 +1,4 @@
-// Text from the database as a person may safely read it: what hides, reorders or controls becomes visible.
+// Makes text from the database safe to read: characters that hide, reorder or control text become visible.
 
 import { element } from './dom.js';
 

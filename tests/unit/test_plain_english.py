@@ -44,7 +44,7 @@ _REPLACEMENT_BY_WORD = {
     r"behind \w+ back": "without its knowledge, in the background",
     r"what came of": "the result or the outcome of",
     r"[Dd]oubt(s|ed)?(?! about)": "mismatch, refusal or uncertainty, whichever it is",
-    r"(?<![Tt]here )(is|are|was|were) no (?!longer|more|other|such)[a-z]+": "'is not a'; 'is no' reads as 'there is no'",
+    r"(?<![Tt]here )(is|are|was|were) no (?!longer|more|other|such)[a-z]+": "'is not a': easier to read",
     r"(is|are) none of": "'is not one of'",
     r"lately": "recently",
 }

@@ -1,8 +1,8 @@
 """No text ends the process; each is accepted or refused.
 
-The validator runs in a child process, on a thread with a small stack. It reads every attack, texts just inside
-each bound, and random texts. Statements that a grammar writes are fuzzed for ten seconds here, and for longer by
-`python -m scripts.fuzz_validator`.
+The validator runs in a child process, on a thread with a small stack. It reads every attack, texts just
+inside each bound, and random texts. Statements that a grammar writes are fuzzed for ten seconds here, and for
+longer by `python -m scripts.fuzz_validator`.
 """
 
 import json
