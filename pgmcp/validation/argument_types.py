@@ -5,28 +5,32 @@ from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.column_types import ColumnTypes
-from pgmcp.validation.constant_types import TYPES_BY_SPECIAL_VALUE, type_of_constant
+from pgmcp.validation.constant_types import (
+    TYPES_BY_KIND,
+    TYPES_BY_SPECIAL_VALUE,
+    TYPES_OF_JSON_FUNCTIONS,
+    type_of_constant,
+)
 from pgmcp.validation.functions_in_from import FunctionsInFrom
-from pgmcp.validation.grammar import Node, strings
+from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.item_columns import either
 from pgmcp.validation.lookup import Lookup
-from pgmcp.validation.operands import ELEMENT_OF, Operands
+from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands
 from pgmcp.validation.overloads import (
     ANY_ROW,
     RECORD,
-    TEXT_TYPE,
     UNKNOWN,
     CallArguments,
 )
 from pgmcp.validation.polymorphic_results import types_of_parts
 from pgmcp.validation.polymorphic_types import is_polymorphic
-from pgmcp.validation.statement_columns import StatementColumns
 
 VariableTypes = Mapping[str, Iterable[Node | None]]
 """The types with which each parameter or variable is declared; None for one without a fixed type."""
 
+_NULL: Final[Node] = {"A_Const": {"isnull": True}}
 _BOOL: Final = frozenset({16})
 _UNKNOWN: Final = frozenset({UNKNOWN})
-_BOOLEANS: Final = frozenset({"BoolExpr", "NullTest", "BooleanTest"})
 _COMPARING_KINDS: Final = frozenset(
     {"AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN"}
     | {f"AEXPR_{negation}BETWEEN{symmetry}" for negation in ("", "NOT_") for symmetry in ("", "_SYM")}
@@ -35,6 +39,9 @@ _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SU
 _KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
 _ARRAYS: Final = frozenset({2277, 5078})
 """Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
+
+_ROWS_OF_CHANGES: Final = frozenset({"excluded", "new", "old"})
+"""Names of rows in INSERT, UPDATE, DELETE and MERGE that no FROM contains."""
 
 _RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
 """Declared results of PostgreSQL's own unnest(): elements of an array, rows of a tsvector, ranges."""
@@ -65,21 +72,23 @@ class ArgumentTypes:
         self._lookup = lookup
         self._may_call = may_call
         self._facts = facts
-        self._relations = StatementColumns(root, facts, path)
-        self._columns = ColumnTypes(root, facts, self._relations, lambda output: self._in_common([output]))
         self._results: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node keeps its id
-        functions = FunctionsInFrom(root, facts, self.of, self._of_cast)
-        if functions.items:
-            self._columns.add_functions(functions, self._results.clear)
+        functions = FunctionsInFrom(facts, self.of, self._of_cast, self._of_declared_result)
+        self._columns = ColumnTypes(root, facts, path, self.of, self._of_cast, functions)
 
     def of_call(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""
         written = call.get("args", [])
         if "agg_within_group" in call:  # the ORDER BY of an aggregate has arguments, too
             written = written + [each["SortBy"]["node"] for each in call["agg_order"]]
-        is_positional = "func_variadic" not in call and not any("NamedArgExpr" in each for each in written)
-        types = [self.of(each) for each in written] if is_positional else []
-        return CallArguments(len(written), types, is_positional)
+        names = tuple(each["NamedArgExpr"]["name"] for each in written if "NamedArgExpr" in each)
+        return CallArguments(len(written), list(map(self.of, written)), names, "func_variadic" in call)
+
+    def of_join(self, join: Node) -> list[Operands]:
+        """Return the operands of each `=` of a join with USING or NATURAL, as nodes with their types."""
+        return [
+            tuple({OF_TYPES: {"types": each}} for each in pair) for pair in self._columns.sides_of_join(join)
+        ]
 
     def of_operands(self, operands: Operands) -> CallArguments:
         """Return the known types of the operands of an operator."""
@@ -88,23 +97,33 @@ class ArgumentTypes:
     def of(self, expression: Node) -> frozenset[int] | None:
         """Return the types that an expression can have; None if they are not known."""
         ((kind, fields),) = expression.items()
+        if kind in ("FuncCall", "A_Expr"):
+            if id(fields) not in self._results:
+                self._find_results(kind, fields)
+            return self._results[id(fields)][1]
+        output = fields.get("output") or fields.get("constructor", {}).get("output")
+        if output and kind.startswith("Json"):  # RETURNING
+            return self._of_cast(output["typeName"])
+        return TYPES_BY_KIND.get(kind) or self._of_simple(kind, fields)
+
+    def _of_simple(self, kind: str, fields: Node) -> frozenset[int] | None:
         match kind:
-            case "FuncCall" | "A_Expr":
-                if id(fields) not in self._results:
-                    self._find_results(kind, fields)
-                return self._results[id(fields)][1]
             case "A_Const":
                 return type_of_constant(fields)
             case "TypeCast":
                 return self._of_cast(fields["typeName"])
             case "ColumnRef":
-                return self._of_column(fields["fields"])
+                return self._of_column(fields)
             case "SQLValueFunction":
                 return TYPES_BY_SPECIAL_VALUE.get(fields["op"])
             case _ if kind == ELEMENT_OF:
                 return self._of_elements(fields)
+            case _ if kind == OF_TYPES:
+                return fields["types"] or None
+            case "JsonFuncExpr":
+                return TYPES_OF_JSON_FUNCTIONS.get(fields["op"])
             case _:
-                return _BOOL if kind in _BOOLEANS else self._of_expression(kind, fields)
+                return self._of_expression(kind, fields)
 
     def _find_results(self, kind: str, fields: Node) -> None:
         """Find the types of a result; of nested operators first, because chains are longer than recursion."""
@@ -124,19 +143,18 @@ class ArgumentTypes:
                 return self._of_call(fields)
             case "A_Expr":
                 return self._of_operator(fields)
-            case "CoalesceExpr" | "MinMaxExpr":
-                return self._in_common(fields["args"])
-            case "CaseExpr":
-                results = [each["CaseWhen"]["result"] for each in fields["args"]]
-                return self._in_common([*results, *filter(None, [fields.get("defresult")])])
-            case "CollateClause":
+            case "CoalesceExpr" | "MinMaxExpr" | "CaseExpr":
+                return self._in_common(_inputs(kind, fields))
+            case "CollateClause" | "NamedArgExpr":
                 return self.of(fields["arg"])
+            case "A_ArrayExpr":
+                return self._of_array(fields.get("elements", []))
             case "SubLink":
                 return self._of_subquery(fields)
             case "A_Indirection":
                 return self._of_steps(fields["arg"], fields["indirection"])
             case _:
-                return frozenset({RECORD}) if kind == "RowExpr" else None
+                return None
 
     def _of_call(self, call: Node) -> frozenset[int] | None:
         *schemas, name = strings(call["funcname"])
@@ -149,15 +167,20 @@ class ArgumentTypes:
             )
         if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
             return self._of_elements(arguments[0])
+        if any(map(is_polymorphic, results or ())) and self._lookup.may_default_polymorphic(
+            name, len(arguments)
+        ):
+            return None
         types = self._of_result(results, arguments)
         return self._with_field(name, types, arguments[0]) if len(arguments) == 1 else types
 
     def _with_field(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
         """Return the types of `name(value)`, which is also the field `value.name` if no function fits."""
-        is_field = self._columns.is_made(name) or name in self._types.types_by_column
-        given = self.of(value) if is_field and types is not None else frozenset()
+        if types is None or not self._columns.may_be_field(name):
+            return types
+        given = self.of(value)
         rows = None if given is None else frozenset(filter(self._may_be_row, given))
-        if types is None or rows == frozenset():
+        if rows == frozenset():
             return types
         of_field = self._columns.of_field(rows, name)
         return None if of_field is None else types | of_field
@@ -171,10 +194,16 @@ class ArgumentTypes:
         below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
         if "String" in last:
             name = str(last["String"]["sval"])
-            types = self._of_output(below, name) or self._columns.of_field(self.of(below), name)
+            types = self._of_output(below, name) or self._of_field(below, name)
             return self._with_function(name, types, below)
         is_element = "A_Indices" in last and not last["A_Indices"].get("is_slice")
         return self._of_elements(below) if is_element else None
+
+    def _of_field(self, value: Node, name: str) -> frozenset[int] | None:
+        if self.is_only_row(value):
+            column = value["ColumnRef"]
+            return self._columns.of_qualified(column, name_of(column["fields"][0]), name)
+        return self._columns.of_field(self.of(value), name)
 
     def _of_output(self, value: Node, name: str) -> frozenset[int] | None:
         """Return the types of `(function(x)).name` if that is an OUT parameter, else None."""
@@ -183,36 +212,77 @@ class ArgumentTypes:
         function = strings(value["FuncCall"]["funcname"])[-1]
         overloads = self._facts.outputs.get(function, ())
         found = frozenset(oid for columns in overloads for output, oid in columns if output == name)
-        return None if any(map(is_polymorphic, found)) else found or None
+        types = (
+            self._of_declared_result(each, value) if is_polymorphic(each) else frozenset({each})
+            for each in found
+        )
+        return either(types) or None
 
     def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
         """Return the types of a field, and of the result of a function that its name may call."""
         results = self._types.results_by_function.get(name)
         if types is None or results is None:
             return types
+        if any(map(is_polymorphic, results)) and self._lookup.may_default_polymorphic(name, 1):
+            return None
         of_function = self._of_result(results, [value])
         return None if of_function is None else types | of_function
 
     def _of_subquery(self, link: Node) -> frozenset[int] | None:
-        if link.get("subLinkType") != "EXPR_SUBLINK":
-            return _BOOL if link.get("subLinkType") in _COMPARING_SUBLINKS else None
-        targets = link["subselect"].get("SelectStmt", {}).get("targetList", [])
-        return self._in_common([targets[0]["ResTarget"]["val"]]) if len(targets) == 1 else None
+        if link.get("subLinkType") in _COMPARING_SUBLINKS:
+            return _BOOL
+        columns = self._columns.columns_of_query(link["subselect"].get("SelectStmt", {})).in_order
+        types = columns[0].types if columns and len(columns) == 1 else None
+        match link.get("subLinkType"):
+            case "EXPR_SUBLINK":
+                return types or None
+            case "ARRAY_SUBLINK":
+                return self._arrays_of(types)
+            case _:
+                return None
+
+    def _of_array(self, elements: list[Node]) -> frozenset[int] | None:
+        """Return the types of an array constructor; its elements may be arrays."""
+        return self._arrays_of(self._in_common(elements)) if elements else None
+
+    def _arrays_of(self, elements: frozenset[int] | None) -> frozenset[int] | None:
+        """Return the types of arrays of such elements; an array of arrays has their type."""
+        found = set()
+        for each in map(self._types.get, elements or ()):
+            if each is None or (not each.array and each.category != "A"):
+                return None
+            found |= {each.array, each.oid if each.category == "A" else 0} - {0}
+        return frozenset(found) or None
 
     def _of_operator(self, expression: Node) -> frozenset[int] | None:
         kind = expression.get("kind")
         if kind in _COMPARING_KINDS:
             return _BOOL
+        if kind == "AEXPR_NULLIF":
+            return self._of_nullif(expression)
         if kind not in _KINDS_WITH_RESULTS:
             return None
         *schemas, symbol = strings(expression["name"])
         operands = [expression[side] for side in ("lexpr", "rexpr") if side in expression]
         results: Set[int] | None = self._types.results_by_operator.get(symbol)
-        if results and len(results) > 1 and self._lookup.has_operators(symbol):
+        if results and len(results) > 1:
             known = self.of_operands(tuple(operands))
             schema = ".".join(schemas)
             results = self._lookup.result_types_of_operator(schema, symbol, self._path, known) or results
         return self._of_result(results, operands)
+
+    def _of_declared_result(self, type_oid: int, call: Node) -> frozenset[int] | None:
+        """Return the types that a result can have that a function declares with a type."""
+        name, arguments = strings(call["FuncCall"]["funcname"])[-1], call["FuncCall"].get("args", [])
+        is_sure = not self._lookup.may_default_polymorphic(name, len(arguments))
+        return self._of_result({type_oid}, arguments) if is_sure else None
+
+    def _of_nullif(self, expression: Node) -> frozenset[int] | None:
+        """Return the types of NULLIF: that of the left operand of the `=` that compares its arguments."""
+        sides = [expression["lexpr"], expression["rexpr"]]
+        known = self.of_operands(tuple(sides))
+        lefts = self._lookup.left_types_of_operator("", "=", self._path, known)
+        return self._of_result(lefts, sides)
 
     def _of_result(self, results: Set[int] | None, arguments: list[Node]) -> frozenset[int] | None:
         """Return the types of a result; if it depends on an argument, the argument's possible types."""
@@ -221,7 +291,8 @@ class ArgumentTypes:
         plain = frozenset(each for each in results if not is_polymorphic(each))
         if plain == results:
             return plain
-        given = self._in_common(arguments)
+        given = either(map(self.of, arguments))  # also of those that do not decide the type
+        given = given and self._types.with_bases(given)
         held: set[int] = set()
         for each in map(self._types.base, given or ()):
             parts = None if each is None else types_of_parts(self._types, each)
@@ -238,14 +309,8 @@ class ArgumentTypes:
         return base is None or base.category == "A"
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
-        """Return the types that several expressions may resolve to together; text for untyped literals."""
-        found: set[int] = set()
-        for types in map(self.of, expressions):
-            if types is None:
-                return None
-            found |= types
-            found |= {base.oid for each in types if (base := self._types.base(each))}
-        return frozenset((found - {UNKNOWN}) | ({TEXT_TYPE} if UNKNOWN in found else set()))
+        """Return the types that several expressions can have together, in their order."""
+        return self._columns.in_common(map(self.of, expressions))
 
     def _of_elements(self, array: Node) -> frozenset[int] | None:
         if "A_ArrayExpr" in array:
@@ -267,30 +332,29 @@ class ArgumentTypes:
         found = self._types.find(schema, name, self._path, is_array="arrayBounds" in type_name)
         return None if found is None else frozenset({found})
 
-    def _of_column(self, names: list[Node]) -> frozenset[int] | None:
-        *qualifiers, name = (each.get("String", {}).get("sval", "") for each in names)
-        if not name:  # a star
-            return (
-                self._relations.row(qualifiers[-1])
-                if qualifiers and self._columns.is_row(qualifiers[-1])
-                else None
-            )
+    def _of_column(self, column: Node) -> frozenset[int] | None:
+        *qualifiers, name = map(name_of, column["fields"])
         if any(each in self._parameters for each in qualifiers):
-            return self._of_field_of_parameter(qualifiers, name)
+            return self._of_field_of_parameter(column, qualifiers, name) if name else None
+        if not name:  # a star
+            return self._columns.of_row(column) if qualifiers else None
+        if qualifiers and name in self._parameters and self._is_label(qualifiers[-1]):
+            return self._of_declared(name)
+        if qualifiers:
+            types = self._columns.of(column)
+            row = {"ColumnRef": {**column, "fields": column["fields"][:-1]}}
+            return self._with_function(name, types, row) if self._may_call(qualifiers[-1], name) else types
         if name not in self._parameters:
-            types = self._columns.of(name)
-            row = {"ColumnRef": {"fields": names[:-1]}}
-            may_call = bool(qualifiers) and self._may_call(qualifiers[-1], name)
-            return self._with_function(name, types, row) if may_call else types
-        if self._columns.is_row(name):
-            return None
+            return self._columns.of(column)
         given = self._of_declared(name)
         if given is None or name.startswith("$"):
             return given
-        found = self._columns.of(name)  # a column hides a parameter of the same name
-        may_be_column = self._columns.is_made(name) or self._relations.may_have(name)
-        is_unknown = found is None and may_be_column
-        return None if is_unknown else given | (found or frozenset())
+        found = self._columns.beside(column)  # a column or row hides a parameter of the same name
+        return None if found is None else given | found
+
+    def _is_label(self, qualifier: str) -> bool:
+        """Return whether a name is that of a block or of the function, in a body."""
+        return qualifier not in _ROWS_OF_CHANGES and not self._columns.may_be_row(qualifier)
 
     def _of_declared(self, name: str) -> frozenset[int] | None:
         """Return the types with which the parameters and variables of a name are declared."""
@@ -304,32 +368,38 @@ class ArgumentTypes:
 
     def _of_type_name(self, declared: Node) -> frozenset[int] | None:
         if "is_row" in declared:
-            relations = self._relations.find([each["String"]["sval"] for each in declared["names"]])
-            return frozenset(each.type_oid for each in relations) or None
+            relation = dict(
+                zip(("relname", "schemaname"), reversed(strings(declared["names"])), strict=False)
+            )
+            return frozenset(each.type_oid for each in self._columns.relations(relation)) or None
         if "pct_type" not in declared:
             return self._of_cast(declared)
         name = str(declared["names"][-1]["String"]["sval"])
         is_variable = name in self._parameters  # of a block with a label
         return None if is_variable else self._types.types_by_column.get(name)
 
-    def _of_field_of_parameter(self, qualifiers: list[str], name: str) -> frozenset[int] | None:
+    def _of_field_of_parameter(self, column: Node, qualifiers: list[str], name: str) -> frozenset[int] | None:
         """Return the types of `parameter.name`, where a relation may have the name of the parameter."""
         declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
         is_field = all(each is not None and not _may_be_any_row(each) for each in declared)
-        if not is_field or name in self._parameters or self._columns.is_made(name):
+        if not is_field or len(qualifiers) > 1 or any(map(self._columns.may_be_row, qualifiers)):
             return None
-        is_relation = any(map(self._columns.may_be_row, qualifiers))
-        value = self._of_declared(qualifiers[-1]) if len(qualifiers) == 1 and not is_relation else None
-        row = {"ColumnRef": {"fields": [{"String": {"sval": each}} for each in qualifiers]}}
-        return self._with_function(name, self._columns.of_field(value, name), row)
+        row = {"ColumnRef": {"fields": column["fields"][:-1]}}
+        return self._with_function(name, self._columns.of_field(self._of_declared(qualifiers[0]), name), row)
 
     def is_only_row(self, expression: Node) -> bool:
         """Return True only if an expression is certainly a row of a relation or subquery in FROM."""
         names = expression.get("ColumnRef", {}).get("fields", [])
-        name = str(names[0].get("String", {}).get("sval", "")) if len(names) == 1 else ""
-        return (
-            self._columns.is_row(name) and name not in self._parameters and not self._relations.may_have(name)
-        )
+        name = name_of(names[0]) if len(names) == 1 else ""
+        return bool(name) and name not in self._parameters and self._columns.is_row(name)
+
+
+def _inputs(kind: str, fields: Node) -> list[Node]:
+    """Return the expressions one of which is the value of COALESCE, GREATEST, LEAST or CASE."""
+    if kind != "CaseExpr":
+        return list(fields["args"])
+    results = [each["CaseWhen"]["result"] for each in fields["args"]]
+    return [fields.get("defresult", _NULL), *results]  # in this order the server looks for their type
 
 
 def _may_be_any_row(declared: Node) -> bool:

@@ -36,13 +36,13 @@ class OperatorUse(NamedTuple):
     Attributes:
         schema: as written; "" without one.
         operands: None if they are not known.
-        is_merged: whether the operands are columns that USING merges.
+        join: the join that compares columns with it, by USING or NATURAL.
     """
 
     schema: str
     symbol: str
     operands: Operands | None
-    is_merged: bool = False
+    join: Node | None = None
 
 
 class BodyStatement:
@@ -155,9 +155,7 @@ def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
         case "SubLink":
             yield from (OperatorUse("", "=", pair) for pair in operands_of_in(fields))
         case "JoinExpr" if "usingClause" in fields or fields.get("isNatural"):
-            merged = [{"ColumnRef": {"fields": [name]}} for name in fields.get("usingClause", ())]
-            pairs = [(each, each) for each in merged] or [(None, None)]
-            yield from (OperatorUse("", "=", pair, is_merged=bool(merged)) for pair in pairs)
+            yield OperatorUse("", "=", None, join=fields)
 
 
 def _nodes(root: Any) -> Iterator[tuple[str, Node]]:

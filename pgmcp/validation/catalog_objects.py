@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from pgmcp.validation.column_values import ValueKind
-from pgmcp.validation.overloads import TypeSystem
+from pgmcp.validation.overloads import CallShape, TypeSystem
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.shipped_lists import builtin
 
@@ -72,13 +72,13 @@ class CatalogOperator(NamedTuple):
     right: int
     result: int = 0
 
-    def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
+    def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
         """Return the types of its operands."""
         return (self.left, self.right) if self.left else (self.right,)
 
-    def takes(self, argument_count: int) -> bool:
+    def takes(self, call: CallShape) -> bool:
         """Return whether it has this number of operands."""
-        return argument_count == (2 if self.left else 1)
+        return call.number == (2 if self.left else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,7 @@ class CatalogFunction:
         result_types: names of the user-defined types of its result and OUT parameters.
         is_written_cast: whether only explicit casts call it, and no CHECK.
         result_type: OID of the type of its result; 0 if it is not known.
+        argument_names: the names of all arguments, "" for one without; empty if none has a name.
         spares_literals: whether casts call it but a literal never does: all of them are explicit, or
             assignment casts to a user-defined type, and no CHECK calls it.
     """
@@ -151,22 +152,43 @@ class CatalogFunction:
     is_written_cast: bool = False
     spares_literals: bool = False
     result_type: int = 0
+    argument_names: tuple[str, ...] = ()
 
-    def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
-        """Return the argument types of a call with this many arguments; None if they are not known."""
+    def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
+        """Return the types of the arguments of a call, in its order; None if they are not known."""
         if self.argument_types is None:
             return None
-        if not self.variadic_element:
-            return self.argument_types[:argument_count]
+        if call.names:
+            places = [*range(call.number - len(call.names)), *map(self.argument_names.index, call.names)]
+            return tuple(self.argument_types[place] for place in places)
+        if not self.variadic_element or call.is_variadic:
+            return self.argument_types[: call.number]
         fixed = self.argument_types[:-1]
-        return (*fixed, *[self.variadic_element] * (argument_count - len(fixed)))[:argument_count]
+        return (*fixed, *[self.variadic_element] * (call.number - len(fixed)))[: call.number]
 
-    def takes(self, argument_count: int) -> bool:
-        """Return whether the server can choose it for a call with this many arguments."""
-        if self.is_unreadable:
+    def takes(self, call: CallShape) -> bool:
+        """Return whether the server can choose it for a call with arguments that are written so.
+
+        With names, a function with a VARIADIC parameter takes only calls that write VARIADIC.
+        """
+        if self.is_unreadable or self.argument_types is None:
             return True
-        is_small_enough = self.max_arguments is None or argument_count <= self.max_arguments
-        return argument_count >= self.min_arguments and is_small_enough
+        is_written_out = call.is_variadic or bool(call.names)
+        most = len(self.argument_types) if is_written_out else self.max_arguments
+        is_small_enough = most is None or call.number <= most
+        return call.number >= self.min_arguments and is_small_enough and self._takes_names(call)
+
+    def _takes_names(self, call: CallShape) -> bool:
+        """Return whether each name is that of a parameter without a value, and all others have a default."""
+        if not call.names:
+            return True
+        if self.variadic_element and not call.is_variadic:
+            return False
+        given = range(call.number - len(call.names))
+        if not set(call.names) <= set(self.argument_names):
+            return False
+        places = {*given, *map(self.argument_names.index, call.names)}
+        return len(places) == call.number and set(range(self.min_arguments)) <= places
 
     def refusal(self) -> RefusalReason | None:
         """Return why it may not be called, by its own declaration or the shipped list of built-ins."""

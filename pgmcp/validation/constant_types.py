@@ -1,9 +1,9 @@
-"""The types of constants and of special values such as CURRENT_DATE."""
+"""The types of constants, of special values such as CURRENT_DATE, and of other fixed kinds of expressions."""
 
 from typing import Final
 
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.overloads import UNKNOWN
+from pgmcp.validation.overloads import RECORD, UNKNOWN
 
 _BOOL: Final = frozenset({16})
 _NAME: Final = frozenset({19})
@@ -25,6 +25,33 @@ TYPES_BY_SPECIAL_VALUE: Final = {
     "SVFOP_CURRENT_SCHEMA": _NAME,
 }
 """The types of special values, by the `op` of an SQLValueFunction."""
+
+_JSON: Final = frozenset({114})
+_TEXT: Final = frozenset({25})
+TYPES_BY_KIND: Final = {
+    "BoolExpr": _BOOL,
+    "BooleanTest": _BOOL,
+    "GroupingFunc": _INT4,
+    "JsonArrayAgg": _JSON,
+    "JsonArrayConstructor": _JSON,
+    "JsonArrayQueryConstructor": _JSON,
+    "JsonIsPredicate": _BOOL,
+    "JsonObjectAgg": _JSON,
+    "JsonObjectConstructor": _JSON,
+    "JsonParseExpr": _JSON,
+    "JsonScalarExpr": _JSON,
+    "JsonSerializeExpr": _TEXT,
+    "NullTest": _BOOL,
+    "RowExpr": frozenset({RECORD}),
+}
+"""The types of expressions by the kind of their node; of those that make JSON, without RETURNING."""
+
+TYPES_OF_JSON_FUNCTIONS: Final = {
+    "JSON_EXISTS_OP": _BOOL,
+    "JSON_QUERY_OP": frozenset({3802}),
+    "JSON_VALUE_OP": _TEXT,
+}
+"""Likewise, by the `op` of a JsonFuncExpr."""
 
 
 def type_of_constant(fields: Node) -> frozenset[int]:

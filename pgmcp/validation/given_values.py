@@ -17,6 +17,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import looks_up_cast
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.overloads import CallShape
 from pgmcp.validation.polymorphic_types import is_polymorphic
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
@@ -116,7 +117,8 @@ class GivenValues:
 
     def _has_function(self, name: str, argument_count: int | None) -> bool:
         return any(
-            argument_count is None or function.takes(argument_count) for function in self._lookup.named(name)
+            argument_count is None or function.takes(CallShape(argument_count))
+            for function in self._lookup.named(name)
         )
 
     def _may_use(self, function: CatalogFunction, targets: _Targets) -> bool:

@@ -6,7 +6,8 @@ from typing import Final
 
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
 from pgmcp.validation.implicit_casts import FUNCTIONS_OF_ANY_ROW
-from pgmcp.validation.overloads import CallArguments, is_hidden
+from pgmcp.validation.overloads import CallArguments, CallShape, is_hidden
+from pgmcp.validation.polymorphic_types import is_polymorphic
 from pgmcp.validation.shipped_lists import is_built_in_operator
 
 PG_CATALOG: Final = "pg_catalog"
@@ -57,6 +58,14 @@ class Lookup:
         """Return the database's functions of this name, in any schema."""
         return self._functions.get(name, ())
 
+    def may_default_polymorphic(self, name: str, count: int) -> bool:
+        """Return whether a default may decide the type of a polymorphic result of a call."""
+        return any(
+            each.argument_types is None or any(map(is_polymorphic, each.argument_types[each.min_arguments :]))
+            for each in self.named(name)
+            if each.argument_types is None or count < len(each.argument_types)
+        )
+
     def finder_of_calls(self, has_column: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
         """Return a predicate: whether `qualifier.name` may call a function.
 
@@ -93,7 +102,7 @@ class Lookup:
         chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
         if not chosen and arguments:
             # The server should find no function. If it finds one, it can be any of them.
-            chosen = [each for place in places for each in place if each.takes(arguments.count)]
+            chosen = [each for place in places for each in place if each.takes(arguments.shape)]
         return [each for each in chosen if schema or each.schema != PG_CATALOG]
 
     def result_types(
@@ -101,11 +110,11 @@ class Lookup:
     ) -> frozenset[int] | None:
         """Return the types of the results that a call can have, as declared; None if they are not known.
 
-        They are known only for names of the database's own functions. For others, the types of the results
-        of all overloads count.
+        PostgreSQL's own overloads of a name are read if the database has a function of the name, or if they
+        have results of several types.
         """
         own = (each for each in self.named(name) if each.schema != PG_CATALOG)
-        are_overloads_read = any(not each.extension for each in own)
+        are_overloads_read = name in self._built_in_functions or any(not each.extension for each in own)
         if ANY_SCHEMA in path or not are_overloads_read or self._types.may_be_type(name):
             return None
         built_in = [self._built_in_functions.get(name, [])]
@@ -117,12 +126,25 @@ class Lookup:
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
     ) -> frozenset[int] | None:
         """Return the types of the results that an operator can have, like `result_types`."""
+        chosen = self._known_operators(schema, symbol, path, arguments)
+        return _known(each.result for each in chosen)
+
+    def left_types_of_operator(
+        self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
+    ) -> frozenset[int] | None:
+        """Return the types of the left operand, as declared, that an operator can have."""
+        chosen = self._known_operators(schema, symbol, path, arguments)
+        return _known(each.left for each in chosen)
+
+    def _known_operators(
+        self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
+    ) -> list[CatalogOperator]:
+        """Return the operators that the server can choose; none if not all of the symbol are known."""
         are_overloads_read = symbol in self._built_in_operators or not is_built_in_operator(symbol)
         is_any_unknown = any(not each.overloads for each in self.behind_symbol(symbol))
         if ANY_SCHEMA in path or not are_overloads_read or is_any_unknown:
-            return None
-        chosen = self._types.choose(self._places_of_operator(schema, symbol, path), arguments)
-        return _known(each.result for each in chosen)
+            return []
+        return self._types.choose(self._places_of_operator(schema, symbol, path), arguments)
 
     def overloads(
         self, schema: str, name: str, path: Sequence[str], arguments: CallArguments
@@ -172,7 +194,7 @@ class Lookup:
         places = self._places_of_operator(schema, symbol, path)
         chosen = self._types.choose(places, arguments) if arguments else _visible_operators(places, path)
         if not chosen and arguments:
-            chosen = [each for place in places for each in place if each.takes(arguments.count)]
+            chosen = [each for place in places for each in place if each.takes(arguments.shape)]
         return [
             *(each for each in unknown if schema in ("", each.schema)),
             *(by_operator[each] for each in chosen if each in by_operator),
@@ -203,7 +225,7 @@ def _is_always_hidden(function: CatalogFunction, earlier: Sequence[CatalogFuncti
     if function.max_arguments is None or function.argument_types is None:
         return False
     counts = range(function.min_arguments, function.max_arguments + 1)
-    return all(is_hidden(function, earlier, count) for count in counts)
+    return all(is_hidden(function, earlier, CallShape(count)) for count in counts)
 
 
 def _visible_operators(

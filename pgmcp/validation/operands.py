@@ -15,6 +15,9 @@ Operands = tuple[Node | None, ...]
 ELEMENT_OF: Final = "ElementOf"
 """An artificial kind of node: an element of the array below it."""
 
+OF_TYPES: Final = "OfTypes"
+"""An artificial kind of node: a value of one of these types."""
+
 _KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Expressions whose operator takes the elements of the array on the right."""
 

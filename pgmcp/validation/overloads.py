@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from pgmcp.validation.polymorphic_types import ARRAY, NOT_ARRAY, TAKEN_BY_POLYMORPHIC
 
@@ -50,29 +50,47 @@ class CatalogType:
     array: int
 
 
+class CallShape(NamedTuple):
+    """How the arguments of a call are written.
+
+    Attributes:
+        number: how many there are.
+        names: the names of the last ones, as in `f(1, b => 2)`.
+        is_variadic: whether VARIADIC is written before the last one.
+    """
+
+    number: int
+    names: tuple[str, ...] = ()
+    is_variadic: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class CallArguments:
     """The known facts about the arguments of a call.
 
     Attributes:
-        count: how many there are.
         types: for each the types it can have, by oid; None where these are not known.
-        is_positional: neither names nor VARIADIC are written.
     """
 
     count: int
     types: Sequence[frozenset[int] | None] = ()
-    is_positional: bool = True
+    names: tuple[str, ...] = ()
+    is_variadic: bool = False
+
+    @property
+    def shape(self) -> CallShape:
+        """How they are written."""
+        return CallShape(self.count, self.names, self.is_variadic)
 
 
 class Overload(Protocol):
     """A function or operator of a name."""
 
-    def takes(self, argument_count: int) -> bool:
-        """Return whether the server can choose it for a call with so many arguments."""
+    def takes(self, call: CallShape) -> bool:
+        """Return whether the server can choose it for a call with arguments that are written so."""
 
-    def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
-        """Return the types of the arguments of a call with so many; None if they are not known."""
+    def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
+        """Return the types of the arguments of such a call, in its order; None if they are not known."""
 
 
 _Overload = TypeVar("_Overload", bound=Overload)
@@ -134,46 +152,81 @@ class TypeSystem:
                     return (each.array or None) if is_array else each.oid
         return None
 
+    def common(self, inputs: Sequence[frozenset[int]]) -> frozenset[int]:
+        """Return the types that several inputs can have together, as in UNION, CASE, COALESCE and VALUES.
+
+        An untyped literal alone becomes text. If the rule of the manual does not give one type, it is any of
+        the inputs' or below their domains.
+        """
+        if prod(map(len, inputs)) <= _MAX_COMBINATIONS:
+            found = {self._common_type(combination) for combination in product(*inputs)}
+            if None not in found:
+                return frozenset(each for each in found if each is not None)
+        return self.with_bases(frozenset().union(*inputs))
+
+    def with_bases(self, types: frozenset[int]) -> frozenset[int]:
+        """Return types and those below their domains, and text for an untyped literal."""
+        bases = (TEXT_TYPE if each == UNKNOWN else self.base_oid(each) for each in types)
+        return (types - {UNKNOWN}).union(bases)
+
+    def _common_type(self, inputs: tuple[int, ...]) -> int | None:
+        """Return the type that PostgreSQL's select_common_type() finds; None if that is not sure."""
+        if len(set(inputs)) == 1:
+            return TEXT_TYPE if inputs[0] == UNKNOWN else inputs[0]
+        chosen: CatalogType | None = None
+        for each in (self.base(oid) for oid in inputs if oid != UNKNOWN):
+            if each is None or each.kind == "p" or (chosen and each.category != chosen.category):
+                return None
+            if chosen is None or each == chosen or chosen.is_preferred:
+                chosen = chosen or each
+                continue
+            there, back = self._coercion(chosen.oid, each.oid), self._coercion(each.oid, chosen.oid)
+            if there is None or back is None:
+                return None
+            chosen = each if there and not back else chosen
+        return chosen.oid if chosen else None
+
     def choose(self, places: Sequence[Sequence[_Overload]], arguments: CallArguments) -> list[_Overload]:
         """Return the overloads that the server can choose for a call.
 
         Args:
             places: the overloads in each schema of the search path.
         """
-        places = [[each for each in place if each.takes(arguments.count)] for place in places]
-        if not arguments.is_positional:
-            return [overload for place in places for overload in place]
-        visible = list(_visible(places, arguments.count))
-        if any(overload.effective_types(arguments.count) is None for overload in visible):
+        call = arguments.shape
+        places = [[each for each in place if each.takes(call)] for place in places]
+        visible = list(_visible(places, call))
+        if any(overload.effective_types(call) is None for overload in visible):
             return visible
         types = arguments.types or [None] * arguments.count
         known = [each for each in types if each is not None]
         if len(known) < len(types) or prod(map(len, known)) > _MAX_COMBINATIONS:
-            return [each for each in visible if self._may_take(each, types)]
-        chosen = {id(each) for combination in product(*known) for each in self._best(visible, combination)}
+            return [each for each in visible if self._may_take(each, call, types)]
+        chosen = {
+            id(each) for combination in product(*known) for each in self._best(visible, call, combination)
+        }
         return [each for each in visible if id(each) in chosen]
 
-    def _may_take(self, overload: Overload, types: Sequence[frozenset[int] | None]) -> bool:
-        targets = overload.effective_types(len(types)) or ()
+    def _may_take(self, overload: Overload, call: CallShape, types: Sequence[frozenset[int] | None]) -> bool:
+        targets = overload.effective_types(call) or ()
         return all(
             sources is None or any(self._coercion(source, target) is not False for source in sources)
             for sources, target in zip(types, targets, strict=True)
         )
 
-    def _best(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
+    def _best(self, overloads: list[_Overload], call: CallShape, types: tuple[int, ...]) -> list[_Overload]:
         """Return the overload that the server chooses for these types; several if that is uncertain."""
-        count = len(types)
-        if exact := [each for each in overloads if each.effective_types(count) == types]:
+        targets = {id(each): each.effective_types(call) or () for each in overloads}
+        if exact := [each for each in overloads if targets[id(each)] == types]:
             return exact
         if exact := self._exact_operator(overloads, types):
             return exact
-        coercions = {id(each): self._coercions(each, types) for each in overloads}
+        coercions = {id(each): self._coercions(targets[id(each)], types) for each in overloads}
         viable = [each for each in overloads if coercions[id(each)] is not False]
         if len(viable) < 2 or any(coercions[id(each)] is None for each in viable):
             return viable
-        if not all(target in self._types for each in viable for target in each.effective_types(count) or ()):
+        if not all(target in self._types for each in viable for target in targets[id(each)]):
             return viable
-        return self._select(viable, tuple(map(self.base_oid, types)))
+        return self._select(viable, targets, tuple(map(self.base_oid, types)))
 
     def _exact_operator(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
         """Return the operator whose operands both have the type of the one known operand."""
@@ -182,15 +235,20 @@ class TypeSystem:
             return []
         (one,) = known
         for each in (one, self.base_oid(one)):
-            if exact := [found for found in overloads if found.effective_types(2) == (each, each)]:
+            if exact := [found for found in overloads if found.effective_types(CallShape(2)) == (each, each)]:
                 return exact
         return []
 
-    def _select(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
-        """Return the overloads that are left after the rules of the manual, step 4.c and on."""
+    def _select(
+        self, overloads: list[_Overload], targets: Mapping[int, tuple[int, ...]], types: tuple[int, ...]
+    ) -> list[_Overload]:
+        """Return the overloads that are left after the rules of the manual, step 4.c and on.
+
+        Args:
+            targets: the types of the arguments of each overload, by its id().
+        """
         count = len(types)
         known = [place for place, each in enumerate(types) if each != UNKNOWN]
-        targets = {id(each): each.effective_types(count) or () for each in overloads}
 
         def exact(overload: _Overload, place: int) -> bool:
             return targets[id(overload)][place] == types[place]
@@ -204,20 +262,20 @@ class TypeSystem:
             scores = [sum(fits(each, place) for place in known) for each in overloads]
             overloads = [each for each, score in zip(overloads, scores, strict=True) if score == max(scores)]
         if len(overloads) > 1 and len(known) < count:
-            overloads = self._select_by_category(overloads, count, set(range(count)) - set(known))
+            overloads = self._select_by_category(overloads, targets, set(range(count)) - set(known))
         if len(overloads) > 1 and len(known) < count and len({types[place] for place in known}) == 1:
             assumed = (types[known[0]],) * count
-            fitting = [each for each in overloads if self._coercions(each, assumed) is not False]
+            fitting = [each for each in overloads if self._coercions(targets[id(each)], assumed) is not False]
             overloads = fitting if len(fitting) == 1 else overloads
         return overloads
 
     def _select_by_category(
-        self, overloads: list[_Overload], count: int, places: set[int]
+        self, overloads: list[_Overload], types: Mapping[int, tuple[int, ...]], places: set[int]
     ) -> list[_Overload]:
         """Return the overloads that take the category of types that the server assumes of literals."""
         left = overloads
         for place in places:
-            targets = [self._types[(each.effective_types(count) or ())[place]] for each in overloads]
+            targets = [self._types[types[id(each)][place]] for each in overloads]
             categories = {each.category for each in targets}
             if _STRING_CATEGORY not in categories and len(categories) > 1:
                 return overloads
@@ -231,9 +289,8 @@ class TypeSystem:
             left = [each for each in left if id(each) in taken]
         return left or overloads
 
-    def _coercions(self, overload: Overload, types: tuple[int, ...]) -> bool | None:
+    def _coercions(self, targets: tuple[int, ...], types: tuple[int, ...]) -> bool | None:
         """Return whether all arguments can be coerced; None if that is not sure."""
-        targets = overload.effective_types(len(types)) or ()
         pairs = list(zip(types, targets, strict=True))
         found = {self._coercion(source, target) for source, target in pairs}
         if False in found:
@@ -320,18 +377,18 @@ def _is_row(each: CatalogType) -> bool:
     return each.kind == "c" or each.oid == RECORD
 
 
-def is_hidden(overload: Overload, earlier: Iterable[Overload], argument_count: int) -> bool:
-    """Return whether an overload in an earlier schema has the same types in a call with so many arguments."""
-    types = overload.effective_types(argument_count)
+def is_hidden(overload: Overload, earlier: Iterable[Overload], call: CallShape) -> bool:
+    """Return whether an overload in an earlier schema has the same types in a call."""
+    types = overload.effective_types(call)
     return types is not None and any(
-        each.takes(argument_count) and each.effective_types(argument_count) == types for each in earlier
+        each.takes(call) and each.effective_types(call) == types for each in earlier
     )
 
 
-def _visible(places: Sequence[Sequence[_Overload]], count: int) -> Iterator[_Overload]:
+def _visible(places: Sequence[Sequence[_Overload]], call: CallShape) -> Iterator[_Overload]:
     """Yield the overloads that none with the same types in an earlier schema hides."""
     seen: set[tuple[int, ...]] = set()
     for place in places:
-        found = [(each, each.effective_types(count)) for each in place]
+        found = [(each, each.effective_types(call)) for each in place]
         yield from (each for each, types in found if types is None or types not in seen)
         seen.update(types for _, types in found if types is not None)

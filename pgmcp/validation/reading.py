@@ -260,13 +260,8 @@ class ReadingCheck(StatementRefusals):
             self._check_implied_operators("< <= > >=", expression, pairs)
 
     def _check_join(self, join: Node, _: Node) -> None:
-        if join.get("isNatural"):
-            self._check_implied_operators("=", join, [(None, None)])
-        columns = [{"ColumnRef": {"fields": [name]}} for name in join.get("usingClause", ())]
-        # The type of a column that several joins merge is known only if all columns of its name have that
-        # type.
-        known = [each if len(self._argument_types().of(each) or ()) == 1 else None for each in columns]
-        self._check_implied_operators("=", join, [(each, each) for each in known])
+        if join.get("isNatural") or "usingClause" in join:
+            self._check_implied_operators("=", join, self._argument_types().of_join(join))
 
     def _check_implied_operators(self, symbols: str, fields: Node, pairs: Sequence[Operands]) -> None:
         """Check operators that the server's parser adds; a database may define its own with these symbols."""

@@ -70,8 +70,8 @@ class TypedCalls:
         """Yield the functions behind its operators."""
         for operator in self._statement.operators:
             if self._lookup.has_operators(operator.symbol):
-                known = self._operands(operator) if self._is_path_known else None
-                yield from self._lookup.operators(operator.schema, operator.symbol, self._path, known)
+                for known in self._operands(operator) if self._is_path_known else [None]:
+                    yield from self._lookup.operators(operator.schema, operator.symbol, self._path, known)
 
     def _called_by_name(self) -> Iterator[CatalogFunction]:
         for call in self._statement.calls:
@@ -114,10 +114,8 @@ class TypedCalls:
         found = self._lookup.functions("", name, self._path, known)
         yield from (each for each in found if each.takes_one)
 
-    def _operands(self, operator: OperatorUse) -> CallArguments | None:
-        if operator.operands is None:
-            return None
-        known = self._types.of_operands(operator.operands)
-        # The type of a merged column is known only if all columns of its name have the same type.
-        is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
-        return known if is_sure else CallArguments(known.count, [None] * known.count)
+    def _operands(self, operator: OperatorUse) -> list[CallArguments | None]:
+        """Return what is known of the operands of each call; None for operands that are not known."""
+        if operator.join is not None:
+            return [self._types.of_operands(each) for each in self._types.of_join(operator.join)]
+        return [None if operator.operands is None else self._types.of_operands(operator.operands)]

@@ -8,7 +8,7 @@ from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.lookup import PG_CATALOG, Lookup
 from pgmcp.validation.operands import Operands
-from pgmcp.validation.overloads import CallArguments, TypeSystem
+from pgmcp.validation.overloads import CallArguments, CallShape, TypeSystem
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal
 
 _PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
@@ -68,13 +68,11 @@ class UncertainCalls:
         if len(overloads) < 2 or not refused:
             return None
         function, refusal = refused[0]
-        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, known.count, refusal)
+        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, known.shape, refusal)
         is_built_in = any(each.schema == PG_CATALOG for each in overloads)
         built_in = f", or write pg_catalog.{_identifier(name)}() for the built-in one" if is_built_in else ""
-        if not known.is_positional:
-            hint = f"write the arguments without names and VARIADIC, and cast them{built_in}"
-            return Explanation(f"with named or VARIADIC arguments {could_be}", hint)
-        labels = [f"argument {place}" for place in range(1, known.count + 1)]
+        labels = [f"argument {place}" for place in range(1, known.count - len(known.names) + 1)]
+        labels += [f"argument {_identifier(each)}" for each in known.names]
         return _explain(labels, call.get("args", ()), known, could_be, built_in)
 
     def of_field(self, value: Node, name: str) -> Explanation | None:
@@ -87,7 +85,7 @@ class UncertainCalls:
         if not refused:
             return None
         function, refusal = refused[0]
-        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, 1, refusal)
+        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, CallShape(1), refusal)
         column = _identifier(name)
         text = f"{_text_of(value) or 'the value'} is not known to have a column {column}, so {could_be}"
         return Explanation(text, f"check the name {column}, or select the column without the value before it")
@@ -119,16 +117,16 @@ class UncertainCalls:
         if len(overloads) < 2 or not refused:
             return None
         operator, refusal = refused[0]
-        could_be = self._could_be(f"{operator.schema}.{symbol}", operator, known.count, refusal)
+        could_be = self._could_be(f"{operator.schema}.{symbol}", operator, known.shape, refusal)
         is_built_in = is_written and any(each.schema == PG_CATALOG for each in overloads)
         built_in = f", or write OPERATOR(pg_catalog.{symbol}) for the built-in one" if is_built_in else ""
         labels = ["the operand"] if known.count == 1 else ["the left operand", "the right operand"]
         return _explain(labels, operands, known, could_be, built_in)
 
     def _could_be(
-        self, name: str, overload: CatalogFunction | CatalogOperator, count: int, refusal: Refusal
+        self, name: str, overload: CatalogFunction | CatalogOperator, call: CallShape, refusal: Refusal
     ) -> str:
-        types = ", ".join(map(self._spelled, overload.effective_types(count) or ()))
+        types = ", ".join(map(self._spelled, overload.effective_types(call) or ()))
         return f"it could be {name}({types}), and {TEXT_BY_REASON[refusal.reason]}"
 
     def _spelled(self, type_oid: int) -> str:
@@ -168,7 +166,11 @@ def _text_of(expression: Node | None) -> str:
             return ".".join(_identifier(name_of(each)) if "String" in each else "*" for each in names)
         case {"FuncCall": {"funcname": names}}:
             return f"{'.'.join(map(_identifier, strings(names)))}()"
-        case {"ElementOf": below}:
+        case {"A_Indirection": {"arg": value, "indirection": steps}}:
+            names = [_identifier(name_of(each)) for each in steps if "String" in each]
+            text = _text_of(value)
+            return ".".join([f"({text})", *names]) if text and len(names) == len(steps) else ""
+        case {"ElementOf": below} | {"NamedArgExpr": {"arg": below}}:
             return _text_of(below)
         case _:
             return ""

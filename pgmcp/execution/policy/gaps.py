@@ -57,7 +57,7 @@ REPLACEMENTS: Final = {
            1::pg_catalog.int2 AS pronargs, 0::pg_catalog.int2 AS pronargdefaults,
            0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes,
            NULL::pg_catalog.text[] AS proconfig, NULL::pg_catalog.oid[] AS proallargtypes,
-           NULL::pg_catalog."char"[] AS proargmodes
+           NULL::pg_catalog."char"[] AS proargmodes, NULL::pg_catalog.text[] AS proargnames
     FROM pg_catalog.pg_depend AS d
     WHERE d.classid = '1255' AND d.refclassid = '2615'
     UNION ALL
@@ -67,7 +67,7 @@ REPLACEMENTS: Final = {
            'f'::pg_catalog."char", 0::pg_catalog.oid,
            ''::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
            '2249'::pg_catalog.oidvector, NULL::pg_catalog.text[], NULL::pg_catalog.oid[],
-           NULL::pg_catalog."char"[]
+           NULL::pg_catalog."char"[], NULL::pg_catalog.text[]
     FROM (SELECT n.number::pg_catalog.oid AS oid
           FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
     WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid::pg_catalog.regproc)) !~ '^[0-9]+$'

@@ -7,6 +7,7 @@ whose name has several overloads.
 
 from typing import Final
 
+from pgmcp.execution.policy.statements import INPUT_NAMES
 from pgmcp.validation.shipped_lists import judged_by_types
 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
@@ -129,6 +130,15 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_type AS t ON t.oid = p.prorettype AND t.typrelid <> '0'
     JOIN holders AS h ON h.relation = t.typrelid
+), several_results (name) AS (
+    SELECT p.proname FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = '11' AND (SELECT o.is_contested FROM contested AS o)
+    GROUP BY p.proname HAVING pg_catalog.count(DISTINCT p.prorettype) > 1
+), operators_with_several (symbol) AS (
+    -- NULLIF has the type of the left operand of its `=`.
+    SELECT o.oprname FROM pg_catalog.pg_operator AS o
+    WHERE o.oprnamespace = '11' AND (SELECT c.is_contested FROM contested AS c)
+    GROUP BY o.oprname HAVING pg_catalog.count(DISTINCT o.oprresult) > 1 OR o.oprname = '='
 ), certain_results (name, column_name) AS (
     SELECT r.name, r.column_name FROM results AS r
     GROUP BY r.name, r.column_name
@@ -152,15 +162,17 @@ SELECT 'function', '', p.proname::pg_catalog.text,
            p.pronargs - p.pronargdefaults,
            CASE WHEN p.provariadic = '0' THEN p.pronargs END,
            pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes)), p.provariadic::pg_catalog.int8,
-           p.prorettype::pg_catalog.int8)))
-FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
-WHERE p.pronamespace = '11'
+           p.prorettype::pg_catalog.int8, {INPUT_NAMES})))
+FROM pg_catalog.pg_proc AS p
+WHERE p.pronamespace = '11' AND p.prokind <> 'p' AND p.prorettype NOT IN ('2279', '3838')
+  AND p.proname IN (SELECT n.name FROM names AS n UNION SELECT s.name FROM several_results AS s)
 UNION ALL
 SELECT 'operator', '', o.oprname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
            o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8, o.oprresult::pg_catalog.int8)))
 FROM pg_catalog.pg_operator AS o
-WHERE o.oprnamespace = '11' AND o.oprname IN (SELECT s.oprname FROM own_operators AS s)
+WHERE o.oprnamespace = '11' AND o.oprname IN (
+    SELECT s.oprname FROM own_operators AS s UNION SELECT s.symbol FROM operators_with_several AS s)
 UNION ALL
 SELECT 'column', '', c.name::pg_catalog.text, pg_catalog.textin(pg_catalog.json_out(c.types))
 FROM columns AS c

@@ -67,7 +67,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
-    owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type = runs_as
+    owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type, names = runs_as
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -98,6 +98,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         is_written_cast=is_written_cast,
         spares_literals=spares_literals,
         result_type=result_type,
+        argument_names=decode_texts(names) if names else (),
     )
 
 
@@ -226,7 +227,13 @@ def _range(row: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def _built_in(
-    name: str, least: int, most: int | None, types: str, variadic_element: int, result_type: int
+    name: str,
+    least: int,
+    most: int | None,
+    types: str,
+    variadic_element: int,
+    result_type: int,
+    argument_names: str | None,
 ) -> CatalogFunction:
     return CatalogFunction(
         _PG_CATALOG,
@@ -238,6 +245,7 @@ def _built_in(
         argument_types=tuple(map(int, types.split())),
         variadic_element=variadic_element,
         result_type=result_type,
+        argument_names=decode_texts(argument_names) if argument_names else (),
     )
 
 

@@ -104,6 +104,13 @@ WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # n
 # casts to. It is identified by the type that it casts from if a statement that uses it names no type, or a
 # type of PostgreSQL's. Procedures and trigger functions cannot be called in a read. The constructors of
 # ranges come with the type.
+INPUT_NAMES: Final = """(
+    SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(
+               COALESCE(p.proargnames[place.number], '') ORDER BY place.number)))
+    FROM pg_catalog.generate_subscripts(p.proargnames, 1) AS place (number)
+    WHERE p.proargmodes IS NULL OR p.proargmodes[place.number] IN ('i', 'b', 'v'))"""
+"""The names of the parameters of `p` in pg_proc that a call can give."""
+
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
@@ -186,6 +193,7 @@ WITH RECURSIVE operators (id, symbols) AS (
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = '0' THEN p.pronargs END AS most,
            p.proargtypes, p.provariadic, p.proconfig, p.proowner, p.proallargtypes, p.proargmodes,
+           {INPUT_NAMES} AS input_names,
            (SELECT pg_catalog.json_agg(pg_catalog.lower(pg_catalog.split_part(c.setting, '=', 1)))
             FROM pg_catalog.unnest(p.proconfig) AS c (setting)) AS settings,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> '0')::pg_catalog.int4 <= 1
@@ -228,7 +236,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
        EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid),
-       EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid), f.prorettype::pg_catalog.int8
+       EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid), f.prorettype::pg_catalog.int8,
+       f.input_names
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid

@@ -17,7 +17,7 @@ insert into shop.customers values (1, 'Ann', 'new', 'Berlin');
 create function shop.full_name(shop.customers) returns text language sql volatile as 'select ''called''';
 create function shop.status(anyelement) returns text language sql volatile as 'select ''called''';
 create function shop.state(int) returns text language sql volatile as 'select ''called''';
-create function shop.upper(text) returns text language sql volatile as 'select ''called''';
+create function shop.upper(a text) returns text language sql volatile as 'select ''called''';
 create function shop.initcap(citext) returns text language sql volatile as 'select ''called''';
 create function shop.customers_of(int) returns setof shop.customers language sql stable
     as 'select * from shop.customers';

@@ -65,6 +65,8 @@ create function some_records() returns setof record language sql stable as $$ va
 create function any_pair(anyelement, out first_value anyelement, out n int) language sql stable as 'select $1, 1';
 create function label3(int) returns int language plpgsql volatile as $$ begin perform nextval('calls'); return 1; end $$;
 create function label3(text) returns text language sql immutable as 'select $1';
+create function label4(n int) returns int language plpgsql volatile as $$ begin perform nextval('calls'); return 1; end $$;
+create function label4(n text) returns text language sql immutable as 'select $1';
 create table metres (m numeric, n numeric); insert into metres values (1.5, 2);
 create table lengths (length mood, n int); insert into lengths values ('sad', 1);
 create type price_range as range (subtype = numeric);
