@@ -36,7 +36,7 @@ _EPILOG: Final = """\
   2  the command line or the settings are invalid
   3  refused: not one harmless read, or a question this schema cannot answer
 130  interrupted; the statement is cancelled on the server too
-143  ended by SIGTERM, likewise; 129 if the terminal was closed
+143  ended by SIGTERM, with the same effect; 129 if the terminal was closed
 
 Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FORCE_COLOR are respected.
 In a pipe only the answer is printed, without colour."""
@@ -88,7 +88,7 @@ def ask(
     database: DatabaseOption = None,
     limit: LimitOption = None,
     reading: Annotated[
-        str, typer.Option(metavar="TEXT", help="How to read the question, as an earlier answer offered.")
+        str, typer.Option(metavar="TEXT", help="One of the readings that an earlier answer offered.")
     ] = "",
     **extras: Any,
 ) -> None:
@@ -147,7 +147,7 @@ def schema(
     detail: Annotated[
         Detail | None,
         typer.Option(
-            help="One line per table, with columns, or everything; default: names for all tables, else full."
+            help="One line per table, also columns, or everything; default: names for all tables, else full."
         ),
     ] = None,
     database: DatabaseOption = None,
@@ -184,12 +184,16 @@ def shell(
 def learn(
     question: Annotated[str, typer.Argument(help="The question, as people will ask it.")],
     sql: Annotated[
-        str | None, typer.Option(metavar="SQL", help="Its SQL; by default the model writes it.")
+        str | None, typer.Option(metavar="SQL", help="SQL for the question; by default the model writes it.")
     ] = None,
     database: DatabaseOption = None,
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="FILE", help="Save it in this file, as for `pgmcp evaluate`."),
+        typer.Option(
+            "--to",
+            metavar="FILE",
+            help="Save to this file instead of the context file, for `pgmcp evaluate`.",
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
@@ -223,15 +227,16 @@ def evaluate(
         typer.Option("--database", "-d", metavar="NAME", help="Only this database; may be repeated."),
     ] = None,
     no_baseline: Annotated[
-        bool, typer.Option("--no-baseline", help="Do not compare with one prompt with the whole schema.")
+        bool, typer.Option("--no-baseline", help="Do not also ask by a plain prompt with the whole schema.")
     ] = False,
     ask_model: Annotated[
-        bool, typer.Option("--ask-model", help="Leave out a question's own verified SQL.")
+        bool,
+        typer.Option("--ask-model", help="Ignore a question's own verified SQL, so that the model answers."),
     ] = False,
     fail_under: Annotated[
         float | None,
         typer.Option(
-            metavar="PERCENT", min=0, max=100, help="Exit with 1 if fewer answers than this are right."
+            metavar="PERCENT", min=0, max=100, help="Exit with 1 if fewer answers are right, in percent."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -239,7 +244,7 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Also write the report to this file, as JSON.")
     ] = None,
 ) -> None:
-    """Ask a team's own questions, compare the rows, and show what was wrong and what it cost."""
+    """Ask your own questions, compare the rows with the expected ones, and report errors and cost."""
     from pgmcp.cli.evaluate import EvaluateOptions, run_evaluation
 
     options = EvaluateOptions(

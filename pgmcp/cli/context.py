@@ -9,7 +9,8 @@ import typer
 from pgmcp.cli.options import DatabaseOption, examples
 
 context_commands = typer.Typer(
-    name="context", help="Add to the context file: from dbt, Apache Ossie, Cube and comments, or a draft."
+    name="context",
+    help="Add entries to the context file: imported from other tools and comments, or a draft.",
 )
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")]
@@ -32,10 +33,12 @@ def import_files(
     database: DatabaseOption = None,
     schema_map: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="THERE=HERE", help="A schema of the files and of this database."),
+        typer.Option(
+            "--map", metavar="THERE=HERE", help="Use this database's schema HERE for the files' schema THERE."
+        ),
     ] = None,
     comments: Annotated[
-        bool, typer.Option("--comments", help="Also comments on constraints, domains and enums.")
+        bool, typer.Option("--comments", help="Also import comments on constraints, domains and enums.")
     ] = False,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove imported entries that the files no longer have.")
@@ -61,7 +64,9 @@ def import_files(
 def draft(
     audit: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Questions that were asked; default: PG_MCP_AUDIT_FILE."),
+        typer.Option(
+            metavar="FILE", help="Audit file with the questions that were asked; default: PG_MCP_AUDIT_FILE."
+        ),
     ] = None,
     database: DatabaseOption = None,
     yes: YesOption = False,

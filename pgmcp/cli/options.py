@@ -202,6 +202,8 @@ ExplainOption = Annotated[
 ]
 CsvOption = Annotated[
     bool,
-    typer.Option("--csv", help="Print all rows as CSV: exact values, NULL as nothing, empty text in quotes."),
+    typer.Option(
+        "--csv", help="Print all rows as CSV: exact values, NULL as an empty field, an empty text in quotes."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]

@@ -77,7 +77,7 @@ def install(
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting for the host's file; may be repeated."),
+        typer.Option(metavar="NAME=VALUE", help="A setting to write into the host's file; may be repeated."),
     ] = None,
     url: Annotated[
         str | None,
@@ -134,13 +134,13 @@ def setup_sql(
     ] = None,
     role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
     schema: Annotated[
-        list[str] | None, typer.Option(help="A schema that it may read; may be repeated.")
+        list[str] | None, typer.Option(help="A schema that the role may read; may be repeated.")
     ] = None,
     connections: Annotated[int, typer.Option(min=1, help="Maximum connections of the role.")] = 20,
     statement_timeout_s: Annotated[int, typer.Option(min=1, help="Maximum seconds of a statement.")] = 60,
     hide: Annotated[
         list[str] | None,
-        typer.Option(help="A column that it may not read, as table.column; may be repeated."),
+        typer.Option(help="A column that the role may not read, as table.column; may be repeated."),
     ] = None,
     mask: Annotated[
         list[str] | None,
@@ -149,7 +149,7 @@ def setup_sql(
     owner: Annotated[
         list[str] | None,
         typer.Option(
-            help="A role that will own tables later; may be repeated. Present owners are found without it."
+            help="A role that will own tables later; may be repeated. Owners of tables are found without it."
         ),
     ] = None,
     rls: Annotated[bool, typer.Option("--rls", help="Add comments that explain row-level security.")] = False,

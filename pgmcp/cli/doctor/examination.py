@@ -98,7 +98,7 @@ async def examine_machine(
             partial(machine.check_worker_start, fork_server, memory_limit_mb=memory_limit_mb),
         ),
         *(check for feature in features() for check in feature.checks()),
-        (f"{machine.CHECK}: token ranks", lambda: machine.check_token_ranks(TokenCounter(openai.model))),
+        (f"{machine.CHECK}: token counting", lambda: machine.check_token_ranks(TokenCounter(openai.model))),
         (hosts.CHECK, hosts.check_hosts),
     )
     for name, check in checks:

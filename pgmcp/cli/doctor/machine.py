@@ -67,7 +67,7 @@ async def check_worker_start(fork_server: ForkServer | None, *, memory_limit_mb:
 
 async def check_token_ranks(counter: TokenCounter) -> CheckResult:
     """Load tiktoken's encoding file."""
-    check = f"{CHECK}: token ranks"
+    check = f"{CHECK}: token counting"
     if await asyncio.to_thread(counter.wait_until_loaded, RANKS_TIMEOUT_S):
         return CheckResult(Status.OK, check, "loaded: token counts are exact")
     return CheckResult(

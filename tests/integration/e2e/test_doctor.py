@@ -52,7 +52,7 @@ def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, fol
         "machine: guards": "ok",
         "machine: worker": "ok",
         "machine: cache folder": "ok",
-        "machine: token ranks": "warn",  # no test downloads them
+        "machine: token counting": "warn",  # no test downloads them
         "hosts": "ok",
         "model": "warn",  # no model is configured
         **{f"database main: {check}": "ok" for check in CHECKS_OF_A_DATABASE},
