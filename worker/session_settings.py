@@ -74,7 +74,12 @@ KEPT_SETTINGS: Final = (
 
 DEFAULT_ISOLATION: Final = "default_transaction_isolation"
 
-READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION)
+_JIT: Final = "jit"
+"""The planner estimates a high cost for catalog queries that take milliseconds. Compiling them, which packages
+with LLVM do by default, takes a second or more.
+"""
+
+READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION, _JIT)
 
 _OWNER_BY_SOURCE: Final = {
     "database": "the database",
@@ -170,6 +175,8 @@ def own_settings(
     """
     path = without_temporary_schema(defaults.values.get("search_path", ""))
     rest = _OWN_STYLES | limits.settings(defaults) | _encoding(client_encoding)
+    if defaults.values.get(_JIT) == "on":
+        rest[_JIT] = "off"
     return [
         ("search_path", path),
         (CALLER_SCHEMAS_SETTING, ""),

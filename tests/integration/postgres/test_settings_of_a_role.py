@@ -159,6 +159,17 @@ async def test_own_statements_need_no_right_to_create_temporary_tables(role: Set
     assert schemas == "[]"
 
 
+@pytest.mark.parametrize("jit", ["on", "off"])
+async def test_our_own_statements_are_not_compiled_and_callers_are_as_in_psql(
+    role: SettingsRole, jit: str
+) -> None:
+    with role.having(f"jit = {jit}") as url, own_session(url) as session:
+        ((for_own,),) = (await session.fetch("select pg_catalog.current_setting('jit')")).rows
+        ((for_callers,),) = session.run("select current_setting('jit')").rows
+
+    assert (for_own, for_callers) == ("off", jit)
+
+
 @pytest.mark.parametrize("path", ["''", "nowhere", '"$user", "Mixed, Case"', "pg_temp"])
 def test_current_schema_is_the_same_as_in_psql_without_the_temporary_privilege(
     role: SettingsRole, path: str
