@@ -126,7 +126,7 @@ END $pgmcp$;
 """
 
 _EXPOSING = """
--- Views of any schema that show a hidden column with their owner's rights: the role may not read them, and a
+-- Views of any schema that use a hidden column with their owner's rights: the role may not read them, and a
 -- WARNING names each. To let it read the other columns of a view, hide the view's column, too (--hide), or
 -- make a view without it.
 DO $pgmcp$
@@ -147,10 +147,10 @@ BEGIN
       EXECUTE pg_catalog.format('REVOKE SELECT ON TABLE %s FROM %I', exposing.name, {role_text});
     END IF;
     IF pg_catalog.has_any_column_privilege({role_text}, exposing.name::pg_catalog.oid, 'SELECT') THEN
-      RAISE WARNING 'the view % shows the hidden column %, and stays readable through PUBLIC or a role: '
+      RAISE WARNING 'the view % uses the hidden column %, and stays readable through PUBLIC or a role: '
         'revoke SELECT there, as its owner', exposing.name, exposing.columns;
     ELSE
-      RAISE WARNING 'not granted: the view % shows the hidden column %: hide the view''s column, too, or '
+      RAISE WARNING 'not granted: the view % uses the hidden column %: hide the view''s column, too, or '
         'make a view without it', exposing.name, exposing.columns;
     END IF;
   END LOOP;

@@ -12,8 +12,8 @@ from pgmcp.cli.hidden_columns import ColumnName, hide_columns
 from pgmcp.cli.sql_text import array, literal, quoted
 
 _HEAD = """\
--- A role for pgmcp that can only read. Read this script, then run it as a superuser, or as the tables' owner
--- if the role exists already. It can be run again:
+-- A role for pgmcp that can only read. Read this script, then run it as a superuser or, if the role exists
+-- already, as each owner of tables. It can be run again:
 --   psql -v ON_ERROR_STOP=1 {where}-f this-file
 -- then give the role a password: \\password {role}
 """
@@ -39,12 +39,21 @@ BEGIN
   ALTER ROLE {role} SET idle_in_transaction_session_timeout = '30s';
 EXCEPTION WHEN insufficient_privilege THEN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {role_text}) THEN
-    RAISE;
+    RAISE EXCEPTION 'the role {role_name} does not exist, and you may not create it'
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'A superuser, or a role with CREATEROLE, has to run this script first.';
   END IF;
   RAISE NOTICE 'you may not change the role {role_name}: its settings stay as they are';
 END $pgmcp$;
 
-GRANT CONNECT ON DATABASE {database} TO {role};
+DO $pgmcp$
+BEGIN
+  IF pg_catalog.has_database_privilege({database_text}, 'CONNECT WITH GRANT OPTION') THEN
+    GRANT CONNECT ON DATABASE {database} TO {role};
+  ELSIF NOT pg_catalog.has_database_privilege({role_text}, {database_text}, 'CONNECT') THEN
+    RAISE WARNING 'the role may not connect to this database: the database''s owner has to run this script, too';
+  END IF;
+END $pgmcp$;
 """
 
 _REVOKE_TEMPORARY = """
@@ -56,12 +65,17 @@ _REVOKE_TEMPORARY = """
 _SCHEMA = """
 -- Schema {schema}: the tables, views and sequences that are there, and those that their owners, and roles
 -- that may create some, add later.
-GRANT USAGE ON SCHEMA {schema} TO {role};
 DO $pgmcp$
 DECLARE
   relation record;
   creator name;
 BEGIN
+  IF pg_catalog.has_schema_privilege({schema_name}, 'USAGE WITH GRANT OPTION') THEN
+    GRANT USAGE ON SCHEMA {schema} TO {role};
+  ELSIF NOT pg_catalog.has_schema_privilege({role_text}, {schema_name}, 'USAGE') THEN
+    RAISE WARNING 'the role may not use the schema %: the schema''s owner has to run this script, too',
+      {schema_text};
+  END IF;
   FOR relation IN
     SELECT c.oid::pg_catalog.regclass AS name, c.relkind = 'S' AS is_sequence,
            pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_mine
@@ -81,9 +95,14 @@ BEGIN
     SELECT r.rolname
       FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
              WHERE c.relnamespace = {schema_text}::pg_catalog.regnamespace
+               AND NOT EXISTS (  -- who created an extension need not own other tables
+                 SELECT FROM pg_catalog.pg_depend AS e
+                  WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid
+                    AND e.deptype = 'e')
             UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = {schema_name}
             UNION ALL SELECT d.datdba FROM pg_catalog.pg_database AS d
              WHERE d.datname = pg_catalog.current_database()
+               AND pg_catalog.has_schema_privilege(d.datdba, {schema_name}, 'CREATE')
             UNION ALL SELECT a.grantee
               FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
              WHERE n.nspname = {schema_name} AND a.privilege_type = 'CREATE') AS o
@@ -120,6 +139,7 @@ _ROW_SECURITY = """
 -- role that reads the table. `pgmcp setup-sql --check` lists the policies that filter what the role sees. The
 -- tenant is set in pgmcp's connection string:
 -- ?options=-c%20app.tenant%3Da
+-- For example, for a table orders with a column tenant:
 -- ALTER TABLE {schema}.orders ENABLE ROW LEVEL SECURITY;
 -- CREATE POLICY of_the_tenant ON {schema}.orders FOR SELECT TO {role}
 --   USING (tenant = current_setting('app.tenant'));
@@ -165,7 +185,7 @@ def setup_script(
     script = _HEAD.format(**words, where=where)
     for name in names:
         script += "" if len(names) == 1 else f"\n\\connect {quoted(name)}\n"
-        script += _ROLE.format(**words, database=quoted(name))
+        script += _ROLE.format(**words, database=quoted(name), database_text=literal(name))
         for schema in schemas:
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
         # Last: a table in one schema may have partitions in another, whose script grants them as a whole.

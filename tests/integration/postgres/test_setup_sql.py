@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -63,9 +63,13 @@ class Site:
     def admin(self, sql: str) -> None:
         self.run(self.url, sql)
 
-    def run(self, url: str, sql: str) -> None:
+    def run(self, url: str, sql: str) -> list[str]:
+        """Run SQL; return the server's notices and warnings."""
+        told: list[str] = []
         with psycopg.connect(url, autocommit=True) as connection:
+            connection.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
             connection.execute(sql.encode())
+        return told
 
     @property
     def owner_url(self) -> str:
@@ -133,7 +137,7 @@ def test_a_role_of_somebody_else_keeps_its_settings(site: Site) -> None:
 
 
 def test_an_owner_who_may_create_no_role_changes_nothing(site: Site) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied to create role"):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="does not exist, and you may not create it"):
         site.run(site.owner_url, site.script())
 
     assert site.ask("select count(*) from pg_default_acl") == 0
@@ -149,6 +153,55 @@ def test_an_owner_can_grant_its_tables_to_an_existing_role(site: Site) -> None:
     assert site.read("select count(*) from customers, later") == [(0,)]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         site.read("select * from of_superuser")
+
+
+@pytest.fixture
+def other_owner(site: Site) -> Iterator[str]:
+    """Yield the name of a second owner of tables, who owns the schema `theirs` with a table and an extension."""
+    name = f"other_{site.dbname}"
+    site.admin(
+        f"""
+        create role {name} login password '{PASSWORD}';
+        create schema theirs authorization {name};
+        create extension pg_stat_statements schema theirs;
+        set role {name};
+        create table theirs.things (id int);
+        """
+    )
+    yield name
+    site.admin(f"drop owned by {name} cascade; drop role {name}")
+
+
+def test_each_owner_runs_it_for_what_is_theirs_and_is_told_what_is_left_to_others(
+    site: Site, other_owner: str
+) -> None:
+    site.admin(f'create role "{site.role}" login; revoke connect on database {site.dbname} from public')
+    site.admin(f"grant connect on database {site.dbname} to {other_owner}")
+    other_url = make_conninfo(site.url, user=other_owner, password=PASSWORD)
+
+    told_other = site.run(other_url, site.script(schemas=["Sales %", "theirs"]))
+    told_owner = site.run(site.owner_url, site.script(schemas=["Sales %", "theirs"]))
+
+    assert "the role may not connect to this database: the database's owner has to run this script, too" in (
+        told_other
+    )
+    sales = 'the role may not use the schema "Sales %": the schema\'s owner has to run this script, too'
+    assert sales in told_other
+    assert [text for text in told_owner if text.startswith("the role may not")] == []
+    assert site.read("select * from theirs.things") == []
+    assert site.ask(f"select has_schema_privilege('{site.role}', 'Sales %', 'USAGE')") is True
+
+
+def test_an_owner_is_told_nothing_about_roles_that_add_no_tables(site: Site, other_owner: str) -> None:
+    """Such as the creator of an extension, and a database's owner who may create nothing in the schema."""
+    site.admin(f'create role "{site.role}" login')
+
+    told = site.run(
+        make_conninfo(site.url, user=other_owner, password=PASSWORD), site.script(schemas=["theirs"])
+    )
+
+    (told_of_role,) = told
+    assert "its settings stay as they are" in told_of_role
 
 
 def test_a_hidden_column_cannot_be_read_and_the_others_can(site: Site) -> None:
