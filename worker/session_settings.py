@@ -75,8 +75,8 @@ KEPT_SETTINGS: Final = (
 DEFAULT_ISOLATION: Final = "default_transaction_isolation"
 
 _JIT: Final = "jit"
-"""The planner estimates a high cost for catalog queries that take milliseconds. Compiling them, which packages
-with LLVM do by default, takes a second or more.
+"""Servers with LLVM compile expensive queries by default. For catalog queries, whose cost is overestimated,
+this takes seconds.
 """
 
 READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION, _JIT)

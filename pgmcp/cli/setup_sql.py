@@ -51,7 +51,7 @@ BEGIN
   IF pg_catalog.has_database_privilege({database_text}, 'CONNECT WITH GRANT OPTION') THEN
     GRANT CONNECT ON DATABASE {database} TO {role};
   ELSIF NOT pg_catalog.has_database_privilege({role_text}, {database_text}, 'CONNECT') THEN
-    RAISE WARNING 'the role may not connect to this database: the database''s owner has to run this script, too';
+    RAISE WARNING 'the role may not connect: the database''s owner has to run this script, too';
   END IF;
 END $pgmcp$;
 """
