@@ -38,12 +38,17 @@ _REFUSED_NAMES: tuple[tuple[Reason, str], ...] = (
     ),
     (Reason.FILES, r"pg_(hba_file_rules|ident_file_mappings|show_all_file_settings)"),
     (Reason.FILES, r"pg_get_logical_snapshot_.*|pg_file_(rename|sync|unlink|write)|pg_logdir_ls"),
-    (Reason.LARGE_OBJECTS, r"lo_.*|loread|lowrite"),
+    (Reason.LARGE_OBJECTS, r"lo_(?!oid$).*|loread|lowrite"),
     (
         Reason.SQL_TEXT,
         r"(query|cursor|table|schema|database)_to_xml.*|ts_stat|ts_rewrite/2|crosstab.*|connectby|xpath_table",
     ),
-    (Reason.NETWORK, r"dblink.*|postgres_fdw_(?!get_connections).*|xslt_process"),
+    (Reason.SQL_TEXT, r"dblink_build_sql_(insert|update)"),
+    (Reason.INTERNAL, r"(dblink_fdw|postgres_fdw)_(handler|validator)"),
+    (
+        Reason.NETWORK,
+        r"dblink(?!_(get_connections|get_pkey|current_query|build_sql_delete)$).*|postgres_fdw_disconnect.*|xslt_process",
+    ),
     (Reason.SECRETS, r"pg_stat_get_wal_receiver"),
     (Reason.LOCKS, r"pg_(try_)?advisory_.*"),
     (Reason.SEQUENCES, r"nextval|setval|currval|lastval"),
@@ -110,6 +115,8 @@ _HARMLESS_VOLATILE = (
     r"pg_is_in_backup|pg_backup_start_time|pg_get_wal_resource_managers|pg_get_wal_summarizer_state",
     r"pg_available_wal_summaries|pg_replication_origin_session_is_setup|pg_show_replication_origin_status",
     r"pg_get_loaded_modules|postgres_fdw_get_connections",
+    # names of the session's connections, columns of a primary key, text that is not run
+    r"dblink_(get_connections|get_pkey|current_query|build_sql_delete)",
     r"pg_old_snapshot_time_mapping|fips_mode|ssl_.*",
     r"current_query|pg_prepared_xact|pg_get_multixact_members|pg_get_shmem_allocations(_numa)?",
     r"pg_get_backend_memory_contexts|pg_get_aios|pg_get_sequence_data|pgstat.*|pg_relpages|pg_freespace|pg_visibility.*|pg_buffercache.*",

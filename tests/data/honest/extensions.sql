@@ -68,3 +68,6 @@ select dbms_utility.get_time(), dbms_random.value(1, 6), dbms_random.string('U',
 select hypertable_approximate_size('readings'), hypertable_index_size('readings_at_idx'), generate_uuidv7()
 select * from show_tablespaces('readings')
 select * from postgres_fdw_get_connections()
+select dblink_get_connections(), dblink_current_query() is not null
+select position, colname from dblink_get_pkey('customers')
+select dblink_build_sql_delete('customers', '1', 1, '{1}')

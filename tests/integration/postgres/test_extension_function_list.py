@@ -17,9 +17,12 @@ _ROWS = [
     .read_text("utf-8")
     .splitlines()[2:]
 ]
-# They read pages, shared memory or facts of the connection, or draw random numbers, so results can differ
-# from call to call. Functions of these extensions that change something are refused: pg_buffercache_evict.
+# They read pages, shared memory, keys or facts of the connection, or draw random numbers, so results can
+# differ from call to call. Functions of these extensions that change something, such as
+# pg_buffercache_evict, are refused.
 _VOLATILE_READS = {
+    "dblink": {"dblink_get_connections", "dblink_get_pkey", "dblink_current_query"}
+    | {"dblink_build_sql_delete"},
     "pg_buffercache": {"pg_buffercache_pages", "pg_buffercache_summary", "pg_buffercache_usage_counts"}
     | {"pg_buffercache_numa_pages"},
     "pg_freespacemap": {"pg_freespace"},
