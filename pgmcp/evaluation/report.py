@@ -97,7 +97,7 @@ def summary(attempts: Sequence[Judged]) -> dict[str, Any]:
 
 
 def paired(results: Sequence[Result]) -> dict[str, Any]:
-    """Return on how many questions which contestant was right; {} if there is only one."""
+    """Return how many questions both contestants, one or none answered right; {} if there is only one."""
     if set(names_of(results)) != {Ours.name, PlainPrompt.name}:
         return {}
     counts = {"both right": 0, "only ours": 0, "only the plain prompt": 0, "neither": 0}

@@ -53,7 +53,7 @@ async def open_sharing(settings: "Settings") -> AsyncIterator[Sharing | None]:
     If Redis does not answer now, that counts as an outage like any later one.
 
     Raises:
-        SettingsError: the Redis client is not installed.
+        SettingsError: the Redis client is not installed, or does not take the URL.
     """
     url = settings.rate_limit.storage_url
     if url is None:

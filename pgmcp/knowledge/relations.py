@@ -88,7 +88,7 @@ class Relations:
         """Return an expression of aggregates over `dataset.field` as SQL, and the text after FROM.
 
         Raises:
-            NotTakenError: it is no such expression, or a join would count rows twice.
+            NotTakenError: the text is not such an expression, or a join would count rows twice.
         """
         read = parse(text)
         if not read.aggregates:

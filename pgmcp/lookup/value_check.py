@@ -168,9 +168,9 @@ async def check_unlisted(
 
 
 async def drop_met(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatch]:
-    """Return the mismatches whose condition holds for no row, as PostgreSQL evaluates it.
+    """Return the mismatches whose condition PostgreSQL finds false for every row.
 
-    Of those about the case of a text, the condition must not hold for the text itself either.
+    If a mismatch is about the case of a text, the condition must also be false for the text itself.
 
     Args:
         fetch: if it fails, as for a large table without such a row, the condition is evaluated for the

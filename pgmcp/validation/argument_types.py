@@ -357,7 +357,7 @@ class ArgumentTypes:
         return qualifier not in _ROWS_OF_CHANGES and not self._columns.may_be_row(qualifier)
 
     def _of_declared(self, name: str) -> frozenset[int] | None:
-        """Return the types with which the parameters and variables of a name are declared."""
+        """Return the declared types of the parameters and variables with this name."""
         found: set[int] = set()
         for declared in self._parameters[name]:
             types = None if declared is None else self._of_type_name(declared)

@@ -108,7 +108,7 @@ class ColumnTypes:
         return frozenset(found), is_known
 
     def _in_item(self, item: Item, name: str) -> tuple[frozenset[int], bool]:
-        """Return the types of an item's columns of a name, and whether there may be others."""
+        """Return the types of an item's columns with this name, and whether there may be others."""
         columns = self.columns_of(item)
         if columns.is_unknown_relation:
             return self._types.types_by_column.get(name, frozenset()), False
@@ -212,7 +212,7 @@ class ColumnTypes:
         return Columns({**system, **joined(each).by_name}, in_order)
 
     def relations(self, relation: Node) -> list[Any]:
-        """Return the relations of a name in all schemas of the path: the server skips unusable schemas."""
+        """Return the relations with this name in all schemas of the path: the server skips unusable schemas."""
         if ANY_SCHEMA in self._path:
             return []
         schemas = self._facts.rows.get(relation["relname"], {})

@@ -163,19 +163,19 @@ class Lookup:
         return self._by_operator.get(operator.symbol, {}).get(operator)
 
     def _places_of_function(self, schema: str, name: str, path: Sequence[str]) -> list[list[CatalogFunction]]:
-        """Return the functions of a name in each schema in which the server looks it up."""
+        """Return the functions with this name in each schema in which the server looks it up."""
         found = self._functions.get(name, [])
         if schema or ANY_SCHEMA in path:
             return [[each for each in found if schema in ("", each.schema)]]
         places = [[each for each in found if each.schema == place] for place in path]
-        # Of pg_catalog, `found` has only the functions that operators and casts of the database call.
+        # From pg_catalog, `found` has only the functions that operators and casts of the database call.
         places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
         return places
 
     def _places_of_operator(
         self, schema: str, symbol: str, path: Sequence[str]
     ) -> list[list[CatalogOperator]]:
-        """Return the operators of a symbol in each schema in which the server looks it up."""
+        """Return the operators with this symbol in each schema in which the server looks it up."""
         found = self._by_operator.get(symbol, {})
         built_in = self._built_in_operators.get(symbol, [])
         if schema or ANY_SCHEMA in path:

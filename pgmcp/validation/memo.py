@@ -22,7 +22,7 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
-"""Maximum characters of a cached text; a literal has at most `_MAX_LITERAL`, so no limit can be exceeded."""
+"""Maximum characters of a cached text; literals are short, so no limit is exceeded."""
 
 _MAX_LITERAL: Final = 100
 

@@ -74,7 +74,7 @@ def gather_words() -> None:
 def _texts(values: Iterable[Any]) -> Iterator[str]:
     """Yield every text below some values, those in functions and classes of sqlglot included."""
     pending = list(values)
-    seen: dict[int, Any] = {}  # holds what it has seen, for an id may be used again
+    seen: dict[int, Any] = {}  # keeps the objects alive, so that no id is used again
     while pending:
         value = pending.pop()
         if isinstance(value, str):

@@ -84,7 +84,7 @@ class CallArguments:
 
 
 class Overload(Protocol):
-    """A function or operator of a name."""
+    """One of the functions or operators with the same name."""
 
     def takes(self, call: CallShape) -> bool:
         """Return whether the server can choose it for a call with arguments that are written so."""
@@ -145,7 +145,7 @@ class TypeSystem:
         return name in self._by_name or not self.results_by_function.get(name, set()) <= self._types.keys()
 
     def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:
-        """Return the type of a name as a statement writes it; None if it is not known for sure."""
+        """Return the type that a statement names; None if it is not known for sure."""
         for place in [schema] if schema else path:
             for each in self._by_name.get(name, ()):
                 if each.schema == place:

@@ -137,7 +137,7 @@ def _nodes(root: exp.Expr) -> Iterator[exp.Expr]:
 
 
 class _ModifyingKinds(dict[type, bool]):
-    """Remembers of each kind of node whether it modifies: `isinstance` asks seven classes in turn."""
+    """Caches for each kind of node whether it modifies: `isinstance` would compare with seven classes."""
 
     def __missing__(self, kind: type) -> bool:
         self[kind] = issubclass(kind, _MODIFYING_NODES)

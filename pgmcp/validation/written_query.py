@@ -13,7 +13,7 @@ _AFTER_ROWS: Final = frozenset(
 
 
 class WrittenQuery:
-    """A query and its tokens; places in it are byte offsets, as in the parse tree."""
+    """A query and its tokens. Arguments are byte offsets, as in the parse tree; results count characters."""
 
     def __init__(self, text: str, tokens: Sequence[Token], *, has_with: bool) -> None:
         self.text = text

@@ -72,7 +72,7 @@ _LOGIN_CHECKS: Final[_Checks] = (
     ("cancel", check_cancel, CHECK_TIMEOUT_S),
     ("mapped roles", check_mapped_roles, CHECK_TIMEOUT_S),
 )
-"""Of the role that pgmcp logs in with, in order: later checks rely on earlier ones."""
+"""Run with the role that pgmcp logs in with, in order: later checks rely on earlier ones."""
 
 _ANSWER_CHECKS: Final[_Checks] = (
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
@@ -86,7 +86,7 @@ _ANSWER_CHECKS: Final[_Checks] = (
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
     ("verified tools", check_verified_tools, CHECK_TIMEOUT_S),
 )
-"""With the role of callers without a token; if they have none, with the role of the first mapped caller."""
+"""Run with the role of callers without a token; if they have none, with that of the first mapped caller."""
 
 
 async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:

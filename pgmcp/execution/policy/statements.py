@@ -79,7 +79,8 @@ FROM pg_catalog.pg_constraint AS k,
          k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
 WHERE k.contypid >= '16384'"""
 
-# Casts by functions, with the types that were created in this database, and whether they are implicit.
+# Casts by functions to or from types that were created in this database, and whether the server may choose
+# them.
 _CASTS: Final = """
 SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
        c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < '16384' AS is_chosen

@@ -68,7 +68,7 @@ class TlsHandshake(asyncio.Protocol):
     async def _secure(self) -> None:
         secured: asyncio.Transport | None = None
         try:
-            with suppress(OSError):  # ssl.SSLError is one, and what a timeout raises
+            with suppress(OSError):  # also ssl.SSLError, and the error of a timeout
                 secured = await self._loop.start_tls(
                     self._transport,
                     self,
