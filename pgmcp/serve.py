@@ -32,7 +32,7 @@ from pgmcp.validation import check_parsers, preload, prepare_outlines
 
 if TYPE_CHECKING:
     from pgmcp.fleet.sharing import Sharing
-    from pgmcp.observability.metrics_page import MetricsPage
+    from pgmcp.observability.telemetry import MetricsPage
     from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ async def open_backend(
 def _metrics_page(settings: Settings) -> "MetricsPage | None":
     if not settings.http.metrics:
         return None
-    from pgmcp.observability.metrics_page import MetricsPage
+    from pgmcp.observability.telemetry import MetricsPage
 
     return MetricsPage()
 

@@ -120,7 +120,7 @@ def read_settings(
     from pgmcp.settings import load_settings
 
     settings = load_settings(errors_of_options=errors_of_options)
-    from pgmcp.observability.log_format import configure_logging
+    from pgmcp.observability.call_log import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
     context_file = None

@@ -28,7 +28,7 @@ from pgmcp.execution.result import JsonScalar, RowLimits, Rows
 from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.lookup.indexed_values import find_indexed_values
+from pgmcp.lookup.value_hints import find_indexed_values
 from pgmcp.lookup.value_check import check_unlisted, resolve
 from pgmcp.settings import load_settings
 from pgmcp.validation.references import find_references

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.errors import UnknownDatabaseError
 from pgmcp.event_loop import run_coroutine
-from pgmcp.observability.log_format import configure_logging
+from pgmcp.observability.call_log import configure_logging
 from pgmcp.settings import DatabaseSettings, Settings, load_settings
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ from pgmcp.cli.learn import required_context_file
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import ModelNotConfiguredError
 from pgmcp.generation.context_edit import replace_context
-from pgmcp.knowledge.asked import read_asked
 from pgmcp.knowledge.changes import Changes, plan_changes
-from pgmcp.knowledge.comments import COMMENTS_SQL
-from pgmcp.knowledge.draft import DRAFT_SCHEMA, draft_messages, read_draft
+from pgmcp.knowledge.draft import DRAFT_SCHEMA, draft_messages, read_asked, read_draft
 from pgmcp.knowledge.entries import LeftOut
 from pgmcp.knowledge.importing import Imported, check_knowledge, keep_what_plans, read_knowledge
+from pgmcp.knowledge.notes import COMMENTS_SQL
 from pgmcp.knowledge.tables import Tables
-from pgmcp.lookup.search import select_for_prompt
+from pgmcp.lookup.prompt_tables import select_for_prompt
 from pgmcp.pipeline import CallOptions
 from pgmcp.settings import Settings
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block

@@ -17,5 +17,4 @@ context_edit      adds entries to the context file
 verified          finds the verified question that was asked, and binds its parameters
 verified_reader   reads one verified question, and its expected answer for `pgmcp evaluate`
 parameters        kinds and bounds of parameters
-offered_tools     chooses the verified questions that are offered as tools
 """

@@ -10,7 +10,7 @@ from pgmcp.catalog.catalog import Catalog
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt, Message, PromptFacts, build_messages
 from pgmcp.generation.verified import overlap
-from pgmcp.lookup.search import Selection, select_for_prompt, select_whole
+from pgmcp.lookup.prompt_tables import Selection, select_for_prompt, select_whole
 from pgmcp.lookup.value_hints import hint_values
 
 MAX_EXAMPLES: Final = 3

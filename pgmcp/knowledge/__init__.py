@@ -9,14 +9,11 @@ importing    reads all files of one import, and has PostgreSQL plan the SQL of e
 dbt          dbt; dbt_models, dbt_metrics and dbt_filters are its parts
 ossie        Apache Ossie
 cube         Cube
-comments     comments of the database
-draft        entries that a model proposes
-asked        questions in the audit file, for drafts
+draft        entries that a model proposes, from the questions in the audit file
 entries      what a reader finds, and what was left out
-tables       finds the named tables and columns in the catalog
+tables       finds the named tables and columns in the catalog, and adds joins
 relations    expressions over several tables as one statement
-joins        joins for the context file
-notes        notes on tables and columns
+notes        notes on tables and columns, and comments of the database
 changes      merges entries into the context file
 
 The readers are pure functions of parsed data and of a catalog. They render no template and run no code;

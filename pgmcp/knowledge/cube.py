@@ -25,10 +25,9 @@ from pgmcp.knowledge.entries import (
     synonyms_of,
     text_of,
 )
-from pgmcp.knowledge.joins import add_join
 from pgmcp.knowledge.notes import note_column, note_table
 from pgmcp.knowledge.relations import Dataset, Relations, parse
-from pgmcp.knowledge.tables import Tables, find_column, source_name
+from pgmcp.knowledge.tables import Tables, add_join, find_column, source_name
 from pgmcp.validation.expressions import is_plain_column
 
 _REFERENCE: Final = re.compile(r"\$?\{([A-Za-z_][\w.]*)\}(?:\.([A-Za-z_]\w*))?")

@@ -25,9 +25,8 @@ from pgmcp.knowledge.entries import (
     text_of,
     texts_of,
 )
-from pgmcp.knowledge.joins import add_join
 from pgmcp.knowledge.notes import note_column, note_table, note_values
-from pgmcp.knowledge.tables import SourceName, Tables, find_column
+from pgmcp.knowledge.tables import SourceName, Tables, add_join, find_column
 from pgmcp.validation.expressions import is_plain_column
 
 _TABLE_KINDS: Final = ("model", "seed", "snapshot", "source")

@@ -7,11 +7,11 @@ from typing import Any
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.errors import ExecutionError, PgmcpError, SqlRejectedError
-from pgmcp.knowledge.comments import read_comments
 from pgmcp.knowledge.cube import read_cubes
 from pgmcp.knowledge.dbt import read_manifest, read_semantics
 from pgmcp.knowledge.entries import Entry, Knowledge, LeftOut, Origin, Section, items_of, one_line
 from pgmcp.knowledge.files import Document, Format, read_documents
+from pgmcp.knowledge.notes import read_comments
 from pgmcp.knowledge.ossie import read_ossie
 from pgmcp.knowledge.tables import Tables
 

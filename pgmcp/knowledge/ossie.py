@@ -26,10 +26,9 @@ from pgmcp.knowledge.entries import (
     texts_of,
 )
 from pgmcp.knowledge.files import models_of
-from pgmcp.knowledge.joins import add_join
 from pgmcp.knowledge.notes import note_column, note_table
 from pgmcp.knowledge.relations import Dataset, Relations, Relationship, parse
-from pgmcp.knowledge.tables import Tables, find_column, is_unique, source_name
+from pgmcp.knowledge.tables import Tables, add_join, find_column, is_unique, source_name
 from pgmcp.validation.expressions import is_plain_column
 
 _PREFERRED: Final = ("POSTGRESQL", "POSTGRES", "OSSIE_SQL_2026", "ANSI_SQL")

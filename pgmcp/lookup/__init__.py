@@ -2,13 +2,12 @@
 
 For a prompt or a search:
 
-search            finds tables by words, and selects those that fit a prompt
+search            finds tables by words
 words             maps words of a question to words of a schema
 joins             joins between tables
 archived_tables   tables that are copies of others
-wide_tables       a table with the columns that a question is likely to need
-value_hints       listed values among the words of a question
-indexed_values    the same in large columns, through an index
+prompt_tables     the tables that a prompt shows; wide ones with the columns that the question needs
+value_hints       words of a question among the values of columns
 
 For a statement:
 

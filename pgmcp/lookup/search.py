@@ -1,25 +1,22 @@
-"""Full-text search over a catalog, and selection of the tables that fit a prompt.
+"""Full-text search over the tables of a catalog.
 
 The index is SQLite's FTS5, in memory: Okapi BM25 with a weight per column and English stemming, in the
 standard library (import 4 ms). bm25s and rank_bm25 bring numpy: some 200 ms and 20 MB before any work.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from heapq import nlargest
-from itertools import chain, takewhile
+from itertools import chain
 from math import log2
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, finalize
 
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import split_words
-from pgmcp.catalog.rendering import USUAL_LIMITS, LineLimits, prompt_line
 from pgmcp.lookup.archived_tables import find_archived
 from pgmcp.lookup.joins import Joins
-from pgmcp.lookup.wide_tables import narrow
 from pgmcp.lookup.words import Vocabulary
 
 if TYPE_CHECKING:
@@ -37,27 +34,10 @@ _KEPT_NAMES = 10_000
 """Cached column names, which repeat from table to table."""
 
 _MAX_FOUND_TABLES = 60
-_FEWEST_TOKENS = 40
-"""Hardly any table needs fewer tokens; below this, the search for a table that fits would take too long."""
-
 _TARGET_SHARES = (0.8, 0.5)  # share of a table's score for its targets, and for their targets
 _BETWEEN_SHARE = 0.6  # share of the lower of two scores, for a table that references both tables
 _MAX_JOINED_BETWEEN = 25
 _MAX_PARTNERS = 6  # per table: twenty dimensions of a fact table would crowd out the tables found
-_LIMITS = (
-    LineLimits(values=100, comment_characters=2_000),  # everything in the catalog
-    LineLimits(values=USUAL_LIMITS.values, comment_characters=2_000),
-    USUAL_LIMITS,
-    LineLimits(values=8, comment_characters=80),
-)
-"""Tried in order until the whole schema fits: shorter lists of values, then shorter comments, then both."""
-
-_NARROWED_TABLES = 4
-"""How many of the best tables are shown with some of their columns if they do not fit with all of them."""
-
-# The rest is for names of further tables, so that the model can ask for a better one.
-_TABLES_SHARE_OF_BUDGET = 0.85
-
 # Words that occur in most questions and comments and do not identify a table.
 _STOP_WORD_LIST = """
 a all an and are as at be by did do does each every find for from get give had has have how i in is it last
@@ -69,142 +49,23 @@ STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
 
 def search(catalog: Catalog, text: str, limit: int) -> list[Table]:
     """Return the tables that match the words of a text, best first; archived tables come last."""
-    return _index_of(catalog).search(text, limit)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The part of a schema that a prompt shows.
-
-    Attributes:
-        text: the tables as `prompt_line` writes them, and after them perhaps names of others.
-        tables: those that are shown with their columns.
-    """
-
-    text: str
-    tables: tuple[Table, ...]
-
-
-def select_for_prompt(
-    catalog: Catalog, question: str, *, token_budget: int, count_tokens: Callable[[str], int]
-) -> Selection:
-    """Return the part of the schema for a prompt about this question, in at most `token_budget` tokens.
-
-    Returns the whole schema if it fits, shortened as little as possible (see `_LIMITS`). Otherwise returns
-    the tables that match the question, the tables they join through, and, if there is room, the names of
-    others.
-    """
-    whole = select_whole(catalog, token_budget=token_budget, count_tokens=count_tokens)
-    if whole is not None:
-        return whole
-    index = _index_of(catalog)
-    chosen = _Lines(int(token_budget * _TABLES_SHARE_OF_BUDGET), count_tokens)
-    words = index.words(question)
-    relevant = enumerate(takewhile(lambda table: chosen.has_room, index.relevant(question)))
-    shown = tuple(
-        table
-        for place, table in relevant
-        if chosen.add(prompt_line(table, catalog))
-        or (place < _NARROWED_TABLES and _add_shortened(chosen, table, catalog, words))
-    )
-    if chosen.has_room:
-        for place, table in enumerate(shown):
-            chosen.replace(place, prompt_line(table, catalog, _LIMITS[0]))
-    ids = {id(table) for table in shown}
-    further = (table for table in index.by_relevance(question) if id(table) not in ids)
-    names = (catalog.display_name(table) for table in further)
-    return Selection(_with_names(chosen, names, token_budget, count_tokens), shown)
-
-
-def select_whole(
-    catalog: Catalog, *, token_budget: int, count_tokens: Callable[[str], int]
-) -> Selection | None:
-    """Return the whole schema, shortened as little as possible (see `_LIMITS`); None if it does not fit."""
-    for limits in _LIMITS:
-        whole = _Lines(token_budget, count_tokens)
-        if all(whole.add(prompt_line(table, catalog, limits)) for table in catalog.tables):
-            return Selection(whole.text(), catalog.tables)
-    return None
-
-
-def _add_shortened(chosen: "_Lines", table: Table, catalog: Catalog, words: Collection[str]) -> bool:
-    """Add the table with shorter lists and comments, or else with some of its columns, if that fits."""
-    if chosen.add(prompt_line(table, catalog, _LIMITS[-1])):
-        return True
-
-    def fits(narrowed: Table) -> bool:
-        return chosen.fits_half(prompt_line(narrowed, catalog, _LIMITS[-1]))
-
-    narrowed = narrow(table, words, fits)
-    return narrowed is not None and chosen.add(prompt_line(narrowed, catalog, _LIMITS[-1]))
-
-
-class _Lines:
-    """Lines of text within a budget of tokens."""
-
-    def __init__(self, token_budget: int, count_tokens: Callable[[str], int]) -> None:
-        self._tokens_left = token_budget
-        self._count_tokens = count_tokens
-        self._lines: list[str] = []
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another line may fit."""
-        return self._tokens_left >= _FEWEST_TOKENS
-
-    def add(self, line: str) -> bool:
-        """Add the line if it fits; return whether it did."""
-        tokens = self._count_tokens(line + "\n")
-        if tokens > self._tokens_left:
-            return False
-        self._tokens_left -= tokens
-        self._lines.append(line)
-        return True
-
-    def fits_half(self, line: str) -> bool:
-        """Return whether a line leaves half of the room for others."""
-        return self._count_tokens(line + "\n") <= self._tokens_left // 2
-
-    def replace(self, place: int, line: str) -> None:
-        """Replace a line by another one, if that fits."""
-        added_tokens = self._count_tokens(line + "\n") - self._count_tokens(self._lines[place] + "\n")
-        if added_tokens <= self._tokens_left:
-            self._tokens_left -= added_tokens
-            self._lines[place] = line
-
-    def text(self) -> str:
-        return "\n".join(self._lines)
-
-
-def _with_names(
-    chosen: _Lines, names: Iterable[str], token_budget: int, count_tokens: Callable[[str], int]
-) -> str:
-    text = chosen.text()
-    tokens_left = token_budget - count_tokens(text) - count_tokens("\nfurther tables, names only: …")
-    listed = []
-    for name in names:
-        tokens_left -= count_tokens(f"{name}, ")
-        if tokens_left < 0:
-            break
-        listed.append(name)
-    if not listed:
-        return text
-    return f"{text}\nfurther tables, names only: {', '.join(listed)}"
+    return index_of(catalog).search(text, limit)
 
 
 # Building an index of 10,000 tables takes a second. Callers do it in threads, hence the lock.
-_indexes: WeakKeyDictionary[Catalog, "_SearchIndex"] = WeakKeyDictionary()
+_indexes: WeakKeyDictionary[Catalog, "SearchIndex"] = WeakKeyDictionary()
 _building = threading.Lock()
 
 
-def _index_of(catalog: Catalog) -> "_SearchIndex":
+def index_of(catalog: Catalog) -> "SearchIndex":
+    """Return the index of a catalog, which is built once."""
     with _building:
         if (index := _indexes.get(catalog)) is None:
-            index = _indexes[catalog] = _SearchIndex(catalog)
+            index = _indexes[catalog] = SearchIndex(catalog)
         return index
 
 
-class _SearchIndex:
+class SearchIndex:
     """A full-text index over one catalog's tables.
 
     It references the tables but not the catalog, which is its weak key and could otherwise never be freed.
@@ -221,6 +82,7 @@ class _SearchIndex:
         finalize(self, self._connection.close)
 
     def search(self, text: str, limit: int) -> list[Table]:
+        """Return the tables that match the words of a text, best first; archived tables come last."""
         return [self._tables[number] for number in self._in_order(self._score(text))[:limit]]
 
     def relevant(self, question: str) -> Iterator[Table]:

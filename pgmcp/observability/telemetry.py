@@ -10,6 +10,16 @@ host's own span if the request has a trace context.
     pgmcp.calls                  counter, by operation and outcome
     pgmcp.call.duration          histogram, seconds, by operation and outcome
     pgmcp.model.tokens           counter, by direction
+
+The metrics are also available as a page that Prometheus reads (`MetricsPage`), through OpenTelemetry's
+exporter:
+
+    pgmcp_calls_total            by pgmcp_operation, pgmcp_outcome
+    pgmcp_call_duration_seconds  a histogram, by the same
+    pgmcp_model_tokens_total     by gen_ai_token_type
+
+Names and labels have no caller, no principal and no text of a statement. No two attributes differ in
+punctuation only: the exporter would make one label of them and keep one value.
 """
 
 import logging
@@ -25,7 +35,6 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
 from pgmcp.features import how_to_install
-from pgmcp.observability.metrics_page import MetricsPage
 from pgmcp.observability.outcome import ANSWERED, OutcomeObserver
 from pgmcp.pipeline import Call, Stage
 
@@ -34,10 +43,42 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
+
 _MAX_TARGET_CHARACTERS = 100
 
 FLUSH_TIMEOUT_S = 2.0
 """Maximum time that a silent collector can delay the server's end."""
+
+
+class MetricsPage:
+    """The current metrics, in Prometheus' text format.
+
+    Attributes:
+        reader: to be given to the one meter provider; a second reader would count everything twice.
+    """
+
+    def __init__(self) -> None:
+        """Prepare a page with its own registry.
+
+        Raises:
+            SettingsError: the exporter is not installed.
+        """
+        try:
+            from opentelemetry.exporter.prometheus import PrometheusMetricReader
+            from prometheus_client import CollectorRegistry
+        except ImportError as error:
+            raise SettingsError(
+                f"PG_MCP_HTTP_METRICS is true, but {error.name} is not installed",
+                hint=how_to_install("metrics"),
+            ) from error
+        self._registry = CollectorRegistry()
+        self.reader: MetricReader = PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)
+
+    def render(self) -> bytes:
+        """Return the page."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)
 
 
 def start_telemetry(

@@ -10,16 +10,15 @@ aggregates over rows that a join repeats. The model sees once what was found; it
 the second is better. If the caller wants only SQL, the statement is planned instead of executed.
 
 pipeline        the order of the stages
-calls           begins calls, admits them, limits their time and reports them
+admission       admits calls, limits their time and reports them
 databases       finds a database by name, and what a caller may see of it
 identities      one database with the rights of each caller's role
-repair_loop     the model writes SQL, and repairs what is rejected or fails
+repair_loop     the model writes SQL, and repairs what is rejected, fails, or fails a check after it ran
 writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
 choice          the readings of an ambiguous question, before one is chosen
 statements      validate → execute or plan; adds hints to a statement that fails
 schema_access   searches the schema, reads it again, and bounds reads of resources
-several         runs one task on each of several databases
-query_check     all checks of a statement that ran
+
 call            the state of one call
 protocols       the interfaces that the pipeline uses
 tracer          reports a call and its stages to the caller, the log, the audit file and the trace

@@ -17,6 +17,7 @@ from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.identity import Principal
+from pgmcp.pipeline.admission import Calls
 from pgmcp.pipeline.call import (
     Bounds,
     Call,
@@ -25,7 +26,6 @@ from pgmcp.pipeline.call import (
     QueryOptions,
     Request,
 )
-from pgmcp.pipeline.calls import Calls
 from pgmcp.pipeline.choice import NONE_OF_THESE, Choice
 from pgmcp.pipeline.databases import Databases
 from pgmcp.pipeline.protocols import Budgets, Model

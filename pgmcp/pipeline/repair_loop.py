@@ -1,8 +1,12 @@
-"""The repair loop: if the model's SQL is rejected or fails, the model sees why and writes it again."""
+"""The repair loop: the model sees why its SQL was rejected or failed, and writes it again.
+
+It also sees, once, what the checks of a query that ran have found: values that do not exist, missing default
+filters, and aggregates over repeated rows.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -11,14 +15,121 @@ import msgspec
 
 from pgmcp.answers.answer import Answer
 from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
-from pgmcp.execution.result import Rows
+from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.reply import SqlReply
+from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
+from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
+from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request, Stage
-from pgmcp.pipeline.query_check import CheckResult, check_query, found_something
-from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.pipeline.tracer import Tracer
 from pgmcp.pipeline.writing import SqlWriter, unanswerable
+from pgmcp.validation.references import References, find_references
+
+SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
+"""For a statement that found rows, which should not wait for a whole `LOOKUP_TIMEOUT_S`."""
+
+SMALL_TABLE_ROWS: Final = 10_000
+"""Tables up to this size are checked even if rows were found: it takes a few milliseconds."""
+
+KEPT_MISMATCH = "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Results of the checks.
+
+    Attributes:
+        mismatches: texts that a column does not contain.
+        idle: further mismatches of a query that found rows; they may be intended, so they are only noted.
+        remarks: about rows that may be too many.
+    """
+
+    mismatches: tuple[Mismatch, ...] = ()
+    idle: tuple[Mismatch, ...] = ()
+    remarks: tuple[MissingFilter | FanOut, ...] = ()
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether the model should be asked to reconsider."""
+        return bool(self.mismatches) or any(remark.is_offered for remark in self.remarks)
+
+    @property
+    def offered_remarks(self) -> tuple[str, ...]:
+        """The remarks that the model should see."""
+        return tuple(remark.describe() for remark in self.remarks if remark.is_offered)
+
+    def notes(self) -> Iterator[str]:
+        """Yield notes for the reader of the answer."""
+        for mismatch in (*self.mismatches, *self.idle):
+            yield KEPT_MISMATCH.format(column=mismatch.column, text=mismatch.text)
+        for remark in self.remarks:
+            yield remark.describe()
+
+
+async def check_query(
+    request: Request, sql: str, rows: Rows | None, statements: StatementRunner
+) -> CheckResult:
+    """Return the problems of a query that ran."""
+    references = await asyncio.to_thread(find_references, sql)
+    found = await find_mismatches(request, references, rows, statements)
+    is_empty = not found_something(rows)
+    mismatches = tuple(each for each in found if is_empty or each.differs_in_case)
+    idle = tuple(each for each in found if not (is_empty or each.differs_in_case))
+    return CheckResult(mismatches, idle, tuple(await _find_remarks(request, sql, references, statements)))
+
+
+async def _find_remarks(
+    request: Request, sql: str, references: References, statements: StatementRunner
+) -> list[MissingFilter | FanOut]:
+    catalog = await request.database.schema.get()
+    suspects = await asyncio.to_thread(find_suspects, sql, catalog)
+    missing = []
+    if request.context.filters:
+        missing = find_missing_filters(references, request.context.filters, catalog, request.question)
+    if not suspects and not missing:
+        return []
+    # The probes contain text of the statement and of the operator: the search path resolves its names.
+    fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S, origin=StatementOrigin.CALLER)
+    return [*await drop_idle(missing, fetch), *await drop_unrepeated(suspects, fetch)]
+
+
+async def find_mismatches(
+    request: Request, references: References, rows: Rows | None, statements: StatementRunner
+) -> list[Mismatch]:
+    """Return the texts in a statement that its columns do not contain.
+
+    If rows were found, only complete lists of values and texts in another case count.
+    """
+    catalog = await request.database.schema.get()
+    comparisons = resolve(references, catalog)
+    listed = check_listed(comparisons)
+    is_empty = not found_something(rows)
+    timeout_s = LOOKUP_TIMEOUT_S if is_empty else SHORT_LOOKUP_TIMEOUT_S
+    fetch = statements.lookup(request.database, timeout_s=timeout_s)
+    unlisted = await check_unlisted(
+        comparisons, catalog, fetch, max_rows=None if is_empty else SMALL_TABLE_ROWS
+    )
+    found = listed + [mismatch for mismatch in unlisted if is_empty or mismatch.differs_in_case]
+    # Conditions are text of the statement, so the search path resolves operators such as `=` of citext.
+    as_written = statements.lookup(request.database, timeout_s=timeout_s, origin=StatementOrigin.CALLER)
+    return await drop_met(found, as_written)
+
+
+def found_something(rows: Rows | None) -> bool:
+    """Return whether rows contain a value; NULLs and a single row of zeros do not count."""
+    if rows is None:
+        return True
+    if len(rows.rows) == 1:
+        return any(not _is_zero(cell) for cell in rows.rows[0] if cell is not None)
+    return any(cell is not None for row in rows.rows for cell in row)
+
+
+def _is_zero(cell: object) -> bool:
+    text = str(cell)
+    return text == "False" or (text != "" and not text.strip("0."))
+
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Time at the end of a call that a second attempt leaves free, so that the first answer can be returned."""

@@ -19,8 +19,8 @@ from pgmcp.generation.parameters import ParameterKind
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.lookup.indexed_values import find_indexed_values
 from pgmcp.lookup.value_check import find_spelling
+from pgmcp.lookup.value_hints import find_indexed_values
 from pgmcp.pipeline.call import Request, Stage
 from pgmcp.pipeline.protocols import Budgets, Model, TokenReservation
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner

@@ -1,4 +1,4 @@
-"""Verified questions of the operator as tools; they follow the context file when it changes.
+"""Verified questions of the operator as tools: chooses which are offered, and follows the context file.
 
 `watch_tools` notices a change, and warns of tools whose SQL PostgreSQL cannot plan.
 """
@@ -7,15 +7,15 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp.errors import PgmcpError
 from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_file import ContextFile, DatabaseContext
-from pgmcp.generation.offered_tools import Offer, VerifiedTool, choose_tools
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.surface.arguments import note_unknown
 from pgmcp.surface.caller import Caller
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface import Backend
 
+
 logger = logging.getLogger(__name__)
 
 MAX_TOKENS: Final = 700
@@ -40,6 +41,35 @@ WATCH_INTERVAL_S: Final = 5.0
 """Seconds between reads of the file's modification time; a tool call and a list of tools also read it."""
 
 _LEFT_OUT: Final = ("", "null")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedTool:
+    """A verified question that is offered as a tool."""
+
+    database: str
+    verified: VerifiedQuestion
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self.verified.tool
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a tool of a database is not offered, and what to change."""
+
+    database: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The tools in the order of the file, and those that are left out."""
+
+    tools: tuple[VerifiedTool, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class VerifiedTools:
@@ -236,3 +266,62 @@ async def _check(tool: VerifiedTool, pipeline: "Pipeline") -> None:
                 error.code,
                 escape_untrusted(str(error)),
             )
+
+
+def choose_tools(
+    contexts: Mapping[str, DatabaseContext],
+    *,
+    max_tools: int,
+    max_tokens: int,
+    count_tokens: Callable[[VerifiedTool], int],
+) -> Offer:
+    """Return the tools of these databases, in their order; of several with one name, the first.
+
+    Args:
+        max_tokens: of all of them together; a tool that does not fit is left out, and later ones may fit.
+    """
+    chosen: dict[str, VerifiedTool] = {}
+    problems: list[Problem] = []
+    left_out: list[VerifiedTool] = []
+    left_tokens = max_tokens
+    for tool in _find_tools(contexts):
+        if (first := chosen.get(tool.name)) is not None:
+            problems.append(_describe_clash(tool, first))
+        elif len(chosen) >= max_tools:
+            left_out.append(tool)
+        elif (tokens := count_tokens(tool)) > left_tokens:
+            problems.append(_describe_size(tool, tokens, max_tokens))
+        else:
+            left_tokens -= tokens
+            chosen[tool.name] = tool
+    if left_out and max_tools:
+        problems += [
+            Problem(
+                tool.database,
+                f"tool {tool.name} is not offered: at most {max_tools} are (PG_MCP_SERVER_VERIFIED_TOOLS)",
+            )
+            for tool in left_out
+        ]
+    return Offer(tuple(chosen.values()), tuple(problems))
+
+
+def _find_tools(contexts: Mapping[str, DatabaseContext]) -> Iterator[VerifiedTool]:
+    for database, context in contexts.items():
+        for verified in context.verified:
+            if verified.tool:
+                yield VerifiedTool(database, verified)
+
+
+def _describe_size(tool: VerifiedTool, tokens: int, max_tokens: int) -> Problem:
+    return Problem(
+        tool.database,
+        f"tool {tool.name} is not offered: it takes about {tokens} tokens, and all tools of the context file "
+        f"together may take {max_tokens}; shorten descriptions and lists of values, or offer fewer tools",
+    )
+
+
+def _describe_clash(tool: VerifiedTool, first: VerifiedTool) -> Problem:
+    where = "earlier in this database" if tool.database == first.database else f"in database {first.database}"
+    return Problem(
+        tool.database, f"tool {tool.name} is not offered: there is one of this name {where}; rename it"
+    )

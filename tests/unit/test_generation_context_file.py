@@ -11,9 +11,9 @@ from pgmcp.generation.context_file import (
     describe_unknown_databases,
     load_context,
 )
-from pgmcp.generation.offered_tools import Offer, choose_tools
 from pgmcp.generation.parameters import Parameter, ParameterKind
 from pgmcp.generation.verified import VerifiedQuestion, normalise
+from pgmcp.surface.verified_tools import Offer, choose_tools
 
 ACTIVE_USERS = VerifiedQuestion(
     "How many active users are there?", "SELECT count(*) FROM users", ("number of active users",)

@@ -9,8 +9,14 @@ import pytest
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.errors import SettingsError
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.knowledge.asked import AskedQuestion, read_asked
-from pgmcp.knowledge.draft import DRAFT_SCHEMA, MAX_PROPOSALS, draft_messages, read_draft
+from pgmcp.knowledge.draft import (
+    DRAFT_SCHEMA,
+    MAX_PROPOSALS,
+    AskedQuestion,
+    draft_messages,
+    read_asked,
+    read_draft,
+)
 from pgmcp.knowledge.tables import Tables
 
 COUNT = "SELECT count(*) FROM orders"

@@ -7,7 +7,8 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Table, TableKind
 from pgmcp.catalog.rendering import render_for_prompt
-from pgmcp.lookup.search import search, select_for_prompt
+from pgmcp.lookup.prompt_tables import select_for_prompt
+from pgmcp.lookup.search import search
 
 
 def table(

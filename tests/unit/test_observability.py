@@ -10,8 +10,7 @@ import pytest
 
 from pgmcp.errors import UnreachableError
 from pgmcp.observability.audit import AuditFile, digest_of
-from pgmcp.observability.call_log import CallLog
-from pgmcp.observability.log_format import JsonLines, TextLines
+from pgmcp.observability.call_log import CallLog, JsonLines, TextLines
 from pgmcp.observability.outcome import outcome_of
 from pgmcp.pipeline import Call, Operation, Stage
 

@@ -28,7 +28,7 @@ from pgmcp.errors import PgmcpError
 from pgmcp.event_loop import run_coroutine
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.features import features
-from pgmcp.observability.log_format import configure_logging
+from pgmcp.observability.call_log import configure_logging
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
 from pgmcp.settings.origins import find_address

@@ -7,7 +7,7 @@ from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.indexed_values import find_indexed_values
+from pgmcp.lookup.value_hints import find_indexed_values
 from testing.own_statements import fetch_with, resolve_as_own
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from pgmcp.errors import DeadlineExceededError
-from pgmcp.pipeline.several import run_on_each
+from pgmcp.pipeline.schema_access import run_on_each
 
 pytestmark = pytest.mark.anyio
 

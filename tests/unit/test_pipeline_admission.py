@@ -9,8 +9,8 @@ import pytest
 
 from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.shared_timer import SharedTimer
+from pgmcp.pipeline.admission import Calls, TimeLimit
 from pgmcp.pipeline.call import Call, Operation, Stage
-from pgmcp.pipeline.calls import Calls, TimeLimit
 from pgmcp.pipeline.protocols import Budgets
 from pgmcp.pipeline.tracer import Tracer
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
-from pgmcp.lookup.search import select_for_prompt
+from pgmcp.lookup.prompt_tables import select_for_prompt
 
 
 def table(name: str, *columns: str, key: str = "id") -> Table:
