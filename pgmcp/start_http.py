@@ -25,16 +25,15 @@ from pgmcp.transport.http.address import (
     open_sockets,
     parse_address,
 )
-from pgmcp.transport.http.authentication.challenge import ProtectedResource
 from pgmcp.transport.http.authentication.fetching import Fetcher
-from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.authentication.gate import Gate, ProtectedResource
 from pgmcp.transport.http.authentication.introspection import Introspection
 from pgmcp.transport.http.authentication.jwks import KeySet
 from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
 from pgmcp.transport.http.authentication.static_tokens import StaticTokens
 from pgmcp.transport.http.health import DatabaseState
-from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.request_checks import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.server import HttpServer, TlsFiles
 
 if TYPE_CHECKING:

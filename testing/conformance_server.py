@@ -22,9 +22,9 @@ from mcp.shared.exceptions import MCPError
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import ListenAddress, open_sockets
 from pgmcp.transport.http.health import DatabaseState
-from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.transport.http.questions import ask_of
+from pgmcp.transport.http.request_checks import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.server import HttpServer
 
 Context = ServerRequestContext[Any, Any]

@@ -28,8 +28,8 @@ from pgmcp.execution.result import JsonScalar, RowLimits, Rows
 from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.lookup.value_hints import find_indexed_values
 from pgmcp.lookup.value_check import check_unlisted, resolve
+from pgmcp.lookup.value_hints import find_indexed_values
 from pgmcp.settings import load_settings
 from pgmcp.validation.references import find_references
 from testing.attack_run import pipeline_to, supervisor_to

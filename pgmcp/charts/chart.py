@@ -7,8 +7,7 @@ from typing import Any
 from pgmcp.charts.columns import Row, read_columns
 from pgmcp.charts.description import describe
 from pgmcp.charts.shape import ChartKind, Shape, choose_shape, read_points
-from pgmcp.charts.specification import specify
-from pgmcp.charts.theme import Theme
+from pgmcp.charts.specification import Theme, specify
 from pgmcp.execution.result import Column
 
 

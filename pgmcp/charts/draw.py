@@ -1,23 +1,29 @@
-"""Draws a chart as a PNG in a short-lived process, `drawing_process.py`, with a timeout.
+"""Draws the chart of an answer as a PNG in a short-lived process, `drawing_process.py`, with a timeout.
 
 The process gets only the environment variables that a program needs to start. It reads the chart from
 standard input and writes the picture to standard output. It is killed at the deadline. If it fails, only the
-picture is missing.
+picture is missing, and a note in the answer's text says why.
 """
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from pgmcp.answers.answer import Answer
+from pgmcp.answers.failure import render_error
+from pgmcp.charts.chart import choose_chart
 from pgmcp.child_process import away_from_terminal, bare_environment, end
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.features import how_to_install
+from pgmcp.untrusted import fence_lines, new_fence
 
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
@@ -128,3 +134,45 @@ async def _read_bounded(stdout: asyncio.StreamReader) -> bytes:
     except asyncio.IncompleteReadError as end:
         return end.partial
     raise ChartNotDrawnError("the picture became too large", hint="ask for fewer rows")
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Illustration:
+    """An image, or the reason why there is none.
+
+    Attributes:
+        note: for the text of the answer: a description of the image, or the reason.
+        png: None if no chart fits or drawing failed.
+    """
+
+    note: str
+    png: bytes | None = None
+
+
+async def illustrate(answer: Answer, drawer: Drawer) -> Illustration:
+    """Draw the rows of an answer; a failure only omits the image."""
+    if answer.rows is None:
+        return Illustration("No chart: the statement was not executed.")
+    rows = list(answer.rows.rows)
+    chart = choose_chart(
+        answer.rows.columns, rows, title=answer.question or "", is_partial=answer.rows.truncated is not None
+    )
+    if chart is None:
+        return Illustration(_NONE_FITS)
+    try:
+        png = await drawer.draw(chart.specification(rows))
+    except ChartNotDrawnError as error:
+        logger.warning("a chart could not be drawn: %s", error)
+        return Illustration(f"The chart was not drawn. {render_error(error)}")
+    # The description contains names and values of the database, so it is fenced like the rows.
+    described = fence_lines([chart.description], new_fence())
+    return Illustration(f"A chart of these rows is attached as an image:\n{described}", png)
+
+
+_NONE_FITS = (
+    "No chart fits these rows. One takes few columns: a date or one or two categories with a number, "
+    "two numbers, or a single number."
+)

@@ -33,7 +33,7 @@ class ChartExtension(AnswerExtension):
         """Return the reply with the picture."""
         if not value:
             return reply
-        from pgmcp.charts.illustration import illustrate
+        from pgmcp.charts.draw import illustrate
         from pgmcp.surface.reply import text_block
 
         illustration = await illustrate(fitted.answer.pictured(), self._drawer)

@@ -12,16 +12,13 @@ serve              `serve`
 ask                `ask` and `sql`
 schema             `schema`
 catalog_commands   `\d` and the other commands of psql, in `sql` and `shell`
-confirmation       asks a person before a command writes
 learn              `learn`
 context_changes    changes of the context file, shown and confirmed
-evaluate           `evaluate`; evaluation_report shows its results
+evaluate           `evaluate`
 setup_sql          `setup-sql`; grants is its option `--check`
 shell/, install/, doctor/
 
-show               prints an answer in the requested form
+show               prints an answer in the requested form, and progress messages before it
 table              rows as a table or as records
-stages             progress messages
-terminal           colours, progress, and escaping of untrusted text
-pager              shows long output in the user's pager
+terminal           colours, progress, the pager, confirmations, and escaping of untrusted text
 """

@@ -198,8 +198,8 @@ def learn(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
     """Show the rows of a question, and save its SQL as verified once you confirm them."""
-    from pgmcp.cli.confirmation import confirm, require_terminal
     from pgmcp.cli.learn import keep, preview_answer
+    from pgmcp.cli.terminal import confirm, require_terminal
 
     if not yes:
         require_terminal()

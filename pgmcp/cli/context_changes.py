@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, run_in_session
-from pgmcp.cli.confirmation import confirm
 from pgmcp.cli.learn import required_context_file
-from pgmcp.cli.terminal import Terminal
+from pgmcp.cli.terminal import Terminal, confirm
 from pgmcp.errors import ModelNotConfiguredError
 from pgmcp.generation.context_edit import replace_context
 from pgmcp.knowledge.changes import Changes, plan_changes

@@ -1,27 +1,35 @@
-"""Output to a terminal, pipe or file: colours, progress, and escaping of untrusted text.
+"""Output to a terminal, pipe or file: colours, progress, the pager, and escaping of untrusted text.
 
 Answers go to standard output and everything else to standard error, so that a pipe contains only the answer.
 Rich decides about colour: none in a pipe or with NO_COLOR, always with FORCE_COLOR. Text from a database or
 model is never interpreted as markup, and is never sent to a terminal as a control sequence.
+
+PAGER names the pager for long output, as for psql and git: unset means `less`, and "" or `cat` none. Unless
+LESS is set, less gets the options of `_LESS_OPTIONS`.
 """
 
 import logging
 import os
+import shlex
+import shutil
+import signal
+import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from typing import Final, TextIO
 
+import typer
 from rich.console import Console, RenderableType
+from rich.pager import Pager
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 from rich.text import Text
 
-from pgmcp.cli.errors import describe
-from pgmcp.cli.pager import LongOutputPager
-from pgmcp.errors import PgmcpError
+from pgmcp.cli.errors import ExitCode, describe
+from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.untrusted import escape_untrusted_block
 
 _UNBOUNDED_WIDTH: Final = 1_000_000
@@ -139,3 +147,101 @@ def _console(file: TextIO) -> Console:
     if isinstance(file, TextIOWrapper):
         file.reconfigure(errors="backslashreplace")  # a terminal may not support every character
     return Console(file=file, markup=False, highlight=False, emoji=False)
+
+
+_LESS_OPTIONS: Final = "SRFX"
+"""S: no wrapping. R: colours. F: end at once if all fits. X: leave the text on the screen."""
+
+_NO_PAGER: Final = ("", "cat")
+
+Run = Callable[[list[str], str, Mapping[str, str]], None]
+
+
+def choose_pager(
+    environ: Mapping[str, str], find_program: Callable[[str], str | None] = shutil.which
+) -> list[str] | None:
+    """Return the command of the pager; None if there is none, or the user wants none."""
+    chosen = environ.get("PAGER", "less").strip()
+    try:
+        command = [] if chosen in _NO_PAGER else shlex.split(chosen)
+    except ValueError:  # an unclosed quote
+        return None
+    return command if command and find_program(command[0]) else None
+
+
+def is_long(text: str, height: int) -> bool:
+    """Return whether a text does not fit a terminal of this height with its prompt."""
+    return text.count("\n") >= height
+
+
+def run_pager(command: list[str], text: str, environ: Mapping[str, str]) -> None:
+    """Show a text in a pager until the user leaves it."""
+    environment = {"LESS": _LESS_OPTIONS, **environ}
+    with (
+        _ctrl_c_is_for_the_pager(),
+        subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as pager,
+    ):
+        assert pager.stdin is not None  # noqa: S101
+        with suppress(BrokenPipeError):  # the user left before the end
+            pager.stdin.write(text.encode("utf-8", "replace"))
+        with suppress(BrokenPipeError):
+            pager.stdin.close()
+
+
+@contextmanager
+def _ctrl_c_is_for_the_pager() -> Iterator[None]:
+    """Ignore Ctrl-C here, which ends a search in the pager. Not SIG_IGN, which the pager would inherit."""
+    old = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+
+class LongOutputPager(Pager):
+    """Shows a text in the pager if it is longer than the terminal, else prints it."""
+
+    def __init__(
+        self, out: TextIO, height: int, environ: Mapping[str, str] = os.environ, run: Run = run_pager
+    ) -> None:
+        self._out = out
+        self._height = height
+        self._environ = environ
+        self._run = run
+
+    def show(self, content: str) -> None:
+        """Show the text."""
+        command = choose_pager(self._environ) if is_long(content, self._height) else None
+        if command is not None:
+            self._out.flush()
+            with suppress(OSError):
+                self._run(command, content, self._environ)
+                return
+        self._out.write(content)
+        self._out.flush()
+
+
+def require_terminal() -> None:
+    """Check that a person can be asked.
+
+    Raises:
+        SettingsError: standard input is not a terminal.
+    """
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "nothing was written: there is no terminal for the confirmation",
+            hint="use --yes to write without confirmation",
+        )
+
+
+def confirm(question: str = "Write this?") -> None:
+    """Ask; return if the person agrees.
+
+    Raises:
+        SettingsError: standard input is not a terminal.
+        typer.Exit: the person declined.
+    """
+    require_terminal()
+    if not typer.confirm(question):
+        typer.echo("nothing was written", err=True)
+        raise typer.Exit(ExitCode.FAILED)

@@ -79,7 +79,7 @@ def _describe_chart(answer: Answer, rows: Rows) -> dict[str, Any] | None:
     if not has_feature("charts"):
         return None
     from pgmcp.charts.chart import choose_chart
-    from pgmcp.charts.theme import Theme, theme_config
+    from pgmcp.charts.specification import Theme, theme_config
 
     # The question is already shown above the chart.
     values = list(rows.rows)

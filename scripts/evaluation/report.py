@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pgmcp.cli.evaluation_report import share_table, show_outcome
+from pgmcp.cli.evaluate import share_table, show_outcome
 from pgmcp.cli.terminal import Terminal
 from pgmcp.evaluation import report
 from scripts.evaluation.run import ScriptedOutcome

@@ -3,9 +3,11 @@
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
+import typer
 
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.hosts import HOST_BY_NAME, config_file, list_packages
+from pgmcp.cli.set_up_commands import read_host
 from pgmcp.errors import SettingsError
 from pgmcp.settings.places import Places, find_places
 
@@ -99,3 +101,9 @@ def test_only_vs_code_calls_them_servers() -> None:
 
     assert containers.pop(HostName.VSCODE) == "servers"
     assert set(containers.values()) == {"mcpServers"}
+
+
+def test_a_misspelt_host_is_guessed() -> None:
+    assert read_host("cursor") is HostName.CURSOR
+    with pytest.raises(typer.BadParameter, match=r"'cursr' is not one of .*; did you mean cursor\?"):
+        read_host("cursr")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from pgmcp.cli.confirmation import confirm
 from pgmcp.cli.learn import check_target, preview_answer
+from pgmcp.cli.terminal import confirm
 from pgmcp.errors import SettingsError
 from testing.mcp_server import SHOP_CONTEXT
 

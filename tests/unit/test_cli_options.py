@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+from typer.testing import CliRunner
 
-from pgmcp.cli.app import ask
+from pgmcp.cli.app import app, ask
 from pgmcp.cli.options import Form, choose_form, complete_database, examples
 
 
@@ -45,3 +48,14 @@ def test_an_example_is_shown_as_it_is_typed() -> None:
 def test_a_file_after_csv_is_not_a_part_of_the_question() -> None:
     with pytest.raises(typer.BadParameter, match=r"for a file: --csv > all\.csv"):
         ask(["How", "many?", "all.csv"], csv=True, chart=None, parquet=None)
+
+
+COMMANDS = [name for name, command in get_group(app).commands.items() if not isinstance(command, TyperGroup)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_example(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"])
+
+    assert shown.exit_code == 0
+    assert f"$ pgmcp {command}" in shown.output

@@ -8,9 +8,10 @@ from msgspec import structs
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.cli.options import Form
-from pgmcp.cli.show import CommandResult, RowSettings, show
+from pgmcp.cli.show import WORDS_BY_STAGE, CommandResult, RowSettings, report_stages, show
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Column, Rows, Truncation
+from pgmcp.pipeline import Stage
 
 COLUMNS = (Column("n", "integer"),)
 
@@ -114,3 +115,19 @@ def test_other_readings_and_notes_in_the_shell_name_its_commands() -> None:
     assert out.endswith(
         "or with \\reading 1: by month\nor with \\reading 2: by day\nnote: `\\d` shows values of columns\n"
     )
+
+
+def test_every_stage_has_words_and_the_model_its_name() -> None:
+    said: list[str] = []
+    on_stage = report_stages(said.append, model="a{b}c")
+
+    for stage in Stage:
+        on_stage(stage)
+
+    assert said[0] == "connecting"
+    assert len(set(said)) == len(Stage) + 1
+    assert "waiting for a{b}c to write SQL" in said
+
+
+def test_no_stage_is_without_words() -> None:
+    assert set(WORDS_BY_STAGE) == set(Stage)

@@ -15,12 +15,11 @@ import trustme
 from pgmcp.identity import Principal
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import ListenAddress, open_sockets
-from pgmcp.transport.http.authentication.challenge import ProtectedResource
-from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.authentication.gate import Gate, ProtectedResource
 from pgmcp.transport.http.authentication.static_tokens import StaticTokens, digest_of
 from pgmcp.transport.http.health import DatabaseState
-from pgmcp.transport.http.host_check import LOOPBACK_NAMES, HostCheck
 from pgmcp.transport.http.limits import HttpLimits, Shares
+from pgmcp.transport.http.request_checks import LOOPBACK_NAMES, HostCheck
 from pgmcp.transport.http.server import HttpServer, TlsFiles
 from testing.http_server import request
 

@@ -9,9 +9,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from pgmcp.identity import Principal
-from pgmcp.transport.http.authentication.challenge import ProtectedResource
 from pgmcp.transport.http.authentication.fetching import TIMEOUT_S, Fetcher
-from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.authentication.gate import Gate, ProtectedResource
 from pgmcp.transport.http.authentication.jwks import COOLDOWN_S, REFRESH_AFTER_S, KeySet
 from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
 from pgmcp.transport.http.authentication.principal import IssuerUnavailableError, TokenRefusedError

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pgmcp.identity import Principal
+from pgmcp.transport.http.callers import Sessions
 from pgmcp.transport.http.questions import Questions, ask_of
-from pgmcp.transport.http.sessions import Sessions
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pgmcp.cli.confirmation import confirm
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.edit import Slot, find_entry, remove_entry, set_entry
 from pgmcp.cli.install.entry import check_variables, is_secret, read_variables, server_command
@@ -16,7 +15,7 @@ from pgmcp.cli.install.file import HostFile, read_host_file, replace_host_file
 from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packages
 from pgmcp.cli.install.show import render_change
 from pgmcp.cli.options import EntryOption, entry_options
-from pgmcp.cli.terminal import Terminal
+from pgmcp.cli.terminal import Terminal, confirm
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo
 from pgmcp.settings.places import find_places

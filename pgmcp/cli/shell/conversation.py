@@ -19,8 +19,7 @@ from pgmcp.cli.catalog_commands import (
 from pgmcp.cli.command_session import CALLER, Session
 from pgmcp.cli.options import Form
 from pgmcp.cli.shell.inputs import Input, InputKind
-from pgmcp.cli.show import CommandResult, RowSettings, describe_file, show, truncation_notes
-from pgmcp.cli.stages import report_stages
+from pgmcp.cli.show import CommandResult, RowSettings, describe_file, report_stages, show, truncation_notes
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError
 from pgmcp.features import file_limits, file_writer

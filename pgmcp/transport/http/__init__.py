@@ -1,22 +1,19 @@
 """The surface over streamable HTTP, for all supported protocol versions and many clients.
 
-    connection ─▶ connections ─▶ app ─▶ host_check ─▶ requests ─▶ the SDK's app ─▶ sdk_server ─▶ surface
-                  (uvicorn)      paths   Host, Origin  body, end    (JSON-RPC)
+    connection ─▶ connections ─▶ app ─▶ request_checks ─▶ requests ─▶ the SDK's app ─▶ sdk_server ─▶ surface
+                  (uvicorn)      paths   Host, Origin      body, end    (JSON-RPC)
 
 address        the listening address, and whether other machines can reach it
-connections    limits on the number and slowness of connections
-handshakes     TLS handshakes, with a time limit and counted as connections
+connections    limits on the number and slowness of connections and TLS handshakes
 app            paths, methods and errors
-unambiguous    requests that a proxy could read differently
-host_check     allow-lists of Host and Origin, and CORS for allowed origins
+request_checks allow-lists of Host and Origin, CORS, and requests that a proxy could read differently
 authentication bearer tokens
 requests       one request: limits of size and time, disconnected clients, shutdown
 direct_calls   plain tool calls, without the SDK
 responses      other answers without the SDK
-sessions       what a host said in `initialize`, as the id of its session
 questions      requests to hosts on a call's stream, and their answers
 sdk_server     the surface as the SDK's handlers
-callers        the caller of a request, for the handlers
+callers        the caller of a request; what a host said in `initialize`, as the id of its session
 changes        changed resources for `subscriptions/listen` streams
 health         /healthz and /readyz
 limits         limits of one client

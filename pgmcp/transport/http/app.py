@@ -18,10 +18,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pgmcp.transport.http.authentication.gate import Gate
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.health import Health
-from pgmcp.transport.http.host_check import HostCheck, answer_preflight, is_preflight, readable_by
 from pgmcp.transport.http.limits import Shares
+from pgmcp.transport.http.request_checks import (
+    HostCheck,
+    answer_preflight,
+    is_preflight,
+    readable_by,
+    refuse_ambiguous,
+    with_origin_form,
+)
 from pgmcp.transport.http.responses import SERVER_ERROR, refusal
-from pgmcp.transport.http.unambiguous import refuse_ambiguous, with_origin_form
 from pgmcp.untrusted import escape_untrusted, shorten
 
 logger = logging.getLogger(__name__)

@@ -1,21 +1,117 @@
-"""Reads the caller and the trace context of an HTTP request."""
+"""Reads the caller and the trace context of an HTTP request.
 
-from collections.abc import Mapping
+Hosts before 2026-07-28 have sessions, whose ids contain what the host said in `initialize`:
+
+    initialize ─▶ the answer has Mcp-Session-Id: `HostFacts`, encrypted, bound to the principal
+    request    ─▶ with that id ─▶ `HostFacts`
+                  without an id, or with one that cannot be read ─▶ no session
+
+The server stores nothing, so any server with the same keys can read the id. An id that cannot be read is not
+answered with 404, because an id grants nothing, and many hosts do not initialize again.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import mcp_types as types
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from starlette.datastructures import Headers
-from starlette.types import Scope
+import msgspec
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import Message, Scope, Send
 
+from pgmcp.fleet.sealing import NotSealedHereError, Sealer
 from pgmcp.identity import Principal
 from pgmcp.surface import Caller
-from pgmcp.surface.caller import Channel, caller_name, channel_of_request, supports_apps
+from pgmcp.surface.caller import (
+    ELICITATION_VERSIONS,
+    Channel,
+    caller_name,
+    channel_of_request,
+    shows_forms,
+    supports_apps,
+)
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.questions import ask_of
-from pgmcp.transport.http.sessions import host_of
 from pgmcp.untrusted import escape_untrusted, shorten
+
+SESSION_HEADER: Final = "mcp-session-id"
+
+_SCOPE_KEY: Final = "pgmcp.host"
+_MAX_ID_CHARACTERS: Final = 2_000
+
+
+class HostFacts(msgspec.Struct, frozen=True, array_like=True):
+    """The facts about a host that later requests need.
+
+    Attributes:
+        name: its name and version.
+        shows_forms: it can be asked within a call (`elicitation/create`).
+        shows_apps: it shows the result view (MCP Apps).
+    """
+
+    name: str
+    shows_forms: bool
+    shows_apps: bool
+
+
+class Sessions:
+    """Writes and reads the ids of sessions.
+
+    Args:
+        keys: the first one encrypts; none are needed if one server answers all requests.
+    """
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._sealer = Sealer(keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: sessions")
+
+    def open(self, params: Mapping[str, Any], principal: Principal | None) -> str | None:
+        """Return the id for a host with these parameters of `initialize`; None if it needs no session."""
+        requested, capabilities = params.get("protocolVersion"), params.get("capabilities")
+        version = requested if requested in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
+        can_ask = version in ELICITATION_VERSIONS and shows_forms(capabilities)
+        facts = HostFacts(caller_name(params.get("clientInfo")), can_ask, supports_apps(capabilities))
+        if not (facts.shows_forms or facts.shows_apps):
+            return None
+        return self._sealer.seal(msgspec.json.encode(facts), bound_to=_binding(principal)).hex()
+
+    def read(self, session_id: str | None, principal: Principal | None) -> HostFacts | None:
+        """Return the facts in an id; None if no server with these keys made it for this principal."""
+        if not session_id or len(session_id) > _MAX_ID_CHARACTERS:
+            return None
+        try:
+            opened = self._sealer.open(bytes.fromhex(session_id), bound_to=_binding(principal))
+            return msgspec.json.decode(opened, type=HostFacts)
+        except (NotSealedHereError, ValueError, msgspec.DecodeError):
+            return None
+
+
+def note_host(scope: Scope, host: HostFacts | None) -> None:
+    """Note the host of a request."""
+    scope[_SCOPE_KEY] = host
+
+
+def host_of(scope: Scope | None) -> HostFacts | None:
+    """Return the host of a request; None without a session."""
+    found: HostFacts | None = None if scope is None else scope.get(_SCOPE_KEY)
+    return found
+
+
+def with_session_id(session_id: str, send: Send) -> Send:
+    """Return a `send` that adds the id to a successful answer."""
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            MutableHeaders(scope=message)[SESSION_HEADER] = session_id
+        await send(message)
+
+    return send_with_id
+
+
+def _binding(principal: Principal | None) -> bytes:
+    return msgspec.json.encode(None if principal is None else principal.id)
+
 
 _MAX_AGENT_CHARACTERS: Final = 100
 _TRACE_HEADERS: Final = ("traceparent", "tracestate", "baggage")

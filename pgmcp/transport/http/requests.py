@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgmcp.surface.reply import INTERNAL_ERROR
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
+from pgmcp.transport.http.callers import SESSION_HEADER, Sessions, note_host, with_session_id
 from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCalls
 from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.transport.http.questions import Questions
 from pgmcp.transport.http.responses import SERVER_ERROR, refusal
-from pgmcp.transport.http.sessions import SESSION_HEADER, Sessions, note_host, with_session_id
 from pgmcp.transport.messages import PARSE_ERROR, BadMessageError, decode, is_response, read_message
 
 logger = logging.getLogger(__name__)

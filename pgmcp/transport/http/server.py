@@ -17,17 +17,16 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from pgmcp.surface import Surface
 from pgmcp.transport.http.app import HttpApp
 from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.callers import Sessions
 from pgmcp.transport.http.changes import ChangeStreams
-from pgmcp.transport.http.connections import connection_class
+from pgmcp.transport.http.connections import connection_class, use_tls
 from pgmcp.transport.http.direct_calls import DirectCalls
-from pgmcp.transport.http.handshakes import use_tls
 from pgmcp.transport.http.health import Check, Health
-from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.limits import HttpLimits, Shares
 from pgmcp.transport.http.questions import Questions
+from pgmcp.transport.http.request_checks import HostCheck
 from pgmcp.transport.http.requests import Exchanges
 from pgmcp.transport.http.sdk_server import build_sdk_server
-from pgmcp.transport.http.sessions import Sessions
 
 if TYPE_CHECKING:
     from pgmcp.fleet.answers import AnswerRelay

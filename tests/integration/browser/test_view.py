@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pgmcp.charts.theme import Theme, theme_config
+from pgmcp.charts.specification import Theme, theme_config
 from tests.integration.browser.conftest import Show
 from tests.integration.browser.host_page import host_page
 

@@ -17,10 +17,9 @@ import pytest
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.charts.chart import choose_chart
-from pgmcp.charts.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command
-from pgmcp.charts.illustration import illustrate
+from pgmcp.charts.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command, illustrate
 from pgmcp.charts.shape import ChartKind
-from pgmcp.charts.theme import Theme
+from pgmcp.charts.specification import Theme
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.execution.result import Column, JsonScalar, Rows
 from pgmcp.features import how_to_install

@@ -5,7 +5,7 @@
                            └─▶ introspection       asked of the authorization server (RFC 7662)
 
 principal   the authenticated caller, and the errors of tokens
-challenge   answers to refused clients: WWW-Authenticate, protected-resource metadata (RFC 9728)
+
 fetching    bounded requests to the issuer
 
 Tokens are never logged, shown, stored or forwarded; only a hash of a token is stored.
