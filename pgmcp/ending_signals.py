@@ -1,15 +1,17 @@
-"""Lets SIGTERM and a closed terminal end a command as Ctrl-C does, which cancels its statement.
+"""Runs commands so that signals end them cleanly.
 
-An ignored signal stays ignored, for example SIGHUP under nohup.
+SIGTERM and a closed terminal end a command as Ctrl-C does, which cancels its statement. An ignored signal
+stays ignored, for example SIGHUP under nohup.
 """
 
+import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 _KILLED: Final = 128
 """Added to the number of the signal that ended a program, as shells do."""
@@ -80,3 +82,31 @@ def _handlers(handle: Any, but_for: int = 0) -> Iterator[None]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+T = TypeVar("T")
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run the coroutine and return its result, as `asyncio.run` does.
+
+    A signal may raise an exception before the coroutine begins, as Ctrl-C does. `asyncio.run` then leaves
+    parts behind, about which Python complains on standard error: a coroutine that "was never awaited", and
+    an event loop that is not complete. Here the coroutine is closed, and nothing interrupts the making
+    of the loop.
+    """
+    try:
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+            return runner.run(coroutine)
+    finally:
+        coroutine.close()
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return asyncio.new_event_loop()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return asyncio.new_event_loop()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)

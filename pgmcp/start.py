@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError, SettingsError
-from pgmcp.event_loop import run_coroutine
 from pgmcp.features import make_extensions
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors

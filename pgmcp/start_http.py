@@ -13,8 +13,8 @@ from socket import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError, SettingsError
-from pgmcp.event_loop import run_coroutine
 from pgmcp.serve import open_backend
 from pgmcp.start import read_settings
 from pgmcp.surface import Backend, Surface, SurfaceSettings

@@ -1,7 +1,7 @@
 """The worker: a child process that runs one statement at a time. It has no code for MCP or models.
 
     front ═▶ channel ─▶ service ─▶ statement ─▶ connection ─▶ PostgreSQL
-    front ◀═ channel ◀─ service ◀─ bounded_rows ◀─ row_encoder ◀─ rows
+    front ◀═ channel ◀─ service ◀─ bounded_rows ◀─ rows
 
 __main__, fork_server  start a worker
 process                limits, signals and standard streams of the process
@@ -14,12 +14,11 @@ session_settings       settings of sessions and transactions
 connection             prepares a connection, and resets it between statements
 server_facts           facts about the server, read once per connection
 pooler                 whether a pooler is in front of the server
-refusal, failures      why a connection or a statement failed
+failures               why a connection or a statement failed
 
 statement              runs one statement in a transaction that is rolled back
 own_sql                runs the worker's own statements
-bounded_rows           collects rows up to the limits of the request
-row_encoder            encodes rows while they arrive
+bounded_rows           encodes and collects rows up to the limits of the request
 row_format, escaping   write a row as JSON and as text
 encoding               PostgreSQL's text output as cells
 type_names             names of types

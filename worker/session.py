@@ -17,10 +17,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from worker.connection import ServerConnection, is_idle, is_open, read_to_end, reset_if_needed
-from worker.failures import FailedError, failed_connect
+from worker.failures import FailedError, failed_connect, read_sqlstates
 from worker.own_sql import NAME_SETTING, reset_for_session
 from worker.protocol import SHARED_SESSION, Connected, FailureCode
-from worker.refusal import read_sqlstates
 from worker.server_facts import ServerFacts
 from worker.session_settings import STATEMENT_TIMEOUT_MS
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table, TableKind
-from pgmcp.catalog.column_types import Types
 from pgmcp.catalog.column_values import listed_values, looks_like_key, read_range
 from pgmcp.catalog.row_security import RowSecurity
 from pgmcp.catalog.rows import (
@@ -21,6 +20,7 @@ from pgmcp.catalog.rows import (
     IndexRow,
     Row,
     StatisticsRow,
+    Types,
     decode_columns,
     decode_constraints,
     decode_ids,

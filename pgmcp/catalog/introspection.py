@@ -12,9 +12,8 @@ from typing import Final
 from pgmcp.catalog import queries
 from pgmcp.catalog.assembly import Assembly
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.column_types import Types
 from pgmcp.catalog.row_security import RowSecurity, read_row_security
-from pgmcp.catalog.rows import Row
+from pgmcp.catalog.rows import Row, Types
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.errors import CatalogDeniedError, ResultTooLargeError
 from pgmcp.execution.catalog_access import (

@@ -210,7 +210,7 @@ FROM (SELECT enumtypid, pg_catalog.textin(pg_catalog.json_out(
       FROM pg_catalog.pg_enum AS e GROUP BY enumtypid) AS e
 JOIN pg_catalog.pg_type AS t ON t.oid = e.enumtypid"""
 
-# A domain over a domain references the inner one; `column_types` follows the references.
+# A domain over a domain references the inner one; `rows.Types` follows the references.
 DOMAINS = f"""
 SELECT t.oid::pg_catalog.int8 AS id, t.typbasetype::pg_catalog.int8 AS base_id,
        {_type_name("t.typbasetype", "t.typtypmod")} AS base_type

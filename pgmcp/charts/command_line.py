@@ -10,8 +10,8 @@ import typer
 from pgmcp.answers.answer import Answer
 from pgmcp.cli.options import AnswerOption, OutputOptions
 from pgmcp.cli.terminal import Terminal
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import InvalidArgumentError, SettingsError
-from pgmcp.event_loop import run_coroutine
 from pgmcp.features import how_to_install
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pgmcp.cli.serve import start_fork_server
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import UnknownDatabaseError
-from pgmcp.event_loop import run_coroutine
 from pgmcp.observability.call_log import configure_logging
 from pgmcp.settings import DatabaseSettings, Settings, load_settings
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from pgmcp.cli.command_session import Session, open_session, read_settings_quietly, with_databases
 from pgmcp.cli.terminal import Terminal
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import SettingsError
 from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question, read_questions
@@ -29,7 +30,6 @@ from pgmcp.evaluation.report import (
     summary,
 )
 from pgmcp.evaluation.run import Outcome, Result, Verdict, evaluate, for_evaluation, run_expected
-from pgmcp.event_loop import run_coroutine
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
 from pgmcp.settings import Settings

@@ -20,8 +20,8 @@ from pgmcp.demo.command_line import SERVER_ARGUMENTS
 from pgmcp.demo.environment import has_model, open_shop, server_environment
 from pgmcp.demo.screen import Screen
 from pgmcp.demo.shop import READER_ROLE, Shop
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import ErrorCode, SettingsError
-from pgmcp.event_loop import run_coroutine
 
 _VERIFIED_QUESTIONS = (
     "How many active users do we have?",

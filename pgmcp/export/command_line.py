@@ -9,7 +9,7 @@ from pgmcp.answers.answer import Answer
 from pgmcp.cli.options import AnswerOption, OutputOptions
 from pgmcp.cli.show import describe_file
 from pgmcp.cli.terminal import Terminal
-from pgmcp.event_loop import run_coroutine
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.execution.result import Rows
 from pgmcp.export.export import ExportFormat, check_format
 from pgmcp.features import file_writer

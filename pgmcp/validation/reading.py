@@ -27,8 +27,8 @@ from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.statement_kind import (
     NODES_OF_A_READ,
     SECRET_SETTINGS,
+    StatementRefusals,
 )
-from pgmcp.validation.statement_refusals import StatementRefusals
 
 _WRITTEN_KINDS: Final = frozenset({"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Kinds of A_Expr that can be written with OPERATOR(…)."""

@@ -7,7 +7,7 @@ import pytest
 
 from pgmcp.answers.budget import Shown, fit_rows, show_all
 from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows
-from worker.row_encoder import RowEncoder
+from worker.bounded_rows import RowEncoder
 from worker.row_format import json_lines, text_row, text_rows
 
 CELLS: list[JsonScalar] = [

@@ -4,8 +4,7 @@ import pytest
 
 from pgmcp.catalog.assembly import Assembly
 from pgmcp.catalog.catalog import Catalog, ForeignKey
-from pgmcp.catalog.column_types import Types
-from pgmcp.catalog.rows import Row
+from pgmcp.catalog.rows import Row, Types
 from pgmcp.catalog.scope import CatalogScope
 
 SESSION: Row = ["18.1 (Packager 7)", "Europe/Berlin", "shop", '["public", "pg_temp_3"]']

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgmcp.cli.doctor.hosts import check_hosts
+from pgmcp.cli.doctor.machine import check_hosts
 from pgmcp.cli.doctor.report import Status
 from pgmcp.settings.places import Places
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from pgmcp.event_loop import run_coroutine
+from pgmcp.ending_signals import run_coroutine
 
 
 async def work() -> int:

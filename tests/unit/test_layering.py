@@ -56,7 +56,7 @@ _PURE_ROOMS = (
     "pgmcp/view/*",
     "pgmcp/child_process.py",
     "pgmcp/errors.py",
-    "pgmcp/event_loop.py",
+    "pgmcp/ending_signals.py",
     "pgmcp/plural.py",
     "pgmcp/untrusted.py",
 )

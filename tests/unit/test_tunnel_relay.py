@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pgmcp.tunnel.relay import find_owner
+from pgmcp.tunnel.keeper import find_owner
 
 _TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -3,11 +3,9 @@
 report         results and their output
 examination    the order of all checks; databases are checked in parallel
 settings       origin and validity of each setting
-machine        the program, the start of a worker, token counting, the cache folder
-hosts          configured hosts and the commands they start
+machine        the program, the start of a worker, token counting, the cache folder, and configured hosts
 model          one short question to the endpoint
-http           settings of the server over HTTP, and the issuer of tokens
-fleet          the Redis that several servers share
+http           the server over HTTP, the issuer of tokens, and the Redis that several servers share
 databases      the checks of one database, in `connection_checks`, `safety_checks` and `answer_checks`
 check_context  the arguments of those checks
 """

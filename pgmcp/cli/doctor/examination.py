@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.doctor import fleet, hosts, http, machine, model
+from pgmcp.cli.doctor import http, machine, model
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.report import (
@@ -24,8 +24,8 @@ from pgmcp.cli.doctor.report import (
 from pgmcp.cli.doctor.settings import examine_settings
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.cli.terminal import Terminal
+from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError
-from pgmcp.event_loop import run_coroutine
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.features import features
 from pgmcp.observability.call_log import configure_logging
@@ -99,7 +99,7 @@ async def examine_machine(
         ),
         *(check for feature in features() for check in feature.checks()),
         (f"{machine.CHECK}: token counting", lambda: machine.check_token_ranks(TokenCounter(openai.model))),
-        (hosts.CHECK, hosts.check_hosts),
+        (machine.HOSTS_CHECK, machine.check_hosts),
     )
     for name, check in checks:
         for result in await run_check(name, check):
@@ -130,7 +130,7 @@ async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> 
         work = [
             run_check(model.CHECK, partial(model.examine_model, settings.openai)),
             run_check(http.CHECK, partial(http.examine_http, settings.http)),
-            run_check(fleet.CHECK, partial(fleet.examine_fleet, settings.rate_limit, settings.http)),
+            run_check(http.FLEET_CHECK, partial(http.examine_fleet, settings.rate_limit, settings.http)),
             *map(_examine_to_the_end, contexts),
         ]
         examinations = [asyncio.create_task(each) for each in work]

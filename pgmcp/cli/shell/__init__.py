@@ -2,9 +2,7 @@
 
 inputs        splits text into SQL, questions and commands; pure
 completion    tables, columns, keywords and commands at the cursor; pure
-sources       the tables that a statement reads; pure
-derived       the columns of its WITH queries and subqueries; pure
-values        the values that a condition can compare; pure
+sources       the tables that a statement reads, their columns, and values to compare with; pure
 history       the file of earlier inputs
 prompt        reads a person's input; the only user of prompt_toolkit
 conversation  runs inputs one after another

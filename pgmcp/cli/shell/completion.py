@@ -23,10 +23,15 @@ from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.rendering import column_name
 from pgmcp.cli.catalog_commands import KINDS_BY_COMMAND
-from pgmcp.cli.shell.derived import find_derived
 from pgmcp.cli.shell.inputs import InputKind, kind_of
-from pgmcp.cli.shell.sources import Source, find_sources
-from pgmcp.cli.shell.values import find_open_string, listed_values, quoted_values
+from pgmcp.cli.shell.sources import (
+    Source,
+    find_derived,
+    find_open_string,
+    find_sources,
+    listed_values,
+    quoted_values,
+)
 from pgmcp.untrusted import escape_untrusted
 
 _KEYWORD_TEXT: Final = """

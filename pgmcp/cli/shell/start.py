@@ -16,7 +16,7 @@ from pgmcp.cli.shell.conversation import Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path
 from pgmcp.cli.shell.inputs import Input, split
 from pgmcp.cli.terminal import Terminal
-from pgmcp.ending_signals import ending_signals, exit_code_of_signal
+from pgmcp.ending_signals import ending_signals, exit_code_of_signal, run_coroutine
 from pgmcp.errors import (
     InvalidArgumentError,
     PgmcpError,
@@ -24,7 +24,6 @@ from pgmcp.errors import (
     SqlRejectedError,
     StatementFailedError,
 )
-from pgmcp.event_loop import run_coroutine
 from pgmcp.settings import Settings
 
 _WELCOME: Final = (

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pgmcp.cli.doctor.fleet import examine_fleet
+from pgmcp.cli.doctor.http import examine_fleet
 from pgmcp.cli.doctor.report import Status
 from pgmcp.errors import RateLimitedError, ResultGoneError, SettingsError, SharedStorageError
 from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
