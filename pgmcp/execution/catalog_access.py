@@ -65,13 +65,13 @@ class OptionalFunction:
 
     Attributes:
         signatures: all must be executable; signatures that the server's version lacks are ignored.
-        less: the consequence if the role may not execute it.
+        consequence: what is missing if the role may not execute it.
         value: the SQL that replaces a call; "" if no statement given to `without` calls it.
         views: system views that call it with the reader's privileges, so they cannot be read without it.
     """
 
     signatures: tuple[str, ...]
-    less: str
+    consequence: str
     value: str = ""
     views: tuple[str, ...] = ()
 
@@ -128,7 +128,7 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
 
 USE_BY_PART: Final[Mapping[str, str]] = {
     **USE_BY_RELATION,
-    **{name: function.less for name, function in OPTIONAL_FUNCTIONS.items()},
+    **{name: function.consequence for name, function in OPTIONAL_FUNCTIONS.items()},
 }
 """What is missing when the role may not use a part of the catalog."""
 

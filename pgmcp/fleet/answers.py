@@ -1,7 +1,7 @@
 """Passes a host's answer on to the server whose call waits for it, if another server received it.
 
     waiting server    SET pgmcp:question:HASH, with an expiry ─▶ asks its host ─▶ BLPOP pgmcp:answer:HASH
-    receiving server  deletes the question, and pushes the answer, sealed, for `ANSWER_LIFETIME_S`
+    receiving server  deletes the question, and pushes the answer, encrypted, for `ANSWER_LIFETIME_S`
 
 HASH is a hash of the question's id and of the principal that was asked, so another principal's answer finds
 no question. Each question takes one answer of at most `MAX_ANSWER_BYTES`.
@@ -16,7 +16,7 @@ import msgspec
 
 from pgmcp.errors import SharedStorageError
 from pgmcp.fleet.connection import PROBE_INTERVAL_S, SharedRedis
-from pgmcp.fleet.sealing import NotSealedHereError, Sealer
+from pgmcp.fleet.encryption import Encryptor, NotDecryptedError
 
 ANSWER_LIFETIME_S: Final = 30
 MAX_ANSWER_BYTES: Final = 4_096
@@ -40,11 +40,11 @@ class AnswerRelay:
         lifetime_s: of a question without an answer.
     """
 
-    def __init__(self, redis: SharedRedis, sealer: Sealer, *, lifetime_s: int) -> None:
+    def __init__(self, redis: SharedRedis, encryptor: Encryptor, *, lifetime_s: int) -> None:
         self._redis = redis
         self._client = redis.client()
         self._script = self._client.register_script(_PUSH_ANSWER)
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._lifetime_s = max(1, lifetime_s)
 
     async def expect(self, question: Question) -> bool:
@@ -75,19 +75,19 @@ class AnswerRelay:
         encoded = msgspec.json.encode(result)
         if len(encoded) > MAX_ANSWER_BYTES:
             encoded = b"null"
-        sealed = self._sealer.seal(encoded, bound_to=_binding(question))
+        encrypted = self._encryptor.encrypt(encoded, bound_to=_binding(question))
         try:
             found = await self._redis.attempt(
-                lambda: self._script(_keys_of(question), [sealed, ANSWER_LIFETIME_S])
+                lambda: self._script(_keys_of(question), [encrypted, ANSWER_LIFETIME_S])
             )
         except SharedStorageError:
             return False
         return bool(found)
 
-    def _open(self, sealed: bytes, question: Question) -> Any:
+    def _open(self, encrypted: bytes, question: Question) -> Any:
         try:
-            return msgspec.json.decode(self._sealer.open(sealed, bound_to=_binding(question)))
-        except NotSealedHereError:
+            return msgspec.json.decode(self._encryptor.decrypt(encrypted, bound_to=_binding(question)))
+        except NotDecryptedError:
             return None
 
 

@@ -1,12 +1,12 @@
 """Stores results in Redis, so that any server of a fleet can return the next page.
 
-    pgmcp:result:ID        a result, sealed, with an expiry
+    pgmcp:result:ID        a result, encrypted, with an expiry
     pgmcp:results          the ids with their sizes and owners, ordered by the time they end
     pgmcp:results:of:HASH  those of one owner
     pgmcp:results:bytes    the sum of the sizes, by owner
 
 A script keeps the sum within the limit. It removes the results that expire first, of the owner with the most
-bytes. The rows are sealed with the configured key, bound to their id and owner, so Redis and its readers
+bytes. The rows are encrypted with the configured key, bound to their id and owner, so Redis and its readers
 cannot see them. Owners are hashed.
 """
 
@@ -23,7 +23,7 @@ from pgmcp.answers.result_store import StoredResult, no_such_result
 from pgmcp.errors import SharedStorageError
 from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 from pgmcp.fleet.connection import SharedRedis
-from pgmcp.fleet.sealing import NotSealedHereError, Sealer
+from pgmcp.fleet.encryption import Encryptor, NotDecryptedError
 
 _PREFIX: Final = "pgmcp:result"
 _IN_A_THREAD_BYTES: Final = 64 << 10
@@ -90,15 +90,15 @@ class SharedResultStore:
     """Results by an id that cannot be guessed, for all servers of a fleet.
 
     Args:
-        max_bytes: limit of the sealed bytes of all results of all servers; a larger result is not stored.
+        max_bytes: limit of the encrypted bytes of all results of all servers; a larger result is not stored.
         lifetime_s: lifetime of a result.
     """
 
-    def __init__(self, redis: SharedRedis, sealer: Sealer, *, max_bytes: int, lifetime_s: int) -> None:
+    def __init__(self, redis: SharedRedis, encryptor: Encryptor, *, max_bytes: int, lifetime_s: int) -> None:
         self._redis = redis
         self._client = redis.client()
         self._script = self._client.register_script(_KEEP)
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._max_bytes = max_bytes
         self._lifetime_s = lifetime_s
 
@@ -107,15 +107,15 @@ class SharedResultStore:
         result = StoredResult.of(rows)
         result_id = secrets.token_urlsafe(9)
         bound_to = _bound_to(result_id, owner)
-        sealed = await _maybe_in_a_thread(
-            len(result.rows.json), lambda: self._sealer.seal(_pack(result), bound_to=bound_to)
+        encrypted = await _maybe_in_a_thread(
+            len(result.rows.json), lambda: self._encryptor.encrypt(_pack(result), bound_to=bound_to)
         )
-        if len(sealed) > self._max_bytes:
+        if len(encrypted) > self._max_bytes:
             return None
         keys = [f"{_PREFIX}:{result_id}", f"{_PREFIX}s", f"{_PREFIX}s:bytes"]
-        sizes = (len(sealed), self._max_bytes, self._lifetime_s)
+        sizes = (len(encrypted), self._max_bytes, self._lifetime_s)
         places = (f"{_PREFIX}:", f"{_PREFIX}s:of:", _hash_of(owner))
-        arguments: list[bytes | str | int] = [result_id, sealed, *sizes, *places]
+        arguments: list[bytes | str | int] = [result_id, encrypted, *sizes, *places]
         try:
             await self._redis.attempt(lambda: self._script(keys, arguments))
         except SharedStorageError:  # the answer is complete without it, and says how many rows are missing
@@ -136,17 +136,17 @@ class SharedResultStore:
             ResultGoneError: the result is not stored (any more), or has no such row.
             SharedStorageError: Redis cannot be used.
         """
-        sealed: bytes | None = await self._redis.attempt(
+        encrypted: bytes | None = await self._redis.attempt(
             lambda: self._client.get(f"{_PREFIX}:{result_id[:64]}")
         )
-        if sealed is None:
+        if encrypted is None:
             raise no_such_result(result_id, self._lifetime_s)
         bound_to = _bound_to(result_id, owner)
         try:
             result = await _maybe_in_a_thread(
-                len(sealed), lambda: _unpack(self._sealer.open(sealed, bound_to=bound_to))
+                len(encrypted), lambda: _unpack(self._encryptor.decrypt(encrypted, bound_to=bound_to))
             )
-        except NotSealedHereError:
+        except NotDecryptedError:
             raise no_such_result(result_id, self._lifetime_s) from None
         return result.page(first_row, max_rows)
 

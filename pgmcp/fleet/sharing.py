@@ -74,12 +74,12 @@ async def open_sharing(settings: "Settings") -> AsyncIterator[Sharing | None]:
 def _results(redis: SharedRedis, settings: "Settings") -> "SharedResultStore | None":
     if not settings.http.state_key_list or not settings.server.kept_results_bytes:
         return None
+    from pgmcp.fleet.encryption import Encryptor
     from pgmcp.fleet.results import SharedResultStore
-    from pgmcp.fleet.sealing import Sealer
 
     return SharedResultStore(
         redis,
-        Sealer(settings.http.state_key_list),
+        Encryptor(settings.http.state_key_list),
         max_bytes=settings.server.kept_results_bytes,
         lifetime_s=settings.server.kept_results_ttl_s,
     )
@@ -89,10 +89,10 @@ def _answers(redis: SharedRedis, settings: "Settings") -> "AnswerRelay | None":
     if not settings.http.state_key_list:
         return None
     from pgmcp.fleet.answers import PURPOSE, AnswerRelay
-    from pgmcp.fleet.sealing import Sealer
+    from pgmcp.fleet.encryption import Encryptor
 
-    sealer = Sealer(settings.http.state_key_list, purpose=PURPOSE)
-    return AnswerRelay(redis, sealer, lifetime_s=math.ceil(settings.server.ask_timeout_s))
+    encryptor = Encryptor(settings.http.state_key_list, purpose=PURPOSE)
+    return AnswerRelay(redis, encryptor, lifetime_s=math.ceil(settings.server.ask_timeout_s))
 
 
 def _describe_outage(settings: "RateLimitSettings") -> str:

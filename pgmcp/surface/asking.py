@@ -2,7 +2,7 @@
 
     session era    the tool call waits, while the server sends `elicitation/create` to the host
     stateless era  the tool call ends with `input_required`; the host calls again with the person's answer
-                   and the sealed state, which contains the drafts: the model is not asked again
+                   and the encrypted state, which contains the drafts: the model is not asked again
 
 Only `accept` with one of the listed titles is an answer. Some hosts decline without asking, cancel without a
 form, or accept an empty form; then the answer uses the usual reading and lists the others. A host that gives
@@ -22,7 +22,7 @@ from pgmcp.surface.caller import Caller
 from pgmcp.surface.reply import ToolReply
 
 if TYPE_CHECKING:
-    from pgmcp.fleet.sealing import Sealer
+    from pgmcp.fleet.encryption import Encryptor
     from pgmcp.pipeline.choice import Choice
 
 ASKING_TOOL: Final = "query"
@@ -49,7 +49,7 @@ class Asker:
 
     Args:
         timeout_s: for an answer in the session era; 0 never asks, in no era.
-        keys: keys for the state; the first one seals. Not needed if one server answers all calls.
+        keys: keys for the state; the first one encrypts. Not needed if one server answers all calls.
         clock: measures how fast a host answers.
         now: returns the time that other servers know, too.
     """
@@ -66,7 +66,7 @@ class Asker:
         self._keys = keys
         self._clock = clock
         self._now = now
-        self._sealer: Sealer | None = None
+        self._encryptor: Encryptor | None = None
         self._quiet_until_s: OrderedDict[tuple[str | None, str], float] = OrderedDict()
 
     def may_ask(self, caller: Caller) -> bool:
@@ -94,17 +94,17 @@ class Asker:
     async def request_input(self, choice: "Choice", arguments: msgspec.Struct, caller: Caller) -> ToolReply:
         """Return the result that makes a host ask and call again with the same arguments."""
         state = msgspec.json.encode((choice, self._now()))
-        sealer = await asyncio.to_thread(self._loaded_sealer)
-        sealed = sealer.seal(state, bound_to=_binding(arguments, caller))
+        encryptor = await asyncio.to_thread(self._loaded_encryptor)
+        encrypted = encryptor.encrypt(state, bound_to=_binding(arguments, caller))
         request = {"method": "elicitation/create", "params": _form(choice)}
         return ToolReply(
-            (), input_required={"inputRequests": {_REQUEST_KEY: request}, "requestState": sealed.hex()}
+            (), input_required={"inputRequests": {_REQUEST_KEY: request}, "requestState": encrypted.hex()}
         )
 
     async def resume(self, arguments: msgspec.Struct, caller: Caller) -> "tuple[Choice, str | None] | None":
         """Return the choice of a repeated call, with the chosen title or None for the usual reading.
 
-        Return None for a first call, or if the state was not sealed here for these arguments.
+        Return None for a first call, or if the state was not encrypted here for these arguments.
         """
         channel = caller.channel
         if channel is None or not isinstance(channel.state, str):
@@ -121,27 +121,29 @@ class Asker:
         return choice, self._chosen(choice, answer, elapsed_s, caller)
 
     async def _open(
-        self, sealed: str, arguments: msgspec.Struct, caller: Caller
+        self, encrypted: str, arguments: msgspec.Struct, caller: Caller
     ) -> "tuple[Choice, float] | None":
         """Return the choice and when it was asked, in seconds of the wall clock."""
-        from pgmcp.fleet.sealing import NotSealedHereError
+        from pgmcp.fleet.encryption import NotDecryptedError
         from pgmcp.pipeline.choice import Choice
 
-        sealer = await asyncio.to_thread(self._loaded_sealer)
+        encryptor = await asyncio.to_thread(self._loaded_encryptor)
         try:
-            opened = sealer.open(bytes.fromhex(sealed), bound_to=_binding(arguments, caller))
+            opened = encryptor.decrypt(bytes.fromhex(encrypted), bound_to=_binding(arguments, caller))
             return msgspec.json.decode(opened, type=tuple[Choice, float])
-        except (NotSealedHereError, ValueError, msgspec.DecodeError):
+        except (NotDecryptedError, ValueError, msgspec.DecodeError):
             return None
 
-    def _loaded_sealer(self) -> "Sealer":
-        if self._sealer is None:
+    def _loaded_encryptor(self) -> "Encryptor":
+        if self._encryptor is None:
             import secrets
 
-            from pgmcp.fleet.sealing import Sealer
+            from pgmcp.fleet.encryption import Encryptor
 
-            self._sealer = Sealer(self._keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: readings")
-        return self._sealer
+            self._encryptor = Encryptor(
+                self._keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: readings"
+            )
+        return self._encryptor
 
     def _chosen(self, choice: "Choice", answer: Any, elapsed_s: float, caller: Caller) -> str | None:
         match answer:

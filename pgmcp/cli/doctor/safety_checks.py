@@ -277,7 +277,7 @@ async def check_mapped_roles(context: CheckContext, check: str) -> list[CheckRes
 
 async def _describe_role(context: CheckContext, check: str, role: MappedRole, seen: Database) -> CheckResult:
     posture = await seen.role.posture()  # by taking the role
-    risks = role.risks + tuple(risk for risk in posture.risks if not _is_told_by(risk, role.risks))
+    risks = role.risks + tuple(risk for risk in posture.risks if not _is_reported_by(risk, role.risks))
     if risks:
         is_required = context.settings.server.require_readonly_role and bool(posture.risks)
         status = Status.FAIL if is_required else Status.WARN
@@ -292,6 +292,6 @@ async def _describe_role(context: CheckContext, check: str, role: MappedRole, se
     return CheckResult(Status.OK, check, text)
 
 
-def _is_told_by(risk: str, risks: tuple[str, ...]) -> bool:
+def _is_reported_by(risk: str, risks: tuple[str, ...]) -> bool:
     """Return whether a risk begins like one of the others: "it has BYPASSRLS: …"."""
     return any(risk.partition(":")[0] == other.partition(":")[0] for other in risks)

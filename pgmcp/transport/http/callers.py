@@ -21,7 +21,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Scope, Send
 
-from pgmcp.fleet.sealing import NotSealedHereError, Sealer
+from pgmcp.fleet.encryption import Encryptor, NotDecryptedError
 from pgmcp.identity import Principal
 from pgmcp.surface import Caller
 from pgmcp.surface.caller import (
@@ -64,7 +64,7 @@ class Sessions:
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
-        self._sealer = Sealer(keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: sessions")
+        self._encryptor = Encryptor(keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: sessions")
 
     def open(self, params: Mapping[str, Any], principal: Principal | None) -> str | None:
         """Return the id for a host with these parameters of `initialize`; None if it needs no session."""
@@ -74,16 +74,16 @@ class Sessions:
         facts = HostFacts(caller_name(params.get("clientInfo")), can_ask, supports_apps(capabilities))
         if not (facts.shows_forms or facts.shows_apps):
             return None
-        return self._sealer.seal(msgspec.json.encode(facts), bound_to=_binding(principal)).hex()
+        return self._encryptor.encrypt(msgspec.json.encode(facts), bound_to=_binding(principal)).hex()
 
     def read(self, session_id: str | None, principal: Principal | None) -> HostFacts | None:
         """Return the facts in an id; None if no server with these keys made it for this principal."""
         if not session_id or len(session_id) > _MAX_ID_CHARACTERS:
             return None
         try:
-            opened = self._sealer.open(bytes.fromhex(session_id), bound_to=_binding(principal))
+            opened = self._encryptor.decrypt(bytes.fromhex(session_id), bound_to=_binding(principal))
             return msgspec.json.decode(opened, type=HostFacts)
-        except (NotSealedHereError, ValueError, msgspec.DecodeError):
+        except (NotDecryptedError, ValueError, msgspec.DecodeError):
             return None
 
 

@@ -23,7 +23,7 @@ from pgmcp.transport.http.responses import json_reply
 
 logger = logging.getLogger(__name__)
 
-KEPT_S: Final = 2.0
+REUSED_S: Final = 2.0
 """How long a result is reused, so that frequent probes do not reach the databases."""
 
 
@@ -57,7 +57,7 @@ class Health:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._found: Mapping[str, DatabaseState] = {}
-        self._found_at_s = -KEPT_S
+        self._found_at_s = -REUSED_S
         self.is_stopping = False
 
     async def answer_ready(self, *, is_verbose: bool) -> Response:
@@ -74,7 +74,7 @@ class Health:
 
     async def _databases(self) -> Mapping[str, DatabaseState]:
         async with self._lock:  # concurrent probes wait for the same check
-            if self._clock() - self._found_at_s >= KEPT_S:
+            if self._clock() - self._found_at_s >= REUSED_S:
                 self._found = await self._check()
                 self._found_at_s = self._clock()
             return self._found

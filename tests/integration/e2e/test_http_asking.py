@@ -181,7 +181,7 @@ async def test_a_real_client_is_answered_by_another_server_than_the_one_that_ask
 
     assert (result.structured_content or {})["rows"] == [[2]]
     assert transport.calls_moved == 1
-    assert len(endpoint.requests) == 1  # the sealed state carries the drafts
+    assert len(endpoint.requests) == 1  # the encrypted state carries the drafts
 
 
 @pytest.mark.parametrize(

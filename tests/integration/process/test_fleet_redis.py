@@ -20,8 +20,8 @@ pytest.importorskip("redis", reason="the extra `fleet` is not installed")
 
 from pgmcp.fleet.answers import PURPOSE, AnswerRelay
 from pgmcp.fleet.connection import SharedRedis
+from pgmcp.fleet.encryption import Encryptor
 from pgmcp.fleet.results import SharedResultStore, _hash_of
-from pgmcp.fleet.sealing import Sealer
 from pgmcp.fleet.sharing import OutagePolicy, shared_counts
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +81,7 @@ def rate_limit(shared: SharedRedis, requests_per_minute: int) -> RateLimit:
 
 
 def store(shared: SharedRedis, *keys: str, max_bytes: int = 100_000) -> SharedResultStore:
-    return SharedResultStore(shared, Sealer(keys or (NEW_KEY,)), max_bytes=max_bytes, lifetime_s=60)
+    return SharedResultStore(shared, Encryptor(keys or (NEW_KEY,)), max_bytes=max_bytes, lifetime_s=60)
 
 
 def make_rows(count: int, name: str = "x") -> Rows:
@@ -375,7 +375,7 @@ async def test_doctor_checks_nothing_without_a_shared_redis() -> None:
 
 
 def answer_relay(shared: SharedRedis, key: str = NEW_KEY) -> AnswerRelay:
-    return AnswerRelay(shared, Sealer((key,), purpose=PURPOSE), lifetime_s=60)
+    return AnswerRelay(shared, Encryptor((key,), purpose=PURPOSE), lifetime_s=60)
 
 
 async def test_an_answer_is_passed_on_once_to_the_server_that_waits_for_it(
@@ -398,7 +398,7 @@ async def test_an_answer_is_passed_on_once_to_the_server_that_waits_for_it(
 
 
 async def test_an_unreadable_or_too_long_answer_counts_as_none(shared: SharedRedis) -> None:
-    for key, result in ((OLD_KEY, "sealed by a stranger"), (NEW_KEY, "x" * 5_000)):
+    for key, result in ((OLD_KEY, "encrypted by a stranger"), (NEW_KEY, "x" * 5_000)):
         question = ("alice", key)
         await answer_relay(shared).expect(question)
         assert await answer_relay(shared, key).pass_on(question, result)

@@ -14,10 +14,10 @@ from pgmcp.transport.http.authentication.principal import TokenRefusedError, pri
 
 logger = logging.getLogger(__name__)
 
-KEPT_S: Final = 30.0
+CACHED_S: Final = 30.0
 """How long an answer is cached; a revoked token is accepted for at most this long."""
 
-MAX_KEPT: Final = 10_000
+MAX_CACHED: Final = 10_000
 
 
 class Introspection:
@@ -45,7 +45,7 @@ class Introspection:
         self._audiences = frozenset(audiences)
         self._name_claim = name_claim
         self._clock = clock
-        self._kept: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+        self._cached: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
         """Return the principal of a token.
@@ -56,7 +56,7 @@ class Introspection:
         """
         key = hashlib.sha256(token.encode()).digest()
         now_s = self._clock()
-        kept = self._kept.get(key)
+        kept = self._cached.get(key)
         if kept is not None and now_s < kept[1]:
             return kept[0]
         claims = await self._fetcher.post(
@@ -64,14 +64,14 @@ class Introspection:
         )
         expires_at_s = self._check(claims, now_s)
         principal = principal_of(claims, self._name_claim, issuer=self._issuer or self._url)
-        self._keep(key, principal, min(now_s + KEPT_S, expires_at_s))
+        self._cache(key, principal, min(now_s + CACHED_S, expires_at_s))
         return principal
 
     def _check(self, claims: Mapping[str, Any], now_s: float) -> float:
         """Return when the token expires, but not later than the cached answer."""
         if claims.get("active") is not True:
             raise TokenRefusedError("the token is not active")
-        expires_at_s, begins_at_s = claims.get("exp", now_s + KEPT_S), claims.get("nbf", 0)
+        expires_at_s, begins_at_s = claims.get("exp", now_s + CACHED_S), claims.get("nbf", 0)
         if not isinstance(expires_at_s, int | float) or not isinstance(begins_at_s, int | float):
             raise TokenRefusedError("the token is not valid")
         if expires_at_s + LEEWAY_S <= now_s or begins_at_s - LEEWAY_S > now_s:
@@ -85,8 +85,8 @@ class Introspection:
         refuse_bound(claims)
         return expires_at_s + LEEWAY_S
 
-    def _keep(self, key: bytes, principal: Principal, until_s: float) -> None:
-        self._kept[key] = principal, until_s
-        self._kept.move_to_end(key)
-        while len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
+    def _cache(self, key: bytes, principal: Principal, until_s: float) -> None:
+        self._cached[key] = principal, until_s
+        self._cached.move_to_end(key)
+        while len(self._cached) > MAX_CACHED:
+            self._cached.popitem(last=False)
