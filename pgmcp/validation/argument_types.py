@@ -126,7 +126,7 @@ class ArgumentTypes:
                 return self._of_expression(kind, fields)
 
     def _find_results(self, kind: str, fields: Node) -> None:
-        """Find the types of a result; of nested operators first, because chains are longer than recursion."""
+        """Find the types of a result, innermost operators first: long chains would exceed the recursion limit."""
         found: list[tuple[str, Node]] = []
         pending = [(kind, fields)]
         while pending:
@@ -272,7 +272,7 @@ class ArgumentTypes:
         return self._of_result(results, operands)
 
     def _of_declared_result(self, type_oid: int, call: Node) -> frozenset[int] | None:
-        """Return the types that a result can have that a function declares with a type."""
+        """Return the types that a result can have if the function declares this type."""
         name, arguments = strings(call["FuncCall"]["funcname"])[-1], call["FuncCall"].get("args", [])
         is_sure = not self._lookup.may_default_polymorphic(name, len(arguments))
         return self._of_result({type_oid}, arguments) if is_sure else None
@@ -353,7 +353,7 @@ class ArgumentTypes:
         return None if found is None else given | found
 
     def _is_label(self, qualifier: str) -> bool:
-        """Return whether a name is that of a block or of the function, in a body."""
+        """Return whether a name in a body is the name of a block or of the function."""
         return qualifier not in _ROWS_OF_CHANGES and not self._columns.may_be_row(qualifier)
 
     def _of_declared(self, name: str) -> frozenset[int] | None:
@@ -395,7 +395,7 @@ class ArgumentTypes:
 
 
 def _inputs(kind: str, fields: Node) -> list[Node]:
-    """Return the expressions one of which is the value of COALESCE, GREATEST, LEAST or CASE."""
+    """Return the expressions that can be the value of COALESCE, GREATEST, LEAST or CASE."""
     if kind != "CaseExpr":
         return list(fields["args"])
     results = [each["CaseWhen"]["result"] for each in fields["args"]]

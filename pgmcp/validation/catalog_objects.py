@@ -167,7 +167,7 @@ class CatalogFunction:
         return (*fixed, *[self.variadic_element] * (call.number - len(fixed)))[: call.number]
 
     def takes(self, call: CallShape) -> bool:
-        """Return whether the server can choose it for a call with arguments that are written so.
+        """Return whether the server can choose it for a call with arguments in this form.
 
         With names, a function with a VARIADIC parameter takes only calls that write VARIADIC.
         """
@@ -179,7 +179,7 @@ class CatalogFunction:
         return call.number >= self.min_arguments and is_small_enough and self._takes_names(call)
 
     def _takes_names(self, call: CallShape) -> bool:
-        """Return whether each name is that of a parameter without a value, and all others have a default."""
+        """Return whether each name is of a parameter without a value yet, and the rest have defaults."""
         if not call.names:
             return True
         if self.variadic_element and not call.is_variadic:

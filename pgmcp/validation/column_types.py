@@ -1,7 +1,7 @@
 """Finds the types of the columns and rows that a name can mean in one statement.
 
-A name in an expression means a column of an item of FROM, or a row of one. All items count that it could
-belong to (`statement_columns`), although the server takes the innermost.
+A name in an expression means a column or a row of an item of FROM. Every item that it could belong to counts
+(`statement_columns`), although the server takes the innermost.
 
 PostgreSQL manual, "Type Conversion" (UNION, CASE and related constructs) and "Joined Tables": a column that
 several inputs share has the type of one of them, or the type below its domain.
@@ -80,12 +80,12 @@ class ColumnTypes:
         return found if found and is_known else None
 
     def of_qualified(self, column: Node, qualifier: str, name: str) -> Types:
-        """Return the types of `qualifier.name`, written where a ColumnRef is."""
+        """Return the types of `qualifier.name` at the place of a ColumnRef."""
         found, is_known = self._find(column, [qualifier], name)
         return found if found and is_known else None
 
     def beside(self, column: Node) -> Types:
-        """Return the types of the columns that may hide a parameter of their name; None if not known."""
+        """Return the types of the columns that may hide a parameter with their name; None if not known."""
         found, is_known = self._find(column, (), name_of(column["fields"][-1]))
         return found if is_known else None
 
@@ -161,7 +161,7 @@ class ColumnTypes:
         return name in self._types.types_by_column or any(types or is_other for types, is_other in of_items)
 
     def sides_of_join(self, join: Node) -> list[tuple[Types, Types]]:
-        """Return the types of what a join with USING or NATURAL compares, for each pair of columns."""
+        """Return the types of the columns that a join with USING or NATURAL compares, pair by pair."""
         left, right = (self._of_entry(join[side]) for side in ("larg", "rarg"))
         names = _merged_names(join, left, right)
         if names is None:
@@ -292,7 +292,7 @@ class ColumnTypes:
         return types and frozenset(TEXT_TYPE if each == UNKNOWN else each for each in types)
 
     def _combined(self, rows: list[Columns]) -> Columns:
-        """Return the columns of several rows whose values become one type at each place."""
+        """Return the columns of several rows; the values at each place get a common type."""
         if len(rows) == 1:
             return rows[0]
         if not rows or any(row.in_order is None for row in rows):

@@ -44,14 +44,14 @@ TYPES_BY_KIND: Final = {
     "NullTest": _BOOL,
     "RowExpr": frozenset({RECORD}),
 }
-"""The types of expressions by the kind of their node; of those that make JSON, without RETURNING."""
+"""The types of expressions by the kind of their node; for nodes that make JSON, without RETURNING."""
 
 TYPES_OF_JSON_FUNCTIONS: Final = {
     "JSON_EXISTS_OP": _BOOL,
     "JSON_QUERY_OP": frozenset({3802}),
     "JSON_VALUE_OP": _TEXT,
 }
-"""Likewise, by the `op` of a JsonFuncExpr."""
+"""The types of JSON functions without RETURNING, by the `op` of a JsonFuncExpr."""
 
 
 def type_of_constant(fields: Node) -> frozenset[int]:

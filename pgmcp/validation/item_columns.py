@@ -42,7 +42,7 @@ class Columns:
         by_name: the types of the columns of each name.
         in_order: the columns; None if their number or order is not known.
         is_open: whether there may be columns that are not known.
-        is_unknown_relation: whether they are those of any relation.
+        is_unknown_relation: whether the relation is not known, so these may be the columns of any relation.
     """
 
     by_name: Mapping[str, Types]

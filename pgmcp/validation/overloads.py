@@ -79,7 +79,7 @@ class CallArguments:
 
     @property
     def shape(self) -> CallShape:
-        """How they are written."""
+        """How the arguments are written."""
         return CallShape(self.count, self.names, self.is_variadic)
 
 
@@ -87,7 +87,7 @@ class Overload(Protocol):
     """One of the functions or operators with the same name."""
 
     def takes(self, call: CallShape) -> bool:
-        """Return whether the server can choose it for a call with arguments that are written so."""
+        """Return whether the server can choose it for a call with arguments in this form."""
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
         """Return the types of the arguments of such a call, in its order; None if they are not known."""
@@ -155,8 +155,8 @@ class TypeSystem:
     def common(self, inputs: Sequence[frozenset[int]]) -> frozenset[int]:
         """Return the types that several inputs can have together, as in UNION, CASE, COALESCE and VALUES.
 
-        An untyped literal alone becomes text. If the rule of the manual does not give one type, it is any of
-        the inputs' or below their domains.
+        An untyped literal alone becomes text. If the manual's rule does not determine the type, it can be
+        that of any input, or the type below its domain.
         """
         if prod(map(len, inputs)) <= _MAX_COMBINATIONS:
             found = {self._common_type(combination) for combination in product(*inputs)}
@@ -242,7 +242,7 @@ class TypeSystem:
     def _select(
         self, overloads: list[_Overload], targets: Mapping[int, tuple[int, ...]], types: tuple[int, ...]
     ) -> list[_Overload]:
-        """Return the overloads that are left after the rules of the manual, step 4.c and on.
+        """Return the overloads that remain after step 4.c of the manual's rules and the steps after it.
 
         Args:
             targets: the types of the arguments of each overload, by its id().

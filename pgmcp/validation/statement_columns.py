@@ -57,7 +57,7 @@ class Level:
 
 
 class Scope(NamedTuple):
-    """What a column can belong to: the first items of a level, and the scope around it."""
+    """The items that a column can belong to: the first ones of a level, and those of the scope around it."""
 
     level: Level
     end: int | None
@@ -71,7 +71,7 @@ class StatementItems:
         self.everywhere = Level()
         """All items of the statement."""
         self.queries: dict[int, Scope | None] = {}
-        """The scope inside of each SELECT, by the id() of its fields."""
+        """The scope inside each SELECT, by the id() of its fields."""
         self._scopes: dict[int, Scope | None] = {}  # by id() of the fields of a ColumnRef
         self._items: dict[int, Item] = {}  # by id() of its fields
         self._open: list[WithQuery] = []
@@ -137,7 +137,7 @@ class StatementItems:
         return part._replace(names=seen)
 
     def _add_items(self, node: Node, level: Level, part: "_Part") -> None:
-        """Add what an item of FROM consists of, from the left to the right."""
+        """Add the parts of an item of FROM, from left to right."""
         pending: list[tuple[Node, bool]] = [(node, False)]
         while pending:
             each, are_sides_added = pending.pop()
