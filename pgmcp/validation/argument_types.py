@@ -126,7 +126,7 @@ class ArgumentTypes:
                 return self._of_expression(kind, fields)
 
     def _find_results(self, kind: str, fields: Node) -> None:
-        """Find the types of a result, innermost operators first, because chains can be too long for recursion."""
+        """Find the types of a result, innermost operators first: long chains are too deep for recursion."""
         found: list[tuple[str, Node]] = []
         pending = [(kind, fields)]
         while pending:
