@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pgmcp.cli.terminal import Terminal
 from scripts.evaluation.command import choose_questions, evaluate_all
-from scripts.evaluation.questions import QuestionFileError
-from scripts.evaluation.report import as_json, show
+from scripts.evaluation.databases import QuestionFileError
+from scripts.evaluation.run import as_json, show
 from scripts.evaluation.scripted import Script
 
 

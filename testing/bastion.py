@@ -13,7 +13,7 @@ from typing import Final, Self
 import pytest
 
 from testing.facts import until
-from testing.ports import free_port
+from testing.machine import free_port
 
 HOST: Final = "127.0.0.1"
 _SSHD: Final = "/usr/sbin/sshd"

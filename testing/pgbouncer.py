@@ -14,7 +14,7 @@ import psycopg
 
 from pgmcp.demo.binaries import choose_server_user
 from testing.activity import until
-from testing.ports import HOST, free_port
+from testing.machine import HOST, free_port
 
 _CONFIGURATION = """\
 [databases]

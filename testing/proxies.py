@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from testing.activity import until
-from testing.ports import HOST, free_port
+from testing.machine import HOST, free_port
 
 EXAMPLES = Path(__file__).parents[1] / "scripts" / "compose"
 

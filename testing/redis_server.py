@@ -9,7 +9,7 @@ from typing import Self
 import redis
 
 from testing.activity import until
-from testing.ports import HOST, free_port
+from testing.machine import HOST, free_port
 
 PASSWORD = "the-redis-password"
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pgmcp.demo.binaries import choose_server_user, find_installation, make_reachable
 from pgmcp.demo.postgres import EmbeddedPostgres
-from testing.memory_folder import memory_folder
+from testing.machine import memory_folder
 
 
 @contextmanager

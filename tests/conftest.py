@@ -14,7 +14,7 @@ from psycopg import sql
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.demo.shop import Shop, create_shop
-from testing.memory_folder import memory_folder
+from testing.machine import memory_folder
 
 _SETTINGS = {
     "fsync": "off",

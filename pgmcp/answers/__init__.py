@@ -9,7 +9,6 @@ budget        shortens wide cells, then drops rows
 text          the answer as text for a model
 structured    the answer as JSON, and the schema of that JSON
 failure       an error as text
-result_store  keeps the rows that did not fit
-page          a page of those rows as text
+result_store  keeps the rows that did not fit, and writes pages of them as text
 csv           rows as CSV
 """

@@ -6,7 +6,6 @@ supervisor         runs a statement: chooses the lane, gets a worker, enforces t
 lanes              limits the concurrent statements of unknown cost
 plan               the planner's estimates for a statement, and which statements were cheap
 exchange           one exchange with a worker: the statement, its deadlines, the reply
-shared_timer       one timer for many deadlines
 replies            turns a reply into rows or an error
 result             columns, rows, and why they are incomplete
 

@@ -12,11 +12,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from pgmcp.asyncio_shortcuts import SharedTimer
 from pgmcp.errors import ExecutionError
 from pgmcp.execution.pool import WorkerPool
 from pgmcp.execution.replies import given_up
 from pgmcp.execution.result import Identity, RowLimits
-from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.worker_process import WorkerProcess
 from worker.protocol import Execute, Failure, FailureCode, Reply, StatementMode, StatementOrigin
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
+from pgmcp.asyncio_shortcuts import SharedTimer
 from pgmcp.errors import (
     BusyError,
     ExecutionError,
@@ -40,7 +41,6 @@ from pgmcp.execution.plan import BRIEF_S, EXPLAIN, CheapShapes, Plan, read_plan
 from pgmcp.execution.pool import PoolSize, WorkerPool
 from pgmcp.execution.replies import no_worker, read_rows
 from pgmcp.execution.result import Identity, RowLimits, Rows
-from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
 from pgmcp.plural import count_of

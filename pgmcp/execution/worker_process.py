@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from pgmcp.asyncio_shortcuts import PromptFuture
 from pgmcp.errors import WorkerLostError
 from pgmcp.execution.spawn import Child
-from pgmcp.prompt_future import PromptFuture
 from worker.protocol import (
     HEAD,
     SHARED_SESSION,

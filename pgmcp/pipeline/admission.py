@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 
+from pgmcp.asyncio_shortcuts import SharedTimer
 from pgmcp.errors import (
     DeadlineExceededError,
     ModelError,
@@ -13,7 +14,6 @@ from pgmcp.errors import (
     RateLimitedError,
     UnknownDatabaseError,
 )
-from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.identity import Principal
 from pgmcp.pipeline.call import Call, OnStage, Operation
 from pgmcp.pipeline.protocols import Budgets

@@ -17,7 +17,6 @@ origins         where each setting comes from
 conninfo        parses connection strings as libpq does
 libpq_keywords  their keywords and values
 server_options  checks the server's settings in their `options`
-places          folders for configuration files
 """
 
 from pgmcp.settings.database import DatabaseSettings

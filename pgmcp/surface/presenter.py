@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from pgmcp.answers.answer import Answer
 from pgmcp.answers.fitted import FittedAnswer, fit_answer
-from pgmcp.answers.page import render_page
-from pgmcp.answers.result_store import KeptResults
+from pgmcp.answers.result_store import KeptResults, render_page
 from pgmcp.answers.structured import as_json
 from pgmcp.answers.text import as_text
 from pgmcp.catalog.catalog import Catalog, Table

@@ -12,9 +12,15 @@ from typing import Final
 
 from pgmcp.cli.terminal import Terminal
 from pgmcp.evaluation.questions import Question
-from scripts.evaluation.databases import Database, group_by_database, load, own_cluster
+from scripts.evaluation.databases import (
+    Database,
+    QuestionFileError,
+    group_by_database,
+    load,
+    own_cluster,
+    read_questions,
+)
 from scripts.evaluation.endpoint import ScriptedReplies, scripted_endpoint
-from scripts.evaluation.questions import QuestionFileError, read_questions
 from scripts.evaluation.run import ScriptedOutcome, ask_database
 from scripts.evaluation.scripted import Script
 

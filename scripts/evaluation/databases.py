@@ -1,7 +1,19 @@
-"""The evaluated databases: loads them from SQL files, and reads their gold rows and schema."""
+"""The evaluated databases, and the questions about them.
 
+The databases are loaded from SQL files; their gold rows and schema are read. A file of questions has one JSON
+object per line, with a question and the SQL that answers it:
+
+    {"id": "q1", "db": "shop", "question": "How many customers are there?",
+     "gold_sql": ["select count(*) from customers"], "category": "count", "context": "…", "ordered": false}
+
+`gold_sql` may be a text or a list of alternatives. `context` (notes of the user) and `ordered` (whether the
+rows must have the gold's order) may be left out; other keys are ignored. `pgmcp evaluate` reads the form of
+the context file instead.
+"""
+
+import json
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +26,53 @@ from psycopg.types.string import TextLoader
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.evaluation.comparison import Row
-from pgmcp.evaluation.questions import Question
+from pgmcp.evaluation.questions import Question, is_order_asked_for
 from pgmcp.evaluation.run import CannotAskError
 from scripts.evaluation.near_miss import Names, Reference
+
+
+class QuestionFileError(Exception):
+    """A question file is invalid; the message has the position and the reason."""
+
+
+def read_questions(file: Path, databases: Collection[str] = ()) -> list[Question]:
+    """Return the questions of a file in order.
+
+    Args:
+        file: in the format that the module describes.
+        databases: only questions about these; all if empty.
+
+    Raises:
+        QuestionFileError: a line is not a question, or no question is selected.
+    """
+    questions = [
+        _parse(line, f"{file}:{number}")
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+        if line.strip()
+    ]
+    chosen = [question for question in questions if not databases or question.database in databases]
+    if not chosen:
+        raise QuestionFileError(f"{file} has no question about {', '.join(databases) or 'anything'}")
+    return chosen
+
+
+def _parse(line: str, where: str) -> Question:
+    try:
+        given: dict[str, Any] = json.loads(line)
+        gold = given["gold_sql"]
+        statements = (gold,) if isinstance(gold, str) else tuple(gold)
+        return Question(
+            id=str(given["id"]),
+            database=given.get("db", ""),
+            text=given["question"],
+            gold_sql=statements,
+            category=given.get("category", ""),
+            context=given.get("context") or "",
+            is_ordered=given.get("ordered", is_order_asked_for(given["question"], statements)),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise QuestionFileError(f"{where}: expected a question in JSON with {error}") from error
+
 
 _CLUSTER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _STATEMENT_TIMEOUT_MS = 60_000

@@ -8,7 +8,7 @@ import typer
 from pgmcp.charts.command_line import check_chart, write_picture
 from pgmcp.cli.options import Form, OutputOptions
 from pgmcp.errors import SettingsError
-from testing.full_disk import full_disk
+from testing.machine import full_disk
 
 
 @pytest.mark.parametrize("form", [Form.SQL, Form.EXPLAIN])

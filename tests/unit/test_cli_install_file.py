@@ -8,7 +8,7 @@ import pytest
 
 from pgmcp.cli.install.file import read_host_file, replace_host_file
 from pgmcp.errors import SettingsError
-from testing.full_disk import full_disk
+from testing.machine import full_disk
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 

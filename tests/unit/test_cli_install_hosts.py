@@ -6,10 +6,9 @@ import pytest
 import typer
 
 from pgmcp.cli.install.choices import HostName, Scope
-from pgmcp.cli.install.hosts import HOST_BY_NAME, config_file, list_packages
+from pgmcp.cli.install.hosts import HOST_BY_NAME, Places, config_file, find_places, list_packages
 from pgmcp.cli.set_up_commands import read_host
 from pgmcp.errors import SettingsError
-from pgmcp.settings.places import Places, find_places
 
 LINUX = find_places({"HOME": "/home/ada"}, "linux")
 MAC = find_places({"HOME": "/Users/ada"}, "darwin")
@@ -107,3 +106,47 @@ def test_a_misspelt_host_is_guessed() -> None:
     assert read_host("cursor") is HostName.CURSOR
     with pytest.raises(typer.BadParameter, match=r"'cursr' is not one of .*; did you mean cursor\?"):
         read_host("cursr")
+
+
+def test_linux_programs_keep_it_below_the_xdg_folder() -> None:
+    places = find_places({"HOME": "/home/ada", "XDG_CONFIG_HOME": "/etc/ada"}, "linux")
+
+    assert places.home == PurePosixPath("/home/ada")
+    assert places.programs == PurePosixPath("/etc/ada")
+
+
+def test_without_an_xdg_folder_it_is_the_hidden_one_at_home() -> None:
+    assert find_places({"HOME": "/home/ada"}, "linux").programs == PurePosixPath("/home/ada/.config")
+
+
+def test_a_mac_has_a_folder_for_it() -> None:
+    places = find_places({"HOME": "/Users/ada"}, "darwin")
+
+    assert places.programs == PurePosixPath("/Users/ada/Library/Application Support")
+    assert places.packages is None
+
+
+def test_windows_says_in_variables_where_they_are() -> None:
+    environ = {
+        "USERPROFILE": r"C:\Users\ada",
+        "APPDATA": r"D:\Roaming",
+        "LOCALAPPDATA": r"C:\Users\ada\AppData\Local",
+    }
+
+    places = find_places(environ, "win32")
+
+    assert places.home == PureWindowsPath(r"C:\Users\ada")
+    assert places.programs == PureWindowsPath(r"D:\Roaming")
+    assert places.packages == PureWindowsPath(r"C:\Users\ada\AppData\Local\Packages")
+
+
+def test_windows_without_these_variables_keeps_its_usual_folders() -> None:
+    places = find_places({"USERPROFILE": r"C:\Users\ada"}, "win32")
+
+    assert places.programs == PureWindowsPath(r"C:\Users\ada\AppData\Roaming")
+
+
+def test_claude_code_can_use_another_folder() -> None:
+    places = find_places({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
+
+    assert places.claude_code == PurePosixPath("/srv/claude")

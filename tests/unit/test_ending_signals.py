@@ -1,11 +1,13 @@
 """Signals that end a command."""
 
+import asyncio
+import inspect
 import signal
 import threading
 
 import pytest
 
-from pgmcp.ending_signals import deferred, ended_like_ctrl_c
+from pgmcp.ending_signals import deferred, ended_like_ctrl_c, run_coroutine
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 
@@ -101,3 +103,41 @@ def test_another_thread_changes_no_handlers() -> None:
     thread.join()
 
     assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+async def work() -> int:
+    return 5
+
+
+def test_the_result_is_returned() -> None:
+    assert run_coroutine(work()) == 5
+
+
+def test_a_signal_before_the_loop_exists_leaves_no_coroutine_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> asyncio.AbstractEventLoop:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio, "new_event_loop", interrupt)
+    coroutine = work()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_coroutine(coroutine)
+
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
+def test_a_signal_waits_until_the_loop_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[asyncio.AbstractEventLoop] = []
+    new_event_loop = asyncio.new_event_loop
+
+    def interrupted() -> asyncio.AbstractEventLoop:
+        signal.raise_signal(signal.SIGINT)
+        made.append(new_event_loop())
+        return made[0]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_coroutine(work())
+
+    made[0].close()

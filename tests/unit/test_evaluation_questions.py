@@ -8,8 +8,8 @@ from pgmcp.evaluation.contestants import sql_of
 from pgmcp.evaluation.questions import asks_for_order, is_order_asked_for
 from pgmcp.evaluation.questions import read_questions as read_context
 from pgmcp.generation.context_file import load_context
+from scripts.evaluation.databases import QuestionFileError, read_questions
 from scripts.evaluation.near_miss import Names, Reference, spoil_case, spoil_cast, spoil_column, spoil_rows
-from scripts.evaluation.questions import QuestionFileError, read_questions
 
 ONE = json.dumps(
     {"id": 7, "db": "s", "question": "How many?", "gold_sql": ["select 1", "select 2"], "context": "Count."}

@@ -6,7 +6,7 @@ from pgmcp.errors import SettingsError
 from pgmcp.generation.context_edit import add_verified
 from pgmcp.generation.context_file import load_context
 from pgmcp.generation.verified import VerifiedQuestion
-from testing.full_disk import full_disk
+from testing.machine import full_disk
 
 NEW = VerifiedQuestion(
     'How many "big" orders: today?', "SELECT count(*)\n  FROM orders\nWHERE x = '# no comment'"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgmcp.healthcheck import answers, find_servers
-from testing.ports import free_port
+from testing.machine import free_port
 
 PYTHON = "/opt/pgmcp/bin/python"
 SCRIPT = "/opt/pgmcp/bin/pgmcp"

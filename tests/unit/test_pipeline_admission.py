@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
+from pgmcp.asyncio_shortcuts import SharedTimer
 from pgmcp.errors import DeadlineExceededError
-from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.pipeline.admission import Calls, TimeLimit
 from pgmcp.pipeline.call import Call, Operation, Stage
 from pgmcp.pipeline.protocols import Budgets

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgmcp.cli.shell.history import HistoryFile
-from testing.full_disk import full_disk
+from testing.machine import full_disk
 
 
 def test_inputs_come_back_in_order_with_their_lines(tmp_path: Path) -> None:

@@ -1,8 +1,15 @@
 """A batch of the shell waits at the rate limit, and finds the line of an error."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from pgmcp.cli.shell.history import HistoryFile
 from pgmcp.cli.shell.inputs import split
+from pgmcp.cli.shell.prompt import Prompt
 from pgmcp.cli.shell.start import find_line, run_when_allowed
 from pgmcp.errors import RateLimitedError, SqlRejectedError, StatementFailedError
 from pgmcp.rate_limit import RateLimit
@@ -61,3 +68,15 @@ async def test_the_line_of_an_error_is_counted_in_the_whole_input() -> None:
     assert find_line(second, rejected) == 7
     assert find_line(second, elsewhere) == 5
     assert find_line(first, RateLimitedError("no", None)) == 1
+
+
+async def test_enter_in_a_search_takes_the_match(tmp_path: Path) -> None:
+    history = HistoryFile(tmp_path / "history", 10)
+    history.append("select 1;")
+    history.append("select 22;")
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        prompt = Prompt(history, lambda *_: [], lambda _: None)
+        keys.send_text("\x12t 1\r\r")  # Ctrl-R, a part of the first input, Enter to take it, Enter to run it
+        keys.send_text("\x03\x03")  # ends a prompt that took no match
+
+        assert await prompt.read("shop") == "select 1;"

@@ -1,5 +1,8 @@
 import pytest
 
+from worker.failures import FailedError
+from worker.protocol import FailureCode
+from worker.session import Session
 from worker.session_settings import SessionDefaults, choose_limits
 
 DEFAULTS = SessionDefaults()
@@ -30,3 +33,14 @@ def test_a_smaller_timeout_of_the_role_is_the_one_of_the_session_and_need_not_be
 
     assert session.statement.ms == 1_000
     assert choose_limits(defaults, 20_000).beside(session) == []
+
+
+@pytest.mark.parametrize(
+    "conninfo", ["postgresql://me:se%cret@localhost/shop", "host=localhost password='secret"]
+)
+def test_a_connection_string_that_libpq_cannot_read_is_refused_without_quoting_it(conninfo: str) -> None:
+    with pytest.raises(FailedError) as failure:
+        Session(conninfo, {}, connect_timeout_s=5, on_connect=lambda connected: None)
+
+    assert failure.value.code is FailureCode.UNREACHABLE
+    assert failure.value.message == "libpq cannot read the connection string"

@@ -12,13 +12,12 @@ from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.edit import Slot, find_entry, remove_entry, set_entry
 from pgmcp.cli.install.entry import check_variables, is_secret, read_variables, server_command
 from pgmcp.cli.install.file import HostFile, read_host_file, replace_host_file
-from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packages
+from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, find_places, list_packages
 from pgmcp.cli.install.show import render_change
 from pgmcp.cli.options import EntryOption, entry_options
 from pgmcp.cli.terminal import Terminal, confirm
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo
-from pgmcp.settings.places import find_places
 from pgmcp.untrusted import escape_untrusted_block
 
 SERVER_NAME: Final = "pgmcp"

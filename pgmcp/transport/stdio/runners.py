@@ -3,14 +3,14 @@
 A new task starts one turn of the event loop after it is created. A task that has answered its request waits
 here for the next one, and starts it at once. So a statement for an idle worker is sent in the same turn in
 which the host's line is read, and its answer is written in the same turn in which the worker's reply is read
-(`pgmcp.prompt_future`).
+(`pgmcp.asyncio_shortcuts`).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from pgmcp.prompt_future import PromptFuture
+from pgmcp.asyncio_shortcuts import PromptFuture
 
 MAX_IDLE: Final = 64
 """Maximum number of tasks that are kept; each takes about 2 KB."""

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pgmcp.charts.specification import Theme, theme_config
+from scripts.build_view import LICENSES, NODE_MODULES, PAGE, build
 from tests.integration.browser.conftest import Show
 from tests.integration.browser.host_page import host_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
 
 BY_STATUS = "select status::text, count(*) as orders from orders group by 1 order by 2 desc"
 NEVER_ORDERED = "Which products have never been ordered?"
@@ -271,3 +273,13 @@ def test_the_view_lets_its_host_close_it(show: Show) -> None:
     host = show("execute_sql", sql="select 1")
 
     assert host.page.evaluate("teardown()") == {}
+
+
+def test_the_committed_page_is_what_its_source_builds() -> None:
+    if not (NODE_MODULES / "esbuild").is_dir():
+        pytest.skip("npm packages are missing: python scripts/build_view.py --install")
+
+    view = build()
+
+    assert view.page == PAGE.read_text("utf-8"), "run python scripts/build_view.py"
+    assert view.licenses == LICENSES.read_text("utf-8"), "run python scripts/build_view.py"

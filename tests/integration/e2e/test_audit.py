@@ -16,8 +16,8 @@ import pytest
 
 from pgmcp.observability.audit import digest_of
 from testing.activity import Activity
+from testing.machine import memory_folder
 from testing.mcp_server import server_environment
-from testing.memory_folder import memory_folder
 from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 from testing.tls_postgres import TlsPostgres, find_programs

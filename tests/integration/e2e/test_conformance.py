@@ -11,8 +11,8 @@ import pytest
 from scripts.prepare_clients import CONFORMANCE, conformance_command, is_installed
 from testing.activity import until
 from testing.http_server import EXIT_TIMEOUT_S, START_TIMEOUT_S, HttpServerProcess
+from testing.machine import HOST, free_port
 from testing.mcp_server import SHOP_CONTEXT, server_environment
-from testing.ports import HOST, free_port
 
 ROOT = Path(__file__).parents[3]
 BASELINES = Path(__file__).parents[2] / "data" / "conformance"

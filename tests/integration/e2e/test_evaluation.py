@@ -12,11 +12,9 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import Result, Verdict
 from pgmcp.validation.references import find_references
-from scripts.evaluation.databases import Database, group_by_database, load
+from scripts.evaluation.databases import Database, group_by_database, load, read_questions
 from scripts.evaluation.endpoint import scripted_endpoint
-from scripts.evaluation.questions import read_questions
-from scripts.evaluation.report import as_json
-from scripts.evaluation.run import ScriptedOutcome, ask_database
+from scripts.evaluation.run import ScriptedOutcome, as_json, ask_database
 from scripts.evaluation.scripted import Miss, Script
 from testing.mcp_server import server_environment
 

@@ -36,9 +36,9 @@ from testing.http_server import (
     send_request,
     tool_call,
 )
+from testing.machine import free_port
 from testing.mcp_server import server_environment
 from testing.pgbouncer import PgBouncer
-from testing.ports import free_port
 from testing.proxies import HaProxy, Nginx, Proxy, find
 from testing.redis_server import RedisServer
 from testing.replica import new_standby

@@ -11,7 +11,7 @@ from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
-from testing.memory_folder import memory_folder
+from testing.machine import memory_folder
 from testing.tls_postgres import TlsPostgres, find_programs
 
 

@@ -1,6 +1,6 @@
 """Each name on an allow-list has a valid use that the validator accepts and that runs on a real server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from pgmcp.validation import (
 )
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
 from pgmcp.validation.shipped_lists import is_known_operator
+from scripts.generate_function_list import ListedFunction, judge, read_server
 from testing.statements import honest_statements
 
 _POLICY = FunctionPolicy()
@@ -217,3 +218,26 @@ def test_every_kind_of_node_is_in_a_statement_that_must_pass() -> None:
                 pending.extend(value)
 
     assert statement_kind.NODES_OF_A_READ - found == set()
+
+
+def test_the_shipped_list_of_built_ins_judges_no_function_of_this_server_more_mildly(
+    new_database: Callable[[], str],
+) -> None:
+    shipped = _shipped()
+    read = [function for function in judge([read_server(new_database())]) if not function.extension]
+
+    assert {function.name for function in read} == {
+        name for name, (_, majors) in shipped.items() if majors.endswith("18")
+    }
+    assert [function.name for function in read if _is_milder(shipped[function.name][0], function)] == []
+
+
+def _shipped() -> dict[str, tuple[str, str]]:
+    """Return verdict and majors by name."""
+    text = files("pgmcp.validation").joinpath("builtin_functions.tsv").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in text.splitlines()[2:])
+    return {name: (verdict, majors) for name, verdict, majors in rows}
+
+
+def _is_milder(shipped_verdict: str, function: ListedFunction) -> bool:
+    return shipped_verdict == "allowed" and function.refusal is not None

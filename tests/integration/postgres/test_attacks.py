@@ -18,7 +18,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.spawn import Spawn
 from testing.attack_run import find_effects, pipeline_to, supervisor_to, unvalidated, validated, watch
 from testing.attacked_cluster import SERVER_SETTINGS, Target, build_target
-from testing.memory_folder import memory_folder
+from testing.machine import memory_folder
 from testing.statements import (
     attacks,
     honest_statements,

@@ -16,8 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pgmcp.cli.setup_sql import setup_script
 from pgmcp.demo.binaries import choose_server_user
 from testing.activity import until
+from testing.machine import HOST, free_port
 from testing.pgbouncer import find_pgbouncer
-from testing.ports import HOST, free_port
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "scripts/compose"

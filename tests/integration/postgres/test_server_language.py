@@ -14,7 +14,7 @@ import pytest
 from pgmcp.errors import ConnectionLimitError, DatabaseAuthError, ExecutionError, UnreachableError
 from pgmcp.execution.supervisor import Supervisor
 from testing.facts import until
-from testing.memory_folder import memory_folder
+from testing.machine import memory_folder
 from testing.statement_run import run
 from testing.tls_postgres import TlsPostgres, find_programs
 

@@ -1,5 +1,10 @@
-"""One timer of the event loop for many deadlines, few of which are ever reached.
+"""Parts of asyncio that take less time on the path of every call: a future and a timer.
 
+`PromptFuture` lets the task that waits for it go on in the same turn of the event loop. A task that waits for
+an `asyncio.Future` goes on one turn after its result was set. Each turn asks the kernel for events, which
+takes as long as some ten function calls.
+
+`SharedTimer` is one timer of the event loop for many deadlines, few of which are ever reached.
 `asyncio.timeout` sets and cancels a timer of the loop for every wait. Here, a deadline is an entry in a
 dictionary, and the loop has one timer, set for the earliest deadline or before. Clearing a deadline does not
 change the timer.
@@ -9,7 +14,27 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class PromptFuture(asyncio.Future[T]):
+    """A future for one task that waits for it."""
+
+    def resolve(self, result: T) -> None:
+        """Set the result, and return after the task that waits for it has run until it waits again.
+
+        In another task, where no task can run, this is `set_result`.
+        """
+        callbacks = getattr(self, "_callbacks", None)  # not public: without it the task goes on a turn later
+        if not callbacks or len(callbacks) > 1 or asyncio.current_task(self.get_loop()) is not None:
+            self.set_result(result)
+            return
+        ((resume, context),) = callbacks
+        self.remove_done_callback(resume)
+        self.set_result(result)
+        context.run(resume, self)
 
 
 class SharedTimer:
