@@ -189,8 +189,48 @@ _RECENT = "with recent as (select id, status as state_now, count(*), o.placed_at
         ('select x."T', " from (select id, lower('(') as \"The Text\" from orders) as x", ['"The Text"']),
         ("select x.", " from (select i.* from sales.invoices i) x where true", ["number", "state"]),
         ("select x.", " from (select 1, 2) as x (one, two)", ["one", "two"]),
+        ("select status from orders order b", "", ["by"]),
+        ("select status from orders group ", "", ["by"]),
+        ("select sum(id) over (PARTITION B", "", ["BY"]),
         ("with half as (select id from orders where st", "", ["status"]),
+        (
+            "with v as (values (1, (2), f(3, 4)), (5, 6, 7)) select v.",
+            " from v",
+            ["column1", "column2", "column3"],
+        ),
+        ("with v (a, b) as (values (1, 2)) select v.", " from v", ["a", "b"]),
+        ("with v (a, b) as (values (1, 2)) select v.", "", ["a", "b"]),
+        ("with v (a, b) as (values (1, 2)) select ", "", ["a", "b"]),
+        ("with t as (table orders) select t.", " from t", ["id", "status", "placed_at"]),
+        ("select x.", " from (values (1, 2)) x (one, two)", ["one", "two"]),
+        ("select x.", " from (values (1, 2)) x", ["column1", "column2"]),
+        ("select x.", " from (table orders) as x", ["id", "status", "placed_at"]),
+        ("with p as ((select id as one from orders) union (select 2)) select p.", " from p", ["one"]),
+        ("with a as (with b as (values (1)) select * from b) select a.", " from a", ["column1"]),
+        ("with a as (select * from (select id as i from orders) s) select a.", " from a", ["i"]),
+        (
+            "with a as (select * from orders where id in (select number from sales.invoices)) select a.",
+            "",
+            ["id", "status", "placed_at"],
+        ),
+        ("select x.", " from generate_series(1, 3) as x (number)", ["number"]),
+        ("select x.", " from json_to_recordset('[]') as x (one integer, \"Two\" text)", ["one", '"Two"']),
     ],
 )
 def test_with_queries_and_subqueries_are_completed(before: str, after: str, expected: list[str]) -> None:
     assert offered(before, after)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("with t as (table orders) select t.", " from t", ["id", "status", "placed_at"]),
+        ("with a as (select * from (select id as i from orders) s) select a.", " from a", ["i"]),
+        ("select x.", " from generate_series(1, 3) as x (number)", ["number"]),
+        ("select f.", ", count(*) as f from orders", []),
+    ],
+)
+def test_only_the_columns_of_a_derived_table_are_offered(
+    before: str, after: str, expected: list[str]
+) -> None:
+    assert offered(before, after) == expected

@@ -25,6 +25,7 @@ from pgmcp.catalog.rendering import column_name
 from pgmcp.cli.catalog_commands import KINDS_BY_COMMAND
 from pgmcp.cli.shell.inputs import InputKind, kind_of
 from pgmcp.cli.shell.sources import (
+    Derived,
     Source,
     find_derived,
     find_open_string,
@@ -51,6 +52,7 @@ _CONTEXT: Final = re.compile(
 _EXPECTS_TABLE: Final = re.compile(
     r"\b(?:from|join|table)\s+(?:only\s+|lateral\s+)?$|\bfrom\b[^()]*,\s*$", re.IGNORECASE
 )
+_EXPECTS_BY: Final = re.compile(r"\b(?:order|(?<!within\s)group|partition)\s+$", re.IGNORECASE)
 _EXPECTS_COLUMN: Final = re.compile(
     r"\b(?:select|distinct|where|and|or|not|on|by|having|when|then|else|between)\s+$|[(,=<>+*/|-]\s*$",
     re.IGNORECASE,
@@ -118,16 +120,19 @@ def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> lis
     expects_join = context == ["on"] and _EXPECTS_COLUMN.search(head)
     named = list(_joins(sources, word)) if expects_join else []
     if dot:
-        return [*_matching(named, word), *_matching(_qualified(qualifier, sources, catalog), prefix)]
+        return [*_matching(named, word), *_matching(_qualified(qualifier, sources, derived, catalog), prefix)]
     if _EXPECTS_TABLE.search(head) and context != ["select"]:
         related = _related(sources, catalog) if context == ["join"] else ()
         return _matching([*queries, *related, *_tables_and_schemas(catalog)], word)
+    if _EXPECTS_BY.search(head):
+        return _matching([("BY" if word.isupper() else "by", "")], word)
     if not word and not _EXPECTS_COLUMN.search(head):
         return []
     values = [Candidate(text, len(word), meaning) for text, meaning in quoted_values(head, word, sources)]
     if sources:
         named += _columns_of(sources)
     elif context and context[0] in _CONTEXTS_OF_COLUMNS:
+        named += [found for each in derived.queries.values() for found in _columns(each)]
         named += _all_columns(catalog)
     named += [(each.reference, f"alias of {each.name}") for each in sources if each.alias]
     if word:
@@ -200,11 +205,13 @@ def _tables_and_schemas(
         yield escape_untrusted(quote_identifier(schema)), "schema"
 
 
-def _qualified(qualifier: str, sources: Sequence[Source], catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Yield what can follow `qualifier.`: columns of a table or an alias, tables of a schema."""
+def _qualified(
+    qualifier: str, sources: Sequence[Source], derived: Derived, catalog: Catalog
+) -> Iterator[tuple[str, str]]:
+    """Yield what can follow `qualifier.`: columns of a table, alias or WITH query, tables of a schema."""
     wanted = qualifier.lower()
     found = [each.table for each in sources if wanted in (each.reference, each.name)]
-    table = found[0] if found else catalog.find(qualifier)
+    table = found[0] if found else derived.queries.get(wanted.strip('"')) or catalog.find(qualifier)
     if table is not None:
         yield from _columns(table)
     yield from _tables_of(qualifier, catalog)

@@ -63,10 +63,13 @@ def find_sources(statement: str, catalog: Catalog, queries: Mapping[str, Table] 
     ]
 
 
+_BODY: Final = r"(?=[\s(]*(?:select|values|table|with)\b)"
 _WITH: Final = re.compile(
-    rf"({NAME})\s*(?:\(([^()]*)\)\s*)?\bas\s+(?:(?:not\s+)?materialized\s+)?\((?=\s*select\b)", re.IGNORECASE
+    rf"({NAME})\s*(?:\(([^()]*)\)\s*)?\bas\s+(?:(?:not\s+)?materialized\s+)?\({_BODY}", re.IGNORECASE
 )
-_SUBQUERY: Final = re.compile(r"(?:\bfrom|\bjoin|\blateral|,)\s*\((?=\s*select\b)", re.IGNORECASE)
+_IN_FROM: Final = r"(?:\bfrom|\bjoin|\blateral|,)\s*"
+_SUBQUERY: Final = re.compile(rf"{_IN_FROM}\({_BODY}", re.IGNORECASE)
+_FUNCTION_IN_FROM: Final = re.compile(rf"{_IN_FROM}(?:lateral\s+)?(?:{NAME}\.)?{NAME}\s*\(", re.IGNORECASE)
 _ALIAS: Final = re.compile(rf"\)\s*(?:as\s+)?{NO_ALIAS}({NAME})(?:\s*\(([^()]*)\))?", re.IGNORECASE)
 _SELECT: Final = re.compile(r"\s*select\s+(?:all\s+|distinct\s+(?:on\s*\([^()]*\)\s*)?)?", re.IGNORECASE)
 _END_OF_LIST: Final = re.compile(
@@ -74,41 +77,70 @@ _END_OF_LIST: Final = re.compile(
 )
 _STAR: Final = re.compile(rf"(?:({NAME})\s*\.\s*)?\*", re.IGNORECASE)
 _FUNCTION: Final = re.compile(rf"(?:{NAME}\.)?({NAME})\s*\(.*\)", re.IGNORECASE | re.DOTALL)
+_FIRST_NAME: Final = re.compile(rf"\s*({NAME})")
 _LAST_NAME: Final = re.compile(rf"(?:^|[\s).:])({NAME})$", re.IGNORECASE)
+_START: Final = re.compile(r"\b(select|values|table)\b", re.IGNORECASE)
 _TEXT: Final = re.compile(r"'(?:[^']|'')*'?|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The tables that a statement defines itself.
+    """The tables that a statement makes itself.
 
     Attributes:
         queries: WITH queries, by name in lower case.
-        subqueries: those in FROM, by their alias.
+        subqueries: those in FROM, by their alias; also functions whose columns are named there.
     """
 
     queries: dict[str, Table]
     subqueries: list[Source]
 
 
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The text of a WITH query or of a subquery.
+
+    Attributes:
+        names: its column names, where the statement gives them.
+    """
+
+    start: int
+    end: int
+    name: str
+    names: str | None
+    is_query: bool
+
+
 def find_derived(statement: str, catalog: Catalog) -> Derived:
-    """Return the WITH queries and subqueries of a statement; an unclosed one ends with the statement."""
+    """Return the WITH queries and subqueries of a statement; a body that is not closed reaches to its end."""
     text = _TEXT.sub(lambda found: "'" + " " * (len(found[0]) - 1), statement)
-    derived = Derived({}, [])
+    queries: dict[str, Table] = {}
+    subqueries: dict[int, Source] = {}
+    # The inner before the outer, which may read it.
+    for body in sorted(_bodies(text), key=lambda each: (each.end, -each.start)):
+        table = _table(body, text, catalog, queries, subqueries)
+        if body.is_query:
+            queries[table.name.lower()] = table
+        else:
+            subqueries[body.start] = Source(table, body.name.lower(), "")
+    return Derived(queries, [subqueries[start] for start in sorted(subqueries)])
+
+
+def _bodies(text: str) -> Iterator[_Body]:
     for found in _WITH.finditer(text):
-        body = text[found.end() : _closing(text, found.end())]
-        table = _table(found[1], found[2], body, catalog, derived.queries)
-        derived.queries[table.name.lower()] = table
+        yield _Body(found.end(), _closing(text, found.end()), found[1], found[2], is_query=True)
     for found in _SUBQUERY.finditer(text):
         end = _closing(text, found.end())
         if alias := _ALIAS.match(text, end):
-            table = _table(alias[1], alias[2], text[found.end() : end], catalog, derived.queries)
-            derived.subqueries.append(Source(table, alias[1].lower(), ""))
-    return derived
+            yield _Body(found.end(), end, alias[1], alias[2], is_query=False)
+    for found in _FUNCTION_IN_FROM.finditer(text):
+        end = _closing(text, found.end())
+        if (alias := _ALIAS.match(text, end)) and alias[2]:
+            yield _Body(found.end(), end, alias[1], alias[2], is_query=False)
 
 
 def _closing(text: str, start: int) -> int:
-    """Return the position of the parenthesis that closes the one before `start`, or the end of the text."""
+    """Return the place of the parenthesis that closes what begins before `start`, or the end."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
@@ -117,19 +149,54 @@ def _closing(text: str, start: int) -> int:
     return len(text)
 
 
-def _table(name: str, names: str | None, body: str, catalog: Catalog, queries: dict[str, Table]) -> Table:
-    columns = list(_outputs(body, find_sources(body, catalog, queries)))
-    for place, given in enumerate(names.split(",") if names else ()):
-        if shown := _unquoted(given):
-            column = Column(shown, columns[place].type if place < len(columns) else "", nullable=True)
+def _table(
+    body: _Body, text: str, catalog: Catalog, queries: dict[str, Table], subqueries: dict[int, Source]
+) -> Table:
+    start = body.end - len(text[body.start : body.end].lstrip("( \t\r\n"))
+    flat = _flat(text[start : body.end])
+    direct = [each for place, each in subqueries.items() if _is_direct(flat, place - 1 - start)]
+    sources = [*find_sources(flat, catalog, queries), *direct]
+    columns = list(_outputs(text[start : body.end], flat, sources))
+    for place, given in enumerate(body.names.split(",") if body.names else ()):
+        if name := _FIRST_NAME.match(given):
+            column = Column(
+                _unquoted(name[1]), columns[place].type if place < len(columns) else "", nullable=True
+            )
             columns[place : place + 1] = [column]
-    return Table("", _unquoted(name), TableKind.VIEW, "", tuple(columns))
+    return Table("", _unquoted(body.name), TableKind.VIEW, "", tuple(columns))
 
 
-def _outputs(body: str, sources: Sequence[Source]) -> Iterator[Column]:
-    """Yield the output columns of a SELECT that have a name."""
-    start = _SELECT.match(body)
-    for item in _items(body[start.end() :]) if start else ():
+def _flat(body: str) -> str:
+    """Return the text with spaces for what is in parentheses."""
+    flat, depth = [], 0
+    for character in body:
+        depth -= character == ")" and depth > 0
+        flat.append(" " if depth else character)
+        depth += character == "("
+    return "".join(flat)
+
+
+def _is_direct(flat: str, place: int) -> bool:
+    return 0 <= place < len(flat) and flat[place] == "("
+
+
+def _outputs(body: str, flat: str, sources: Sequence[Source]) -> Iterator[Column]:
+    """Yield the output columns that have a name: of SELECT, VALUES or TABLE."""
+    start = _START.search(flat)
+    match start and start[1].lower():
+        case "values":
+            row = body[start.end() :].partition("(")[2] if start else ""
+            for number, _ in enumerate(_items(row[: _closing(row, 0)]), 1):
+                yield Column(f"column{number}", "", nullable=True)
+        case "table":
+            yield from (column for source in sources[:1] for column in source.table.columns)
+        case "select":
+            yield from _selected(body[start.start() :] if start else "", sources)
+
+
+def _selected(select: str, sources: Sequence[Source]) -> Iterator[Column]:
+    start = _SELECT.match(select)
+    for item in _items(select[start.end() :]) if start else ():
         if star := _STAR.fullmatch(item):
             wanted = star[1].lower() if star[1] else None
             for source in sources:
