@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final, Literal
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +32,7 @@ _FEW_ROWS: Final = 2  # so few rows are shown as records rather than cut in a ta
 _MAX_CELL_IN_PIPE: Final = 200  # the widest cell determines the width of all rows
 _MAX_CELL_IN_RECORD: Final = 2_000
 _LEAST_RULE_WIDTH: Final = 3  # hyphens below a column's name, for Markdown
+_RECORD_GAP: Final = 2  # between the name of a column and its cell
 _FRAME_WIDTH: Final = 3  # per column: a rule and two spaces
 
 
@@ -207,19 +211,44 @@ def _single_column(column: _ShownColumn, rows: Rows) -> Layout:
     return Layout(table, column.cut_cells)
 
 
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """One line per cell, like psql's expanded display.
+
+    Renders itself, because a rich table for each of a thousand rows takes seconds.
+    """
+
+    columns: Sequence[_ShownColumn]
+    rows: Rows
+    room: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        longest = max(cell_len(column.name) for column in self.columns)
+        names_width = max(1, min(longest, self.room // 3))
+        values_width = max(1, self.room - names_width - _RECORD_GAP)
+        names = [_folded(column.name, names_width, console) for column in self.columns]
+        bold, dim = Style(bold=True), Style(dim=True)
+        for number, row in enumerate(self.rows.rows):
+            yield from (Segment(f"── record {number + 1} ".ljust(self.room, "─"), dim), Segment.line())
+            for index, column in enumerate(self.columns):
+                values = _folded(column.cells[number], values_width, console)
+                for name, value in zip_longest(names[index], values, fillvalue=""):
+                    pad = " " * (names_width - cell_len(name) + _RECORD_GAP) if value else ""
+                    yield Segment(name, bold)
+                    yield Segment(pad)
+                    yield Segment(value, dim if row[index] is None else None)
+                    yield Segment.line()
+
+
+def _folded(text: str, width: int, console: Console) -> list[str]:
+    """Return the text in lines of at most `width`."""
+    if cell_len(text) <= width:
+        return [text]
+    return [line.plain.rstrip() for line in Text(text).wrap(console, width, overflow="fold")]
+
+
 def _records(columns: Sequence[_ShownColumn], rows: Rows, room: int) -> Layout:
-    """Return one line per cell, like psql's expanded display."""
-    shown: list[RenderableType] = []
-    for number, row in enumerate(rows.rows):
-        title = f"── record {number + 1} "
-        shown.append(Text(title.ljust(room, "─"), style="dim", no_wrap=True))
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", max_width=room // 3, overflow="fold")
-        grid.add_column(overflow="fold")
-        for index, column in enumerate(columns):
-            grid.add_row(Text(column.name), _styled(column.cells[number], row[index]))
-        shown.append(grid)
-    return Layout(Group(*shown), _count_cut(columns))
+    return Layout(_Records(columns, rows, room), _count_cut(columns))
 
 
 def _count_cut(columns: Sequence[_ShownColumn], widths: Sequence[int] | None = None) -> int:

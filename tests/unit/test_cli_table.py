@@ -15,8 +15,8 @@ def rows_of(types: dict[str, str], *rows: list[JsonScalar]) -> Rows:
     return Rows(tuple(Column(name, type) for name, type in types.items()), list(rows))
 
 
-def drawn(rows: Rows, room: int | None) -> tuple[list[str], int]:
-    layout = lay_out(rows, room=room)
+def drawn(rows: Rows, room: int | None, *, expanded: bool = False) -> tuple[list[str], int]:
+    layout = lay_out(rows, room=room, expanded=expanded)
     file = io.StringIO()
     Console(file=file, width=room or 10_000, markup=False, highlight=False).print(layout.rows)
     return file.getvalue().splitlines(), layout.cut_cells
@@ -69,6 +69,21 @@ def test_a_single_row_is_shown_as_a_record_rather_than_cut() -> None:
 
     assert lines[0].startswith("── record 1 ─")
     assert cut_cells == 0
+
+
+def test_a_record_folds_its_name_and_its_value() -> None:
+    rows = rows_of({"a_long_name": "text", "b": "text", "c": "text"}, ["two words", None, "x" * 12])
+
+    lines, _ = drawn(rows, 18, expanded=True)
+
+    assert lines == [
+        "── record 1 ──────",
+        "a_long  two words",
+        "_name",
+        "b       NULL",
+        "c       xxxxxxxxxx",
+        "        xx",
+    ]
 
 
 def test_a_single_column_is_folded() -> None:
