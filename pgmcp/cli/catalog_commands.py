@@ -70,7 +70,7 @@ COMMANDS: Final = (
     CommandHelp(r"\x [on|off]", "show each row as a record"),
     CommandHelp(r"\timing [on|off]", "show how long each answer took, in total and by stage"),
     CommandHelp(r"\?, \h", "this help"),
-    CommandHelp(r"\q", "leave, as Ctrl-D does"),
+    CommandHelp(r"\q, \quit", "leave, as Ctrl-D does"),
 )
 """All commands, in the order of the help."""
 
@@ -80,8 +80,12 @@ _INSTEAD: Final = {
     "copy": r"\csv FILE writes the rows of the last statement",
     "di": r"\d NAME shows the indexes of a table",
     "e": "Alt-Enter begins a new line; the up arrow recalls an earlier input",
+    "g": r"\csv FILE writes the rows of the last statement",
+    "chart": "`pgmcp ask` and `pgmcp sql` draw charts: --chart FILE",
     "i": "`pgmcp shell < FILE` runs a file",
     "o": r"\csv FILE writes the rows of the last statement",
+    "s": "Ctrl-R searches earlier inputs",
+    "watch": r"\g runs the last statement again",
     "!": "there is no way to run programs",
 }
 
@@ -121,7 +125,7 @@ def first_name(name: str) -> str:
 
 
 async def run_catalog_command(
-    command: BackslashCommand, session: Session, database: str | None = None
+    command: BackslashCommand, session: Session, database: str | None = None, *, in_shell: bool = False
 ) -> str | Answer:
     """Return what a command shows: text, or rows.
 
@@ -140,17 +144,29 @@ async def run_catalog_command(
         case "l":
             return _databases(session.settings, database)
         case _:
-            raise refusal_of(command)
+            raise refusal_of(command, in_shell=in_shell)
 
 
-def refusal_of(command: BackslashCommand) -> InvalidArgumentError:
+def refusal_of(command: BackslashCommand, *, in_shell: bool = False) -> InvalidArgumentError:
     """Return the error for a command that shows nothing of a database."""
     if command.name in _COMMAND_BY_NAME:
         return InvalidArgumentError(f"\\{command.name} works in `pgmcp shell` only")
     known = ", ".join(each.usage for each in COMMANDS if not each.in_shell_only)
+    elsewhere = rf"known are {known}; \? in `pgmcp shell` lists more"
+    all_known = r"\? lists all commands" if in_shell else elsewhere
     return InvalidArgumentError(
         f"there is no command \\{command.name[:20]}",
-        hint=_INSTEAD.get(command.name) or f"known are {known}; \\? in `pgmcp shell` lists more",
+        hint=_INSTEAD.get(command.name) or all_known,
+    )
+
+
+def refusal_after_sql(command: BackslashCommand) -> InvalidArgumentError:
+    r"""Return the error for SQL with a command on its last line, such as `select 1 \watch`."""
+    own_line = 'end the SQL with ";", and write the command on a line of its own'
+    is_known = command.name in _COMMAND_BY_NAME and command.name != "g"
+    return InvalidArgumentError(
+        f"\\{command.name[:20]} cannot follow SQL on its line",
+        hint=own_line if is_known else _INSTEAD.get(command.name, r"\? lists all commands"),
     )
 
 

@@ -58,7 +58,6 @@ _IN_SHELL: Final = {
     "`pgmcp schema`": r"`\d`",
     "write the SQL yourself and call `pgmcp sql`": 'type SQL that ends with ";"',
     "`pgmcp sql`": 'SQL that ends with ";"',
-    r"\? in `pgmcp shell` lists more": r"\? lists all",
 }
 
 

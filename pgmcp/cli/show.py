@@ -126,7 +126,9 @@ def show_answer(
             terminal.say(line, "dim")
     if cut_cells:
         whole = "\\csv FILE writes" if in_shell else "--csv and --json give"
-        terminal.remark(f"{count_of(cut_cells, 'long cell')} cut, ending in …; {whole} all of them")
+        # The database's values may have been cut too: then a file has more of them, but not all.
+        part = "more" if answer.rows and answer.rows.cut_cells else "all"
+        terminal.remark(f"{count_of(cut_cells, 'long cell')} cut, ending in …; {whole} {part} of them")
 
 
 def _show_rows(rows: Rows, terminal: Terminal, *, expanded: bool) -> int:
@@ -193,7 +195,8 @@ def truncation_notes(rows: Rows, settings: RowSettings) -> Iterator[str]:
             )
     if rows.cut_cells:
         values = count_of(rows.cut_cells, "value")
-        yield f"{values} cut, ending in …: select parts of them, or raise PG_MCP_SERVER_MAX_CELL_BYTES"
+        part = "a part of it" if rows.cut_cells == 1 else "parts of them"
+        yield f"{values} cut, ending in …: select {part}, or raise PG_MCP_SERVER_MAX_CELL_BYTES"
 
 
 def describe_file(file: Path, rows: Rows, size_bytes: int) -> str:

@@ -3,7 +3,14 @@
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
-from pgmcp.cli.catalog_commands import COMMANDS, BackslashCommand, is_wanted, parse_command, refusal_of
+from pgmcp.cli.catalog_commands import (
+    COMMANDS,
+    BackslashCommand,
+    is_wanted,
+    parse_command,
+    refusal_after_sql,
+    refusal_of,
+)
 
 TABLES = (
     Table("public", "orders", TableKind.TABLE, "", ()),
@@ -57,8 +64,29 @@ def test_a_command_of_the_shell_is_known_elsewhere_too(name: str) -> None:
     assert str(refusal_of(BackslashCommand(name))) == rf"\{name} works in `pgmcp shell` only"
 
 
+def test_an_unknown_command_lists_those_that_work_there() -> None:
+    unknown = BackslashCommand("echo")
+
+    assert refusal_of(unknown).hint.startswith(r"known are \d [NAME], \dt [PATTERN], ")
+    assert refusal_of(unknown, in_shell=True).hint == r"\? lists all commands"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("g", r"\csv FILE writes the rows of the last statement"),
+        ("o", r"\csv FILE writes the rows of the last statement"),
+        ("watch", r"\g runs the last statement again"),
+        ("x", 'end the SQL with ";", and write the command on a line of its own'),
+        ("zz", r"\? lists all commands"),
+    ],
+)
+def test_a_command_behind_sql_says_what_to_write_instead(name: str, hint: str) -> None:
+    assert refusal_after_sql(BackslashCommand(name)).hint == hint
+
+
 def test_every_command_has_names_of_its_own() -> None:
     names = [name for command in COMMANDS for name in command.names]
 
     assert len(set(names)) == len(names)
-    assert {"conninfo", "det", "dm"} <= set(names)
+    assert {"conninfo", "det", "dm", "quit"} <= set(names)

@@ -64,13 +64,13 @@ def test_a_hint_written_for_a_model_names_commands_to_a_person() -> None:
 def test_a_hint_in_the_shell_names_its_commands() -> None:
     unknown = InvalidArgumentError("no table", hint="search_schema without arguments lists all")
 
-    no_command = refusal_of(BackslashCommand("zz"))
+    no_command = refusal_of(BackslashCommand("zz"), in_shell=True)
     no_model = ModelNotConfiguredError(
         "no model",
         hint="write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY",
     )
 
-    assert describe(no_command, in_shell=True).endswith(r"; \? lists all")
+    assert describe(no_command, in_shell=True).endswith(r"hint: \? lists all commands")
     assert describe(no_model, in_shell=True).endswith('or type SQL that ends with ";"')
     assert describe(unknown, in_shell=True).endswith("hint: `\\d` without arguments lists all")
 

@@ -84,13 +84,23 @@ def test_a_plan_is_shown_as_it_is() -> None:
         ),
         (Rows(COLUMNS, [[1]] * 1000, Truncation.ROWS), "PG_MCP_SERVER_MAX_RESULT_ROWS"),
         (Rows(COLUMNS, [[1]], Truncation.BYTES), "PG_MCP_SERVER_MAX_RESULT_BYTES"),
-        (Rows(COLUMNS, [[1]], cut_cells=2), "2 values cut, ending in …"),
+        (Rows(COLUMNS, [[1]], cut_cells=1), "1 value cut, ending in …: select a part of it, or raise "),
+        (Rows(COLUMNS, [[1]], cut_cells=2), "2 values cut, ending in …: select parts of them, or raise "),
     ],
 )
 def test_missing_rows_are_reported_with_how_to_get_them(rows: Rows, said: str) -> None:
     _, error = shown(answer_of(rows, Source.DIRECT), Form.CSV)
 
     assert said in error
+
+
+@pytest.mark.parametrize(("cut_cells", "part"), [(0, "all of them"), (1, "more of them")])
+def test_a_file_is_said_to_have_whole_cells_only_if_it_has(cut_cells: int, part: str) -> None:
+    rows = Rows((*COLUMNS, *COLUMNS), [["x" * 3000, "y"]], cut_cells=cut_cells)
+
+    _, error = shown(answer_of(rows, Source.DIRECT), Form.TABLE, in_shell=True)
+
+    assert f"1 long cell cut, ending in …; \\csv FILE writes {part}\n" in error
 
 
 def test_a_hint_in_the_shell_names_its_commands() -> None:

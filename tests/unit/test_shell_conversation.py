@@ -11,6 +11,7 @@ from pgmcp.cli.shell.inputs import split
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError, PgmcpError, StatementFailedError
 from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.reply import Reading, SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.settings import load_settings
 from tests.unit.test_pipeline import ONE, Executor, Model, pipeline
@@ -105,6 +106,39 @@ async def test_a_statement_and_the_last_one_are_shown_as_records_once() -> None:
     shown = [await shell.type(text) for text in (r"select 1 \gx", r"\g", r"\gx", r"select 1 \g")]
 
     assert ["record 1" in each for each in shown] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("text", ["select 2 \\g out.txt", "select 2\n\\watch 1", "select 2 \\q"])
+async def test_sql_followed_by_another_command_is_not_run(text: str) -> None:
+    shell = Shell()
+    await shell.type("select 1;")
+    ran = list(shell.executor.statements)
+
+    error = await shell.refused(text)
+
+    assert str(error).endswith("cannot follow SQL on its line")
+    assert shell.executor.statements == ran
+    assert "the last input failed" in str(await shell.refused(r"\g"))
+
+
+async def test_a_question_whose_sql_is_refused_can_be_asked_in_other_words() -> None:
+    shell = Shell(model=Model(*["delete from orders"] * 3))
+
+    asked = await shell.refused("Remove all orders")
+    typed = await shell.refused("delete from orders;")
+
+    assert asked.hint == "ask in other words, or type corrected SQL: write one SELECT statement"
+    assert typed.hint == "write one SELECT statement"
+
+
+async def test_a_reading_that_does_not_exist_names_those_that_do() -> None:
+    readings = Reading("by month", "select 1"), Reading("by day", "select 2")
+    shell = Shell(model=Model(SqlReply("select 1", readings=readings)))
+    await shell.type("How are sales?")
+
+    error = await shell.refused(r"\reading 2")
+
+    assert error.hint == r"there is only \reading 1"
 
 
 async def test_follow_alone_shows_the_state() -> None:

@@ -60,8 +60,8 @@ def test_the_first_word_decides(text: str, kind: InputKind) -> None:
         (r"show work_mem \gx", True),
         (r"select '\g", False),
         (r"select 1 -- \g", False),
-        (r"select 1 \gdesc", False),
-        (r"select 1 \g rows.txt", False),
+        (r"select 1 \gdesc", True),
+        (r"select 1 \g rows.txt", True),
         ("select 1 -- ;", False),
         ("select $$;$$", False),
         ("select $a$;$a$;", True),
@@ -105,6 +105,26 @@ def test_sql_ends_with_a_command_that_runs_it() -> None:
     ]
     assert [item.line for item in items] == [1, 2, 4, 7, 7]
     assert rest == ""
+
+
+def test_another_command_on_the_line_of_sql_ends_it() -> None:
+    text = (
+        "select 1 \\g out.txt\n"
+        "select '\\x', E'\\'\\x' -- \\x\n;\n"
+        "select 2\n\\watch 1;\n"
+        "select $$ \\q $$;\n"
+        "select 3"
+    )
+
+    items, rest = split(text)
+
+    assert items == [
+        Input(SQL, "select 1", refused=r"\g out.txt"),
+        Input(SQL, "select '\\x', E'\\'\\x' -- \\x"),
+        Input(SQL, "select 2", refused=r"\watch 1;"),
+        Input(SQL, r"select $$ \q $$"),
+    ]
+    assert rest == "select 3"
 
 
 def test_a_comment_alone_is_not_an_input() -> None:

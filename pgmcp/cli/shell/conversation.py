@@ -14,6 +14,7 @@ from pgmcp.cli.catalog_commands import (
     BackslashCommand,
     first_name,
     parse_command,
+    refusal_after_sql,
     run_catalog_command,
 )
 from pgmcp.cli.command_session import CALLER, Session
@@ -21,7 +22,12 @@ from pgmcp.cli.options import Form
 from pgmcp.cli.shell.inputs import Input, InputKind
 from pgmcp.cli.show import CommandResult, RowSettings, describe_file, report_stages, show, truncation_notes
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError
+from pgmcp.errors import (
+    InvalidArgumentError,
+    ModelNotConfiguredError,
+    SqlRejectedError,
+    StatementFailedError,
+)
 from pgmcp.features import file_limits, file_writer
 from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.untrusted import escape_untrusted, shorten
@@ -33,6 +39,7 @@ with "?" is always a question. Tab completes; Alt-Enter begins a new line;
 Ctrl-C cancels a statement; an input that begins with a space is not saved.
 """
 _NOTHING_YET: Final = "there is no statement yet"
+_OTHER_WORDS: Final = "ask in other words, or type corrected SQL"
 _MIN_SQL_CHARACTERS: Final = 1_000
 _MAX_NAMED_CHARACTERS: Final = 200
 
@@ -100,6 +107,9 @@ class Conversation:
             PgmcpError: there is no answer.
         """
         match item.kind:
+            case InputKind.SQL if item.refused:
+                self._failed = ""
+                raise refusal_after_sql(parse_command(item.refused) or BackslashCommand("?"))
             case InputKind.SQL:
                 await self._run_sql(item.text, as_records=item.as_records)
             case InputKind.QUESTION if item.meant:
@@ -161,6 +171,10 @@ class Conversation:
             if earlier and self._follows:
                 error.hint += r"; \follow off ends follow-up questions"
             raise
+        except (SqlRejectedError, StatementFailedError) as error:
+            # Its hint is about SQL that the person did not write.
+            error.hint = _OTHER_WORDS + (f": {error.hint}" if error.hint else "")
+            raise
         self._remember(Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question)))
         self._show(answer, started_at_s)
 
@@ -197,7 +211,7 @@ class Conversation:
         started_at_s = time.monotonic()
         with self._terminal.progress() as say:
             say("reading the schema")
-            found = await run_catalog_command(command, self._session, self.database)
+            found = await run_catalog_command(command, self._session, self.database, in_shell=True)
         if isinstance(found, Answer):
             self._show(found, started_at_s)
         else:
@@ -233,7 +247,7 @@ class Conversation:
             raise InvalidArgumentError("the last question has no other readings")
         numbered = chosen.isdecimal() and 1 <= int(chosen) <= len(last.readings)
         if chosen.isdecimal() and not numbered:
-            raise InvalidArgumentError(f"there is no reading {chosen}", hint=f"1 to {len(last.readings)}")
+            raise InvalidArgumentError(f"there is no reading {chosen}", hint=_numbers(len(last.readings)))
         reading = last.readings[int(chosen) - 1] if numbered else chosen
         await self._ask(last.question, reading=reading)
 
@@ -306,6 +320,10 @@ class Conversation:
                 hint=f"correct it; or, for the earlier result, run this again: {earlier}",
             )
         return last
+
+
+def _numbers(count: int) -> str:
+    return r"there is only \reading 1" if count == 1 else rf"from \reading 1 to \reading {count}"
 
 
 def _read_path(text: str, file_format: str) -> Path:

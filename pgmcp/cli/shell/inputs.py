@@ -51,8 +51,8 @@ _LOOKS_LIKE_SQL: Final = {
 _OFTEN_MISSPELT: Final = ("select", "with", "values", "table", "explain", "insert", "update", "delete")
 """Not SHOW, which "how" resembles."""
 _NEAR_ENOUGH: Final = 0.75
-_END: Final = re.compile(r";|\\gx?[ \t\r;]*(?=\n|$)")
-"""Tokens that may end SQL."""
+_END: Final = re.compile(r";|\\gx?[ \t\r;]*(?=\n|$)|\\(?=[A-Za-z?!])")
+"""Tokens that may end SQL. PostgreSQL has no use for a backslash outside strings."""
 _RUN_AT_END: Final = re.compile(r"\\g(x?)[\s;]*$")
 # As in psql, where they need no backslash.
 _COMMAND_BY_WORD: Final = {"exit": r"\q", "quit": r"\q", "help": r"\?"}
@@ -74,6 +74,7 @@ class Input:
         text: SQL without what ends it, a question without a "?" in front, a command with its backslash.
         meant: the keyword that the first word of a question resembles, if the question may be SQL; else "".
         as_records: SQL that ends with `\gx`.
+        refused: another command that follows SQL on its last line, as in `select 1 \watch`; "" if none does.
         line: where it begins in the whole text, from 1.
     """
 
@@ -81,6 +82,7 @@ class Input:
     text: str
     meant: str = ""
     as_records: bool = False
+    refused: str = ""
     line: int = field(default=1, compare=False)
 
 
@@ -130,23 +132,26 @@ def split(text: str, *, is_whole: bool = False) -> tuple[list[Input], str]:
     rest = text.lstrip("; \t\r\n\f\v")
     while rest:
         kind = kind_of(rest)
-        length = _sql_length(rest) if kind is InputKind.SQL else _line_length(rest)
+        length, command = _sql_end(rest) if kind is InputKind.SQL else (_line_length(rest), None)
         if length is None and not is_whole and _has_tokens(rest):
             return inputs, rest
         piece = rest[:length]
         if kind is not InputKind.SQL or _has_tokens(piece):
             line = text.count("\n", 0, len(text) - len(rest)) + 1
-            inputs.append(_read(kind, piece, line, has_ended=length is not None))
+            inputs.append(_read(kind, piece, line, has_ended=length is not None, command=command))
         rest = rest[len(piece) :].lstrip("; \t\r\n\f\v")
     return inputs, ""
 
 
-def _read(kind: InputKind, piece: str, line: int, *, has_ended: bool) -> Input:
+def _read(kind: InputKind, piece: str, line: int, *, has_ended: bool, command: int | None) -> Input:
     r"""Return the input of a piece of text.
 
     Args:
         has_ended: the end of the statement was found, which may be `\g` or `\gx`.
+        command: where another command begins; None if none ends the SQL.
     """
+    if kind is InputKind.SQL and command is not None:
+        return Input(kind, _cleaned(kind, piece[:command]), refused=piece[command:].strip(), line=line)
     if kind is InputKind.SQL:
         run = _RUN_AT_END.search(piece) if has_ended else None
         sql = piece[: run.start()] if run else piece
@@ -166,13 +171,18 @@ def _line_length(text: str) -> int:
     return len(text) if end < 0 else end
 
 
-def _sql_length(text: str) -> int | None:
-    """Return the length of the first statement with what ends it; None if it has not ended."""
+def _sql_end(text: str) -> tuple[int | None, int | None]:
+    r"""Return the length of the first statement with what ends it, and where a command other than \g begins.
+
+    The length is None if the statement has not ended.
+    """
     for end in _END.finditer(text):
         last = _last_token(text[: end.start() + 1])
         if last is not None and last.kind is TokenKind.PUNCTUATION and last.start == end.start():
-            return end.end()
-    return None
+            if end[0] == "\\":
+                return end.start() + _line_length(text[end.start() :]), end.start()
+            return end.end(), None
+    return None, None
 
 
 def _last_token(text: str) -> Token | None:
