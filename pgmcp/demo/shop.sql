@@ -232,7 +232,7 @@ cross join lateral (select pay_after + interval '40 hours' * (0.1 + pg_temp.draw
 cross join lateral (select interval '120 hours' * (0.2 + pg_temp.draw(number, 36)) as travel) as way;
 
 -- step: packing order items
--- A few products make most of the sales; whoever asks for one that is not on sale yet takes an older one.
+-- A few products make most of the sales; a customer who asks for one that is not on sale yet takes an older one.
 -- Prices rose by four percent a year, and November has sales.
 insert into order_items (order_id, line_number, product_id, quantity, unit_price)
 select
