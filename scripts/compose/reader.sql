@@ -1,5 +1,5 @@
--- A role for pgmcp that can only read. Read this script, then run it as a superuser, or as the tables' owner
--- if the role exists already. It can be run again:
+-- A role for pgmcp that can only read. Read this script, then run it as a superuser or, if the role exists
+-- already, as each owner of tables. It can be run again:
 --   psql -v ON_ERROR_STOP=1 -d "shop" -f this-file
 -- then give the role a password: \password "pgmcp_reader"
 
@@ -23,21 +23,35 @@ BEGIN
   ALTER ROLE "pgmcp_reader" SET idle_in_transaction_session_timeout = '30s';
 EXCEPTION WHEN insufficient_privilege THEN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgmcp_reader') THEN
-    RAISE;
+    RAISE EXCEPTION 'the role "pgmcp_reader" does not exist, and you may not create it'
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = 'A superuser, or a role with CREATEROLE, has to run this script first.';
   END IF;
   RAISE NOTICE 'you may not change the role "pgmcp_reader": its settings stay as they are';
 END $pgmcp$;
 
-GRANT CONNECT ON DATABASE "shop" TO "pgmcp_reader";
+DO $pgmcp$
+BEGIN
+  IF pg_catalog.has_database_privilege('shop', 'CONNECT WITH GRANT OPTION') THEN
+    GRANT CONNECT ON DATABASE "shop" TO "pgmcp_reader";
+  ELSIF NOT pg_catalog.has_database_privilege('pgmcp_reader', 'shop', 'CONNECT') THEN
+    RAISE WARNING 'the role may not connect: the database''s owner has to run this script, too';
+  END IF;
+END $pgmcp$;
 
 -- Schema "public": the tables, views and sequences that are there, and those that their owners, and roles
 -- that may create some, add later.
-GRANT USAGE ON SCHEMA "public" TO "pgmcp_reader";
 DO $pgmcp$
 DECLARE
   relation record;
   creator name;
 BEGIN
+  IF pg_catalog.has_schema_privilege('public', 'USAGE WITH GRANT OPTION') THEN
+    GRANT USAGE ON SCHEMA "public" TO "pgmcp_reader";
+  ELSIF NOT pg_catalog.has_schema_privilege('pgmcp_reader', 'public', 'USAGE') THEN
+    RAISE WARNING 'the role may not use the schema %: the schema''s owner has to run this script, too',
+      '"public"';
+  END IF;
   FOR relation IN
     SELECT c.oid::pg_catalog.regclass AS name, c.relkind = 'S' AS is_sequence,
            pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_mine
@@ -57,9 +71,14 @@ BEGIN
     SELECT r.rolname
       FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
              WHERE c.relnamespace = '"public"'::pg_catalog.regnamespace
+               AND NOT EXISTS (  -- who created an extension need not own other tables
+                 SELECT FROM pg_catalog.pg_depend AS e
+                  WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid
+                    AND e.deptype = 'e')
             UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'public'
             UNION ALL SELECT d.datdba FROM pg_catalog.pg_database AS d
              WHERE d.datname = pg_catalog.current_database()
+               AND pg_catalog.has_schema_privilege(d.datdba, 'public', 'CREATE')
             UNION ALL SELECT a.grantee
               FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
              WHERE n.nspname = 'public' AND a.privilege_type = 'CREATE') AS o
