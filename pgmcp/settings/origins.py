@@ -13,7 +13,7 @@ from typing import Final
 from pgmcp.settings import conninfo
 from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.load import read_sources, read_variables
-from pgmcp.settings.sources import Given
+from pgmcp.settings.sources import FIELD_BY_REFERENCE, Given
 from pgmcp.settings.specs import (
     CONFIG_FILE,
     DATABASE_NAME,
@@ -155,7 +155,8 @@ def _show(path: SettingPath, text: str) -> str:
         path = ("database", *path[2:])
     spec = SPEC_BY_PATH.get(path)
     if spec is None:
-        return _UNKNOWN
+        # password_env of a variable that is not set: its value may be the password itself.
+        return _HIDDEN if path[-1] in FIELD_BY_REFERENCE else _UNKNOWN
     if path[-1] == "url":
         return conninfo.without_secrets(text.strip())
     if spec.is_secret:

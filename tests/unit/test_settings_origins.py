@@ -57,6 +57,18 @@ def test_every_file_is_named_and_what_a_higher_place_sets_is_not_used(tmp_path: 
     ]
 
 
+def test_a_reference_to_a_variable_that_is_not_set_is_a_setting_whose_value_is_hidden(tmp_path: Path) -> None:
+    yaml_file = tmp_path / "config.yaml"
+    yaml_file.write_text("databases:\n  shop:\n    url_env: Quagga\n    password_enw: Quagga\n")
+
+    found = origins({"PG_MCP_CONFIG_FILE": str(yaml_file)})[1:]
+
+    assert [(each.name, each.shown) for each in found] == [
+        ("databases.shop.url_env", "***"),
+        ("databases.shop.password_enw", "(not shown: it is not a setting)"),
+    ]
+
+
 def test_libpqs_own_sources_are_reported_too() -> None:
     assert origins({"PGHOST": "db"}) == [Origin("PGHOST", "environment, read by libpq", "db")]
 
