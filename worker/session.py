@@ -23,6 +23,8 @@ from worker.protocol import SHARED_SESSION, Connected, FailureCode
 from worker.server_facts import ServerFacts
 from worker.session_settings import STATEMENT_TIMEOUT_MS
 
+READY_CHECK_S: Final = 0.001
+"""How long to wait for a connection that the pool may have ready; with 0 it would return none."""
 REFUSAL_CHECK_S: Final = 0.02
 """How often to check for a failed attempt while waiting; getconn does not report one."""
 
@@ -118,9 +120,16 @@ class Session:
         Args:
             lent: the connection, if it has not been returned.
         """
-        for connection in (lent, self._kept):
-            if connection is not None and (is_idle(connection) or read_to_end(connection, END_TIMEOUT_S)):
-                connection.pgconn.finish()
+        connection = lent or self._kept or self._take_ready()
+        if connection is not None and (is_idle(connection) or read_to_end(connection, END_TIMEOUT_S)):
+            connection.pgconn.finish()
+
+    def _take_ready(self) -> ServerConnection | None:
+        """Return the connection that the pool has opened for the next statement; None if there is none."""
+        if self._pool is not None:
+            with suppress(PoolTimeout):
+                return self._pool.getconn(timeout=READY_CHECK_S)
+        return None
 
     def close(self) -> None:
         """Close the connection and the pool. A later `acquire` opens them again."""

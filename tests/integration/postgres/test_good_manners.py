@@ -86,6 +86,30 @@ def test_a_statement_whose_server_ends_is_cancelled_and_its_connection_ends_with
     assert not [line for line in log.splitlines() if ABRUPT.search(line)]
 
 
+def test_a_connection_in_place_of_a_terminated_one_ends_with_terminate_too(
+    tls_server: TlsPostgres, tmp_path: Path
+) -> None:
+    log_before = tls_server.log()
+    url = tls_server.url(sslmode="require", application_name="replaced")
+    with (
+        Activity(tls_server.url("postgres"), "replaced") as activity,
+        psycopg.connect(tls_server.url("postgres"), autocommit=True) as admin,
+    ):
+        with RawServer(server_environment(url), tmp_path) as server:
+            server.initialize()
+            call = server.start_call("execute_sql", sql=SLOW)
+            terminated = activity.until_running(SLOW)
+            known = set(activity.sessions())
+            admin.execute("select pg_terminate_backend(%s)", (terminated,))
+            assert server.result_of(call).is_error
+            until(lambda: bool(set(activity.sessions()) - known), "the worker has connected again")
+        activity.until_gone()
+
+    log = tls_server.log()[len(log_before) :]
+    assert "terminating connection due to administrator command" in log
+    assert not [line for line in log.splitlines() if ABRUPT.search(line)]
+
+
 @contextmanager
 def limited(tls_server: TlsPostgres, connections: int) -> Iterator[None]:
     """Set the connection limit of the role `reader`."""
