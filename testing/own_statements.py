@@ -62,6 +62,10 @@ class OwnSession:
     def facts(self, facts: ServerFacts) -> None:
         self._connection.facts = facts
 
+    def leave(self, setting: str, value: str) -> None:
+        """Change a setting of the session, as another client of a pooler does."""
+        self._connection.execute("select set_config(%s, %s, false)", (setting, value))
+
     async def fetch(self, sql: str) -> Rows:
         """Run one of pgmcp's own statements."""
         self.own_statements.append(sql)

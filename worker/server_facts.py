@@ -52,6 +52,7 @@ FROM pg_catalog.pg_show_all_settings() AS s
 WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
 """.encode()  # noqa: S608 - constant names
 _SEARCH_PATH: Final = "search_path"
+_SETTING_BY_VARIABLE: Final = {"PGDATESTYLE": "DateStyle", "PGTZ": "TimeZone"}
 _CANCELLED: Final = b"57014"
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
@@ -216,8 +217,8 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
     session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
     if pooler == SHARED_SESSION:
         session_defaults = _with_shared_search_path(first, session_defaults)
-    if pooler and "PGDATESTYLE" in os.environ:
-        session_defaults = _with_date_style(pgconn, session_defaults)
+    if pooler:
+        session_defaults = _with_settings_of_environment(pgconn, session_defaults)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
     escapes_backslashes = pgconn.parameter_status(b"standard_conforming_strings") == b"off"
     session = "" if pooler else _session_identity(pgconn, seen, started)
@@ -231,13 +232,19 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
     )
 
 
-def _with_date_style(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> SessionDefaults:
-    """Return defaults with the DateStyle that the client asked for at login.
+def _with_settings_of_environment(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> SessionDefaults:
+    """Return defaults with the settings that environment variables made libpq ask for at login.
 
-    A pooler sets the DateStyle in the server's session, but the session's default does not change.
+    A pooler sets them in the server's session, but the session's defaults do not change.
     """
-    style = (pgconn.parameter_status(b"DateStyle") or b"").decode("ascii", "replace")
-    return replace(defaults, values={**defaults.values, "DateStyle": style}) if style else defaults
+    asked = {
+        setting: (pgconn.parameter_status(setting.encode()) or b"").decode("ascii", "replace")
+        for variable, setting in _SETTING_BY_VARIABLE.items()
+        if variable in os.environ
+    }
+    return replace(
+        defaults, values={**defaults.values, **{name: text for name, text in asked.items() if text}}
+    )
 
 
 def _with_shared_search_path(first: _FirstStatements, defaults: SessionDefaults) -> SessionDefaults:

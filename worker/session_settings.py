@@ -51,7 +51,11 @@ _OWN_STYLES: Final = _STANDARD_STRINGS | {
     "bytea_output": "hex",
     "extra_float_digits": "1",
     "row_security": "on",
+    "quote_all_identifiers": "off",
 }
+
+_OWN_KEPT: Final = ("TimeZone", "restrict_nonsystem_relation_kind")
+"""Settings of the role that apply to pgmcp's own statements, too, even if a pooled session has others."""
 
 KEPT_SETTINGS: Final = (
     "search_path",
@@ -68,7 +72,11 @@ KEPT_SETTINGS: Final = (
     "lc_monetary",
     "lc_numeric",
     "lc_time",
+    "quote_all_identifiers",  # before the next one, whose value it quotes
     "default_text_search_config",
+    "TimeZone",
+    "gin_fuzzy_search_limit",
+    "restrict_nonsystem_relation_kind",
 )
 """Settings that change a statement's meaning or how values are written; each transaction has the role's."""
 
@@ -174,7 +182,8 @@ def own_settings(
     need them. Then pgmcp's own search path is set.
     """
     path = without_temporary_schema(defaults.values.get("search_path", ""))
-    rest = _OWN_STYLES | limits.settings(defaults) | _encoding(client_encoding)
+    kept = {name: defaults.values[name] for name in _OWN_KEPT if name in defaults.values}
+    rest = _OWN_STYLES | kept | limits.settings(defaults) | _encoding(client_encoding)
     if defaults.values.get(_JIT) == "on":
         rest[_JIT] = "off"
     return [

@@ -259,19 +259,36 @@ async def test_a_pgbouncer_without_simple_queries_serves(supervise: Supervise, d
         assert await value(supervise(bouncer.url(direct_url)), "select 1") == 1
 
 
-async def test_behind_pgbouncer_dates_have_the_style_of_libpqs_variable(
-    supervise: Supervise, direct_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "setting", "expression", "shown"),
+    [
+        (
+            "PGDATESTYLE",
+            "SQL, DMY",
+            "concat('01/02/03'::date, ' ', to_char('01/02/03'::date, 'YYYY-MM-DD'))",
+            "01/02/2003 2003-02-01",
+        ),
+        ("PGTZ", "Asia/Tokyo", "concat(timestamptz '2026-01-01 00:00+00')", "2026-01-01 09:00:00+09"),
+    ],
+)
+async def test_behind_pgbouncer_the_settings_of_libpqs_variables_hold(
+    supervise: Supervise,
+    direct_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    setting: str,
+    expression: str,
+    shown: str,
 ) -> None:
-    monkeypatch.setenv("PGDATESTYLE", "SQL, DMY")
-    statement = "select concat('01/02/03'::date, ' ', to_char('01/02/03'::date, 'YYYY-MM-DD'))"
+    monkeypatch.setenv(variable, setting)
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1) as bouncer:
         url = bouncer.url(direct_url)
         with psycopg.connect(url, prepare_threshold=None) as plain:
-            expected = plain.execute(statement.encode()).fetchone()
+            expected = plain.execute(f"select {expression}".encode()).fetchone()
 
-        seen = await value(supervise(url, spawn=spawn_cold), statement)
+        seen = await value(supervise(url, spawn=spawn_cold), f"select {expression}")
 
-    assert (seen,) == expected == ("01/02/2003 2003-02-01",)
+    assert (seen,) == expected == (shown,)
 
 
 async def test_pgbouncers_statement_mode_is_named(supervise: Supervise, direct_url: str) -> None:

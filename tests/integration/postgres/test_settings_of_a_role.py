@@ -210,7 +210,35 @@ def test_a_backslash_ends_no_literal_whatever_the_role_prefers(role: SettingsRol
         assert session.run(r"select 'a\\', 'b'").rows == [["a\\\\", "b"]]
 
 
+@pytest.mark.parametrize(
+    ("setting", "left", "expression"),
+    [
+        ("TimeZone", "Asia/Tokyo", "(timestamptz '2026-01-01 00:00+00')::date::text"),
+        ("TimeZone", "Asia/Tokyo", "timestamptz '2026-01-01 00:00' = '2026-01-01 00:00+00'"),
+        ("quote_all_identifiers", "on", "quote_ident('a')"),
+        ("gin_fuzzy_search_limit", "5", "current_setting('gin_fuzzy_search_limit')"),
+        ("restrict_nonsystem_relation_kind", "view, foreign-table", "count(*) from seen"),
+    ],
+)
+async def test_what_another_client_left_in_a_shared_session_changes_no_meaning(
+    role: SettingsRole, setting: str, left: str, expression: str
+) -> None:
+    role.execute("create or replace view seen as select 1 as a", "grant select on seen to settings_role")
+    with own_session(role.url) as session:
+        session.facts = replace(session.facts, is_pooled=True)
+        session.leave(setting, left)
+        seen = session.run(f"select {expression}").rows[0]
+        of_own = (await session.fetch(f"select pg_catalog.current_setting('{setting}')")).rows[0]
+
+    assert str(tuple(seen)) == psql(role.url, expression)
+    if setting != "gin_fuzzy_search_limit":  # no statement of pgmcp's own scans a GIN index
+        assert str(tuple(of_own)) == psql(role.url, f"current_setting('{setting}')")
+
+
 LEFT_IN_THE_SESSION = {
+    "TimeZone": "Asia/Tokyo",
+    "quote_all_identifiers": "on",
+    "gin_fuzzy_search_limit": "5",
     "search_path": "",
     "DateStyle": "German, DMY",
     "IntervalStyle": "iso_8601",
