@@ -2,8 +2,10 @@
 # PostgreSQL 18.6: unnest(a, b) works in FROM, and pg_catalog.unnest(a, b) does not exist.
 #
 # The form with several arrays is not a function. The parser recognises the unqualified name in FROM and
-# replaces it by one unnest() for each array. A tool that writes schemas before the names of built-in functions, to be independent
-# of the search path, breaks it. With one array both spellings work.
+# replaces it by one pg_catalog.unnest() for each array. A tool that writes schemas before the names of built-in
+# functions, to be independent of the search path, breaks it. With one array both spellings work.
+# A function of the user's own called unnest, on the search path, is not called by this form in FROM, but it is called
+# by unnest(a) and in ROWS FROM (unnest(a), …), where the name is looked up as usual.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"
@@ -30,3 +32,18 @@ expect "rows of unnest(a, b)" 2 "$(sql -c 'select count(*) from unnest(array[1, 
 expect "rows of pg_catalog.unnest(a)" 2 "$(sql -c 'select count(*) from pg_catalog.unnest(array[1, 2])')"
 expect "pg_catalog.unnest(a, b)" "ERROR:  function pg_catalog.unnest(integer[], integer[]) does not exist" \
     "$(error_of 'select count(*) from pg_catalog.unnest(array[1, 2], array[3])')"
+
+sql <<'SQL'
+create schema own;
+create function own.unnest(int[]) returns setof int language sql as 'select 42';
+create function own.unnest(int[], int[]) returns setof int language sql as 'select 43';
+SQL
+with_own() { sql -c 'set search_path = own, pg_catalog' -c "select string_agg(x::text, ',') from $1"; }
+expect "unnest(a, b) with own functions" "(1,3),(2,)" "$(with_own 'unnest(array[1, 2], array[3]) as x')"
+expect "unnest(a) with own functions" "42" "$(with_own 'unnest(array[1, 2]) as x')"
+expect "ROWS FROM (unnest(a), unnest(b)) with own functions" "(42,42)" \
+    "$(with_own 'rows from (unnest(array[1, 2]), unnest(array[3])) as x')"
+expect "ROWS FROM (unnest(a, b)) with own functions" "(1,3),(2,)" \
+    "$(with_own 'rows from (unnest(array[1, 2], array[3])) as x')"
+expect "unnest(a, b) in a select list with own functions" "43" \
+    "$(sql -c 'set search_path = own, pg_catalog' -c 'select unnest(array[1, 2], array[3])')"
