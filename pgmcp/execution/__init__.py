@@ -20,7 +20,6 @@ connection_hints   hints for failed connections
 credentials        passwords that change while the server runs
 worker_process     one worker as the front sees it: frames in, frames out
 spawn, fork_server start worker processes
-probe              starts one worker for `pgmcp doctor`
 
 Modules about a database or role:
 

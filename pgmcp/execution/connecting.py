@@ -1,7 +1,11 @@
-"""Starts workers and connects them to one database."""
+"""Starts workers and connects them to one database.
+
+`probe_worker` starts one without a database, so that `pgmcp doctor` can report whether workers start.
+"""
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from worker.protocol import Backend, Failure, FailureCode, Open, Terminate, Term
 
 if TYPE_CHECKING:
     from pgmcp.tunnel.tunnel import Tunnel
+
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +91,7 @@ class Connector:
             ExecutionError: the worker could not be started, or the database refused the connection.
         """
         started_s = self._clock()
-        try:
-            worker = WorkerProcess(await self._spawn())
-        except OSError as error:
-            raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
+        worker = await _start(self._spawn)
         try:
             await self._connect(worker)
         except BaseException as error:
@@ -172,3 +174,59 @@ class Connector:
             logger.warning("backend %d of a killed worker still runs: the server did not end it", backend.pid)
             return
         logger.info("backend %d of a killed worker is gone", backend.pid)
+
+
+PROBE_TIMEOUT_S: Final = 15.0
+
+_NO_SERVER: Final = "host=/nonexistent hostaddr=''"
+"""A socket folder that does not exist, so that the worker's connection fails without using a network. An
+empty hostaddr keeps PGHOSTADDR of the environment out.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Measurements of a worker's start.
+
+    Attributes:
+        ready_ms: from the request to the worker's first answer.
+        memory_limit_mb: the kernel's limit of its address space; None if the system has none.
+    """
+
+    ready_ms: float
+    memory_limit_mb: int | None
+
+
+async def probe_worker(spawn: Spawn, *, memory_limit_mb: int) -> Probe:
+    """Start a worker, let it set its limits, and end it. The worker connects to no server.
+
+    Raises:
+        WorkerLostError: the worker could not be started, or did not answer.
+    """
+    started_s = time.monotonic()
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            worker = await _start(spawn)
+            try:
+                await worker.request(Open(1, _NO_SERVER, {}, 1, memory_limit_mb))
+                return Probe((time.monotonic() - started_s) * 1000, _memory_limit_mb(worker.pid))
+            finally:
+                await worker.kill()
+    except TimeoutError:
+        raise WorkerLostError(f"a worker did not answer within {PROBE_TIMEOUT_S:g} s") from None
+
+
+async def _start(spawn: Spawn) -> WorkerProcess:
+    try:
+        return WorkerProcess(await spawn())
+    except OSError as error:
+        raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
+
+
+def _memory_limit_mb(pid: int) -> int | None:
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    limit_bytes, _ = resource.prlimit(pid, resource.RLIMIT_AS)
+    return None if limit_bytes == resource.RLIM_INFINITY else limit_bytes >> 20

@@ -14,8 +14,8 @@ from pgmcp.cli.install.entry import server_command
 from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, Places, config_file, find_places, list_packages
 from pgmcp.cli.install.jsonc import parse
 from pgmcp.errors import PgmcpError, SettingsError
+from pgmcp.execution.connecting import probe_worker
 from pgmcp.execution.fork_server import ForkServer
-from pgmcp.execution.probe import probe_worker
 from pgmcp.execution.spawn import spawn_cold
 from pgmcp.tokens import TokenCounter
 from pgmcp.validation import check_parsers, check_second_grammar

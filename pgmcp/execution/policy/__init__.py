@@ -4,7 +4,6 @@ reader      reads everything and makes a `FunctionPolicy` of it, and again after
 statements  the queries
 resolution  the facts by which a name is resolved to a function or an operator
 rows        catalog rows as objects
-gaps        what to read instead if the role may not read a relation
 """
 
 from pgmcp.execution.policy.reader import PolicyReader, find_vital

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pgmcp.errors import WorkerLostError
-from pgmcp.execution.probe import probe_worker
+from pgmcp.execution.connecting import probe_worker
 from pgmcp.execution.spawn import Child, spawn_cold
 
 pytestmark = pytest.mark.anyio
