@@ -55,6 +55,7 @@ class ArgumentTypes:
         parameters: the parameters and variables of the function whose body contains the statement.
         lookup: looks up functions and operators by name.
         may_call: returns whether `qualifier.name` may call a function of that name.
+        of_record: returns the types of a field of a `record` variable; None if they are not known.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class ArgumentTypes:
         lookup: Lookup,
         parameters: VariableTypes | None = None,
         may_call: Callable[[str, str], bool] = lambda _qualifier, _name: True,
+        of_record: Callable[[str, str], frozenset[int] | None] = lambda _name, _field: None,
     ) -> None:
         self._types = facts.types
         self._path = path
         self._parameters = parameters or {}
         self._lookup = lookup
         self._may_call = may_call
+        self._of_record = of_record
         self._facts = facts
         self._results: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node keeps its id
         functions = FunctionsInFrom(facts, self.of, self._of_cast, self._of_declared_result)
@@ -381,11 +384,26 @@ class ArgumentTypes:
     def _of_field_of_parameter(self, column: Node, qualifiers: list[str], name: str) -> frozenset[int] | None:
         """Return the types of `parameter.name`, where a relation may have the name of the parameter."""
         declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
-        is_field = all(each is not None and not _may_be_any_row(each) for each in declared)
-        if not is_field or len(qualifiers) > 1 or any(map(self._columns.may_be_row, qualifiers)):
+        if len(qualifiers) > 1 or any(map(self._columns.may_be_row, qualifiers)):
+            return None
+        if not any(declared):  # records are declared without a type
+            return self._of_record(qualifiers[0], name)
+        if any(each is None or _may_be_any_row(each) for each in declared):
             return None
         row = {"ColumnRef": {"fields": column["fields"][:-1]}}
         return self._with_function(name, self._columns.of_field(self._of_declared(qualifiers[0]), name), row)
+
+    def of_output(self, query: Node, name: str) -> frozenset[int] | None:
+        """Return the types of a column of the result of a query; None if they are not known.
+
+        A row alone may become the whole record, so that its fields are those of the record.
+        """
+        columns = self._columns.columns_of_query(query["SelectStmt"])
+        if columns.is_open or columns.in_order is None or name not in columns.by_name:
+            return None
+        types = columns.by_name[name]
+        is_single = len(columns.in_order) == 1
+        return None if is_single and any(map(self._may_be_row, types or ())) else types
 
     def is_only_row(self, expression: Node) -> bool:
         """Return True only if an expression is certainly a row of a relation or subquery in FROM."""

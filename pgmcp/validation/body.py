@@ -6,7 +6,7 @@ is read like the definition itself, because its text may be executed; comments a
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -74,6 +74,14 @@ class BodyText:
             name: [*self.signature.all_parameters.get(name, ()), *self.plpgsql.variables.get(name, ())]
             for name in names
         }
+
+    @cached_property
+    def records(self) -> Mapping[str, list[Node]]:
+        """The queries whose rows the `record` variables of a body in PL/pgSQL hold, where these are known."""
+        if self.plpgsql is None or self.signature is None:
+            return {}
+        parameters = self.signature.all_parameters
+        return {name: each for name, each in self.plpgsql.records.items() if name not in parameters}
 
     @cached_property
     def around_statements(self) -> "BodyText":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pgmcp.validation.argument_types import VariableTypes
+from pgmcp.validation.argument_types import ArgumentTypes, VariableTypes
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.body_statement import BodyStatement
 from pgmcp.validation.catalog_objects import (
@@ -24,7 +24,7 @@ from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.sql_function import SqlFunction, may_become
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, targets_of
-from pgmcp.validation.typed_calls import Path, TypedCalls
+from pgmcp.validation.typed_calls import Path, RecordFields, TypedCalls
 
 RelationsByName = Mapping[tuple[str, str], list[CatalogRelation]]
 
@@ -91,20 +91,38 @@ class BodyCalls:
         defaults = [root for root, _ in body.signature.defaults] if body.signature else []
         roots: list[tuple[Node, VariableTypes]] = [(root, {}) for root in (*defaults, *body.quoted_roots)]
         roots += [(root, body.variables) for root in (body.plpgsql.roots if body.plpgsql else ())]
+        records = self._record_fields(body, path)
         for root, variables in roots:
-            calls = self._typed_calls(body, BodyStatement(root), variables, path)
+            calls = self._typed_calls(body, BodyStatement(root), variables, path, records)
             called = calls.called()
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
             yield from calls.behind_operators()
 
     def _typed_calls(
-        self, body: BodyText, statement: BodyStatement, variables: VariableTypes, path: Path
+        self,
+        body: BodyText,
+        statement: BodyStatement,
+        variables: VariableTypes,
+        path: Path,
+        records: RecordFields,
     ) -> TypedCalls:
-        are_fields_checked = body.sql is None
         return TypedCalls(
-            self._lookup, self._facts, statement, variables, path, are_fields_checked=are_fields_checked
+            self._lookup,
+            self._facts,
+            statement,
+            variables,
+            path,
+            are_fields_checked=body.sql is None,
+            of_record=records.types_of,
         )
+
+    def _record_fields(self, body: BodyText, path: Path) -> RecordFields:
+        def types_in(query: Node) -> ArgumentTypes:
+            return self._typed_calls(body, BodyStatement(query), body.variables, path, records).types
+
+        records = RecordFields({} if ANY_SCHEMA in path else body.records, types_in)
+        return records
 
     def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
         """Yield the functions that create values of a function's parameter and result types.
@@ -146,7 +164,8 @@ class BodyCalls:
     def _behind_statement(
         self, body: BodyText, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogNode]:
-        calls = self._typed_calls(body, statement, body.variables, path)
+        records = self._record_fields(body, path)
+        calls = self._typed_calls(body, statement, body.variables, path, records)
         called = calls.called()
         yield from called
         yield from calls.behind_operators()

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lexer import TokenKind, string_content
+from pgmcp.validation.plpgsql_records import RecordSources
 from pgmcp.validation.plpgsql_text import END, PlpgsqlText, read_type
 
 _MAX_DEPTH: Final = 50
@@ -32,12 +33,15 @@ class PlpgsqlBody(NamedTuple):
             type. Parameters of the function are not included.
         rest: start and end of each text that was not read as a tree.
         formats: the texts that RAISE prints, which are never run.
+        records: the queries whose rows a variable of type `record` can hold, by its name. A variable that can
+            hold anything else is left out.
     """
 
     roots: list[Node]
     variables: Mapping[str, list[Node | None]]
     rest: list[tuple[int, int]]
     formats: list[str]
+    records: Mapping[str, list[Node]]
 
     def leaves(self, place: int) -> bool:
         """Return whether a place in the body was not read as a tree."""
@@ -51,7 +55,13 @@ def read_plpgsql(body: str) -> PlpgsqlBody | None:
         reader.read()
     except (SqlRejectedError, ValueError):
         return None
-    return PlpgsqlBody(reader.roots, dict(reader.variables), reader.rest, reader.formats)
+    return PlpgsqlBody(
+        reader.roots,
+        dict(reader.variables),
+        reader.rest,
+        reader.formats,
+        reader.sources.of_records(reader, reader.variables),
+    )
 
 
 class _Reader(PlpgsqlText):
@@ -64,6 +74,7 @@ class _Reader(PlpgsqlText):
         super().__init__(body)
         self._depth = 0
         self.formats: list[str] = []
+        self.sources = RecordSources()
         self.variables: defaultdict[str, list[Node | None]] = defaultdict(list)
         for name, type_name in _SPECIAL_VARIABLES.items():
             self.variables[name].append(read_type(type_name))
@@ -106,16 +117,20 @@ class _Reader(PlpgsqlText):
     def _read_declaration(self) -> None:
         if self.take("declare"):
             return
+        place = self.next.start
         name = self.name()
         if self.take("alias", "for"):
             self.variables[name].append(None)
             self.skip_to(";")
             return
         if self.word() in ("cursor", "no", "scroll"):
-            self._read_cursor(name)
+            self._read_cursor(name, place)
             return
         self.take("constant")
+        is_record = self.word() == "record" and self.word(1) == ";"
         self.variables[name].append(self._read_declared_type())
+        if is_record:
+            self.sources.declare(name, place)
         if self.take("collate"):
             self.name()
             if self.take("."):
@@ -135,7 +150,7 @@ class _Reader(PlpgsqlText):
             return row and {**row, "is_row": True}
         return read_type(text)
 
-    def _read_cursor(self, name: str) -> None:
+    def _read_cursor(self, name: str, place: int) -> None:
         self.variables[name].append(None)
         while self.word() not in ("is", "for", "(", ""):
             self.at += 1
@@ -146,7 +161,7 @@ class _Reader(PlpgsqlText):
                 self.take(",")
         if not self.take("is"):
             self.expect("for")
-        self.read_query(";")
+        self.sources.declare_cursor(name, place, self.read_query(";")[0])
         self.expect(";")
 
     def _read_statements(self) -> None:
@@ -170,11 +185,18 @@ class _Reader(PlpgsqlText):
             self.at += 1
             read(self)
         elif word in _QUERY_STARTS:
-            self.read_query(";")
+            query, target = self.read_query(";")
+            if target >= 0:
+                self._note_target(target, query)
             self.expect(";")
         else:
             self.leave(";")
             self.expect(";")
+
+    def _note_target(self, target: int, query: Node | None) -> None:
+        at, self.at = self.at, target
+        self.sources.add(self.name(), self.tokens[target].start, query)
+        self.at = at
 
     def _read_labelled(self) -> None:
         start = self.at
@@ -232,7 +254,10 @@ class _Reader(PlpgsqlText):
         self._read_end("loop")
 
     def _read_for(self) -> None:
+        first = self.at
         target = self.read_target()
+        is_one_name = self.at == first + 1
+        place = self.tokens[first].start
         self.expect("in")
         self.take("reverse")
         bound = self.place_of_range()
@@ -240,14 +265,50 @@ class _Reader(PlpgsqlText):
             self.variables[target].append(read_type("integer"))
             self._read_range(bound)
         elif self.word() in _QUERY_STARTS:
-            self.read_query("loop")
+            query, _ = self.read_query("loop")
+            if is_one_name:
+                self.sources.add(target, place, query)
         elif self.take("execute"):
             self._read_executed("loop")
-        else:  # a cursor
-            self.variables[target].append(None)
-            self.leave("loop")
+        else:
+            self._read_cursor_loop(target, place)
         self.expect("loop")
         self._read_loop()
+
+    def _read_cursor_loop(self, target: str, place: int) -> None:
+        """Read the name of a cursor in FOR, whose loop declares a record of its own."""
+        self.variables[target].append(None)
+        if self.word(1) in ("loop", "("):
+            self.sources.declare(target, place)
+            self.sources.add_cursor(target, place, self._name_ahead(), self.next.start)
+        self.leave("loop")
+
+    def _name_ahead(self) -> str:
+        name = self.name()
+        self.at -= 1
+        return name
+
+    def _read_fetch(self) -> None:
+        """Read FETCH; the name before INTO is that of the cursor."""
+        start = self.at
+        while self.word(1) not in ("into", ";", ""):
+            self.at += 1
+        cursor, cursor_place = self._name_ahead(), self.next.start
+        if self.word(1) == "into" and self.word(3) == ";":
+            self.at += 2
+            place = self.next.start
+            self.sources.add_cursor(self.name(), place, cursor, cursor_place)
+        else:
+            self.at = start
+        self.leave(";", start)
+        self.expect(";")
+
+    def _read_cursor_use(self) -> None:
+        """Read OPEN or CLOSE; OPEN with FOR gives a cursor another query."""
+        if self.word(1) in (";", "("):
+            self.sources.places.add(self.next.start)
+        self.leave(";")
+        self.expect(";")
 
     def _read_range(self, bound: int) -> None:
         start = self.next.start
@@ -342,5 +403,8 @@ _READ_BY_WORD: Final[Mapping[str, Callable[[_Reader], None]]] = {
     "execute": _Reader._read_execute,
     "assert": _Reader._read_expressions,
     "raise": _Reader._read_raise,
+    "fetch": _Reader._read_fetch,
+    "open": _Reader._read_cursor_use,
+    "close": _Reader._read_cursor_use,
     "get": lambda reader: reader.skip_to(";"),  # names of variables and of items
 }

@@ -38,6 +38,7 @@ class PlpgsqlText:
         at: the number of the next token.
         roots: the trees of the expressions, each as a SELECT, and of the queries.
         rest: start and end of each text that was not read as a tree.
+        parsed: start and end of each text that was read as a tree.
     """
 
     def __init__(self, body: str) -> None:
@@ -46,6 +47,7 @@ class PlpgsqlText:
         self.at = 0
         self.roots: list[Node] = []
         self.rest: list[tuple[int, int]] = []
+        self.parsed: list[tuple[int, int]] = []
 
     @property
     def next(self) -> Token:
@@ -95,25 +97,34 @@ class PlpgsqlText:
             self.name()
         return first
 
-    def read_query(self, end: str) -> None:
-        """Read a query up to a word, without INTO and its target, which PL/pgSQL takes out of the query."""
+    def read_query(self, end: str) -> tuple[Node | None, int]:
+        """Read a query up to a word, without INTO and its target, which PL/pgSQL takes out of the query.
+
+        Returns:
+            The tree, None if it could not be read; and the number of the token of a target that is one name,
+            -1 for any other target or none.
+        """
         start = self.next.start
         first = self.at
         stop = self.end_of_text({end})
         last, self.at = self.at, first
         pieces = [start]
+        target = -1
         while self.at < last:
             if self.take("into"):
                 pieces.append(self.tokens[self.at - 1].start)
                 self.take("strict")
+                target = self.at
                 self.read_target()
+                target = target if self.at == target + 1 else -1
                 pieces.append(self.next.start)
                 break
             self.at += 1
         self.at = last
         pieces.append(stop)
-        text = " ".join(self.body[a:b] for a, b in zip(pieces[::2], pieces[1::2], strict=True))
-        self.parse(text, start, stop)
+        spans = list(zip(pieces[::2], pieces[1::2], strict=True))
+        text = " ".join(self.body[a:b] for a, b in spans)
+        return self.parse(text, start, stop, spans), target
 
     def read_expression(self, *ends: str) -> None:
         """Read an expression, or a list of them, up to a word."""
@@ -121,16 +132,24 @@ class PlpgsqlText:
         end = self.end_of_text(set(ends) | {";"})
         self.parse(f"SELECT {self.body[start:end]}", start, end)
 
-    def parse(self, sql: str, start: int, end: int) -> None:
-        """Keep the tree of a query; if the text is not one query, keep its place in `rest`."""
+    def parse(
+        self, sql: str, start: int, end: int, spans: list[tuple[int, int]] | None = None
+    ) -> Node | None:
+        """Keep the tree of a query; if the text is not one query, keep its place in `rest`.
+
+        Args:
+            spans: the parts of the text that are in the query; None for all of it.
+        """
         try:
             found = grammar.parse_with_parameters(sql)
         except SqlRejectedError:
             found = []
         if len(found) == 1 and found[0].kind == "SelectStmt":
             self.roots.append({found[0].kind: found[0].fields})
-        else:
-            self.rest.append((start, end))
+            self.parsed += [(start, end)] if spans is None else spans
+            return self.roots[-1]
+        self.rest.append((start, end))
+        return None
 
     def leave(self, end: str, at: int | None = None) -> None:
         """Add the text up to a word to `rest`, without parsing it."""
@@ -181,6 +200,7 @@ class PlpgsqlText:
                 return 0
             if depth == 0 and token.kind is TokenKind.NUMBER and ".." in token.text:
                 return token.start + token.text.index("..")
-            if depth == 0 and token.text == "." and self._token(place + 1).start == token.start + 1:
+            after = self._token(place + 1)
+            if depth == 0 and token.text == after.text == "." and after.start == token.start + 1:
                 return token.start
         return 0

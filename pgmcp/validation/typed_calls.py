@@ -3,7 +3,7 @@
 Names are resolved as in a statement: by the search path, and by the types of the arguments.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from pgmcp.validation.argument_types import ArgumentTypes, VariableTypes
@@ -11,12 +11,39 @@ from pgmcp.validation.body_statement import BodyStatement, OperatorUse
 from pgmcp.validation.catalog_objects import CatalogFunction, ResolutionFacts
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.item_columns import either
 from pgmcp.validation.lookup import ANY_SCHEMA, Lookup
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.scopes import with_references
 
 Path = tuple[str, ...]
 """Schemas in which a name is looked up, in order."""
+
+
+class RecordFields:
+    """Finds the types of the fields of `record` variables, from the queries whose rows they hold.
+
+    Args:
+        records: the queries of each variable.
+        types_in: returns an object that finds the types of expressions in a query.
+    """
+
+    def __init__(
+        self, records: Mapping[str, Sequence[Node]], types_in: Callable[[Node], ArgumentTypes]
+    ) -> None:
+        self._records = records
+        self._types_in = types_in
+        self._found: dict[tuple[str, str], frozenset[int] | None] = {}
+
+    def types_of(self, record: str, field: str) -> frozenset[int] | None:
+        """Return the types of `record.field`; None if they are not known."""
+        key = (record, field)
+        if key not in self._found:
+            self._found[key] = None  # during the search: a query may use the record itself
+            queries = self._records.get(record, ())
+            types = either(self._types_in(query).of_output(query, field) for query in queries)
+            self._found[key] = types or None
+        return self._found[key]
 
 
 class TypedCalls:
@@ -30,6 +57,7 @@ class TypedCalls:
         path: the search path in the body.
         are_fields_checked: whether `variable.name` is a field or an error, as in PL/pgSQL. In LANGUAGE sql,
             it can be a call.
+        of_record: see `ArgumentTypes`.
     """
 
     def __init__(
@@ -41,12 +69,14 @@ class TypedCalls:
         path: Path,
         *,
         are_fields_checked: bool,
+        of_record: Callable[[str, str], frozenset[int] | None] = lambda _name, _field: None,
     ) -> None:
         self._lookup = lookup
         self._facts = facts
         self._statement = statement
         self._variables = variables
         self._path = path
+        self._of_record = of_record
         self._are_fields_checked = are_fields_checked
         self._is_path_known = ANY_SCHEMA not in path
 
@@ -57,10 +87,13 @@ class TypedCalls:
         return KnownColumns(root, self._facts, with_references(root), self._path, may_skip_schemas=True)
 
     @cached_property
-    def _types(self) -> ArgumentTypes:
+    def types(self) -> ArgumentTypes:
+        """The object that finds the types of its expressions."""
         may_call = self._lookup.finder_of_calls(self._columns.has)
         root = self._statement.root
-        return ArgumentTypes(root, self._facts, self._path, self._lookup, self._variables, may_call)
+        return ArgumentTypes(
+            root, self._facts, self._path, self._lookup, self._variables, may_call, self._of_record
+        )
 
     def called(self) -> list[CatalogFunction]:
         """Return the functions that it names, as `f(x)`, `x.f` or `(x).f`."""
@@ -77,7 +110,7 @@ class TypedCalls:
         for call in self._statement.calls:
             *schemas, name = strings(call["funcname"])
             if self._lookup.has_functions(name):
-                arguments = self._types.of_call(call) if self._is_path_known else None
+                arguments = self.types.of_call(call) if self._is_path_known else None
                 yield from self._lookup.functions(".".join(schemas), name, self._path, arguments)
 
     def _called_as_columns(self) -> Iterator[CatalogFunction]:
@@ -106,7 +139,7 @@ class TypedCalls:
 
     def _called_on(self, value: Node, name: str) -> Iterator[CatalogFunction]:
         """Yield the functions that `(value).name` can call: none if every type of the value has the field."""
-        types = self._types.of(value) if self._is_path_known else None
+        types = self.types.of(value) if self._is_path_known else None
         oids = list(map(self._facts.types.base_oid, types or ()))
         if oids and all(name in self._facts.fields.get(each, ()) for each in oids):
             return
@@ -117,5 +150,5 @@ class TypedCalls:
     def _operands(self, operator: OperatorUse) -> list[CallArguments | None]:
         """Return what is known of the operands of each call; None for operands that are not known."""
         if operator.join is not None:
-            return [self._types.of_operands(each) for each in self._types.of_join(operator.join)]
-        return [None if operator.operands is None else self._types.of_operands(operator.operands)]
+            return [self.types.of_operands(each) for each in self.types.of_join(operator.join)]
+        return [None if operator.operands is None else self.types.of_operands(operator.operands)]

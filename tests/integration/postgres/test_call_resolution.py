@@ -289,12 +289,13 @@ _UNCERTAIN_CALLS = [
 ]
 
 
+@pytest.mark.parametrize("name", ["bodies", "records"])
 async def test_the_names_in_a_body_are_resolved_by_the_types_of_their_arguments(
-    new_database: Callable[[], str],
+    new_database: Callable[[], str], name: str
 ) -> None:
     url = new_database()
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
-        connection.execute((_DATA / "bodies.sql").read_text("utf-8").encode())
+        connection.execute((_DATA / f"{name}.sql").read_text("utf-8").encode())
         named = connection.execute(
             "select 'select * from ' || proname || '()' from pg_proc where proname ~ '^(acting|honest)_' "
             "union all select 'select * from ' || relname from pg_class where relname ~ '^(acting|honest)_'"
