@@ -34,6 +34,9 @@ READ_SQLSTATES_TIMEOUT_S: Final = 5.0
 END_TIMEOUT_S: Final = 0.5
 """How long a cancelled statement may take to end when the process ends."""
 
+CONNECTED_WITHIN_S: Final = 1.0
+"""How long an attempt to connect may take when the process ends."""
+
 OPEN_CHECK_INTERVAL_S: Final = 0.005
 """Within this time after a statement, the next one is sent without a check of the connection."""
 
@@ -114,8 +117,8 @@ class Session:
     def terminate(self, lent: ServerConnection | None) -> None:
         """Send Terminate on the connection; called just before the process exits.
 
-        If a cancelled statement still runs, its end is read first; otherwise the server would log a lost
-        client.
+        If a cancelled statement still runs, its end is read first, and a connection that is being made is
+        completed; otherwise the server would log a lost client.
 
         Args:
             lent: the connection, if it has not been returned.
@@ -125,10 +128,11 @@ class Session:
             connection.pgconn.finish()
 
     def _take_ready(self) -> ServerConnection | None:
-        """Return the connection that the pool has opened for the next statement; None if there is none."""
+        """Return the connection that the pool has opened, or is opening; None if there is none."""
+        is_opening = self._may_connect and self._connect_error is None
         if self._pool is not None:
             with suppress(PoolTimeout):
-                return self._pool.getconn(timeout=READY_CHECK_S)
+                return self._pool.getconn(timeout=CONNECTED_WITHIN_S if is_opening else READY_CHECK_S)
         return None
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.command_session import Session, load_settings_of_all, run_in_session, with_databases
+from pgmcp.cli.command_session import Session, read_settings_quietly, run_in_session, with_databases
 from pgmcp.cli.exposing_views import exposing_views_sql
 from pgmcp.cli.hidden_columns import ColumnName
 from pgmcp.cli.terminal import Terminal
@@ -192,9 +192,10 @@ def check_grants(databases: Sequence[str], schemas: Sequence[str], hidden: Seque
         hidden: columns that they should not read.
     """
     terminal = Terminal()
-    settings = load_settings_of_all(terminal.warning_handler(), None)
-    if databases:
-        settings = with_databases(settings, find_configured(settings, databases))
+    settings = read_settings_quietly(terminal.warning_handler())
+    settings = with_databases(
+        settings, find_configured(settings, databases) if databases else list(settings.databases)
+    )
     has_several = len(settings.databases) > 1
     is_right = True
     for name, (lines, is_database_right) in run_in_session(

@@ -30,6 +30,9 @@ OPEN_TIMEOUT_S: Final = 30.0
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 
+LEAVE_WHILE_CONNECTING_S: Final = 1.5
+"""Timeout of a worker's end while it connects; the worker itself gives up after a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTarget:
@@ -94,6 +97,10 @@ class Connector:
         worker = await _start(self._spawn)
         try:
             await self._connect(worker)
+        except asyncio.CancelledError:
+            # It completes the connection and ends it, so that the server logs nothing.
+            await worker.leave(LEAVE_WHILE_CONNECTING_S)
+            raise
         except BaseException as error:
             if isinstance(error, PgmcpError):
                 error.hint = error.hint.replace(VARIABLE_PREFIX, self._target.variable_prefix)

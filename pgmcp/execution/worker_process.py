@@ -146,11 +146,11 @@ class WorkerProcess:
         await self._child.wait()
         self._child.close()
 
-    async def leave(self) -> None:
-        """Let an idle worker exit by itself; kill it if it does not."""
+    async def leave(self, timeout_s: float = LEAVE_TIMEOUT_S) -> None:
+        """Let a worker that runs no statement exit by itself; kill it if it does not."""
         self._child.close()
         try:
-            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await self._child.wait()
         except TimeoutError:
             await self.kill()

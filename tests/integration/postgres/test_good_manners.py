@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import RawServer
 from testing.retries import Retries
 from testing.statement_run import run, value
+from testing.tcp_proxy import TcpProxy
 from testing.tls_postgres import TlsPostgres
 
 pytestmark = pytest.mark.anyio
@@ -41,13 +43,14 @@ def test_a_command_opens_one_connection_and_ends_it_with_terminate(
     tls_server: TlsPostgres, tmp_path: Path
 ) -> None:
     log_before = tls_server.log()
-    for arguments in (("sql", "select 1"), ("schema",)):
+    commands = (("sql", "select 1"), ("schema",), ("setup-sql", "--check"))
+    for arguments in commands:
         done = run_command(server_environment(tls_server.url(sslmode="require")), tmp_path, *arguments)
-        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr.decode()
 
     log = tls_server.log()[len(log_before) :]
-    assert log.count("connection authorized") == 2
-    assert RESET not in log
+    assert log.count("connection received") == len(commands)
+    assert not [line for line in log.splitlines() if ABRUPT.search(line)]
 
 
 def test_a_server_ends_its_connections_with_terminate(tls_server: TlsPostgres, tmp_path: Path) -> None:
@@ -59,6 +62,29 @@ def test_a_server_ends_its_connections_with_terminate(tls_server: TlsPostgres, t
     log = tls_server.log()[len(log_before) :]
     assert "connection authorized" in log
     assert RESET not in log
+
+
+async def test_a_connection_that_is_being_made_when_its_server_ends_also_ends_with_terminate(
+    spawn: Spawn, tls_server: TlsPostgres
+) -> None:
+    port = urlsplit(tls_server.url()).port
+    assert port is not None
+    proxy = TcpProxy(port)
+    proxy.delay_s = 0.005  # makes the login slow
+    await proxy.listen()
+    url = tls_server.url(sslmode="require", application_name="early").replace(f":{port}/", f":{proxy.port}/")
+    log_before = tls_server.log()
+    supervisor = Supervisor(
+        ConnectionTarget(url, {}), spawn=spawn, min_workers=1, max_workers=1, max_waiting=1
+    )
+    supervisor.prestart()
+    await until_logged(lambda: "connection received" in tls_server.log()[len(log_before) :], "it connects")
+    await supervisor.close()
+    await proxy.refuse()
+
+    log = tls_server.log()[len(log_before) :]
+    assert "connection authorized" in log
+    assert not [line for line in log.splitlines() if ABRUPT.search(line)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
