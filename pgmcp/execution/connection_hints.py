@@ -30,6 +30,22 @@ _HINT_BY_WORDS: Final = (
         "other users may read the key file (sslkey): run chmod 600 on it",
     ),
     (
+        r"certificate present, but not private key file|private key file .* is not a regular file",
+        "set sslkey to the file of the key that belongs to sslcert",
+    ),
+    (
+        r"certificate does not match private key|key values mismatch",
+        "sslcert and sslkey must be the files of one certificate and its key",
+    ),
+    (
+        r"could not load private key file",
+        "the key file (sslkey) has a pass phrase, which needs sslpassword, or it has no key in PEM format",
+    ),
+    (
+        r"could not (?:read|open) certificate file",
+        "set sslcert to a PEM file with the client's certificate, which the user of this server may read",
+    ),
+    (
         r"no such database",
         "PgBouncer has no database of that name: check PG_MCP_DATABASE_DBNAME, or the name at the end of the "
         "URL, and the [databases] section of pgbouncer.ini",
