@@ -49,7 +49,7 @@ def test_a_command_opens_one_connection_and_ends_it_with_terminate(
         assert "Traceback" not in done.stderr.decode()
 
     log = tls_server.log()[len(log_before) :]
-    assert log.count("connection received") == len(commands)
+    assert log.count("connection authorized") == len(commands)
     assert not [line for line in log.splitlines() if ABRUPT.search(line)]
 
 
