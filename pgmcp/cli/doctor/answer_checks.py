@@ -117,7 +117,7 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
     return CheckResult(
         Status.WARN,
         check,
-        f"{text}, but not {len(grants.unreadable)} others in its schemas: "
+        f"{text}, but not {count_of(len(grants.unreadable), 'other')} in its schemas: "
         f"{escape_untrusted(enumerate_some(grants.unreadable))}",
         "leave it if they are hidden on purpose; otherwise run the script of `pgmcp setup-sql` again, which "
         "also grants what their owners add later",

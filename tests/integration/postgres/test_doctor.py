@@ -477,9 +477,12 @@ async def test_a_role_without_grants_and_views_that_ignore_policies_are_warned_o
             without = await examine({"PG_MCP_DATABASE_URL": reader})
             connection.execute(f"grant select on all tables in schema public to {role}".encode())
             granted = await examine({"PG_MCP_DATABASE_URL": reader})
+            connection.execute(f"revoke select on all_tenants from {role}".encode())
+            partly = await examine({"PG_MCP_DATABASE_URL": reader})
         finally:
             connection.execute(f"drop owned by {role}; drop role {role}".encode())
 
+    assert "but not 1 other in its schemas: public.all_tenants" in partly["database main: grants"].text
     assert without["database main: grants"].status is Status.WARN
     assert f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}" in without["database main: grants"].hint
     assert "database main: row security" not in without
