@@ -6,7 +6,7 @@ context            defines `context import` and `context draft`
 options            options that several commands have
 command_group      ends a command with a message and an exit code
 errors             error texts and exit codes
-command_session    opens the pipeline for a command
+command_session    opens the pipeline for a command, and shows its progress
 
 serve              `serve`
 ask                `ask` and `sql`
@@ -18,7 +18,7 @@ evaluate           `evaluate`
 setup_sql          `setup-sql`; grants is its option `--check`
 shell/, install/, doctor/
 
-show               prints an answer in the requested form, and progress messages before it
+show               prints an answer in the requested form
 table              rows as a table or as records
 terminal           colours, progress, the pager, confirmations, and escaping of untrusted text
 """

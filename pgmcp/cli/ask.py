@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.cli.catalog_commands import parse_command, run_catalog_command
-from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, run_in_session
+from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, report_stages, run_in_session
 from pgmcp.cli.options import Form, OutputOptions, answer_options
-from pgmcp.cli.show import CommandResult, RowSettings, report_stages, show
+from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import RowLimits

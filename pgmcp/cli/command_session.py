@@ -10,6 +10,7 @@ from pgmcp.cli.serve import start_fork_server
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import UnknownDatabaseError
 from pgmcp.observability.call_log import configure_logging
+from pgmcp.pipeline import OnStage, Stage
 from pgmcp.settings import DatabaseSettings, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -133,3 +134,24 @@ def _limited(settings: DatabaseSettings, connections: int) -> DatabaseSettings:
     """Return the settings of a database for so many connections at most."""
     most = min(connections, settings.max_pool_size)
     return settings.model_copy(update={"min_pool_size": 0, "max_pool_size": most})
+
+
+WORDS_BY_STAGE: Final = {
+    Stage.SCHEMA: "reading the schema",
+    Stage.PROMPT: "writing the prompt",
+    Stage.MODEL: "waiting for {model} to write SQL",
+    Stage.VALIDATE: "checking the SQL",
+    Stage.PLAN: "planning the SQL",
+    Stage.EXECUTE: "running the SQL",
+    Stage.CHECK: "comparing the SQL with the data",
+}
+
+
+def report_stages(say: Callable[[str], None], *, model: str) -> OnStage:
+    """Return a function that shows each stage; shows immediately that the database is being connected."""
+    say("connecting")
+
+    def on_stage(stage: Stage) -> None:
+        say(WORDS_BY_STAGE[stage].format(model=model))
+
+    return on_stage

@@ -6,8 +6,8 @@ from typing import Final
 
 import pgmcp
 from pgmcp.answers.answer import Answer
-from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, run_in_session
-from pgmcp.cli.show import report_stages, show_answer
+from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, report_stages, run_in_session
+from pgmcp.cli.show import show_answer
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, SettingsError
 from pgmcp.generation.context_edit import add_verified

@@ -6,10 +6,9 @@ in forms for programs.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.budget import encode_json
@@ -22,7 +21,6 @@ from pgmcp.cli.options import Form
 from pgmcp.cli.table import lay_out
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
-from pgmcp.pipeline import OnStage, Stage
 from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted
 
@@ -202,24 +200,3 @@ def truncation_notes(rows: Rows, settings: RowSettings) -> Iterator[str]:
 def describe_file(file: Path, rows: Rows, size_bytes: int) -> str:
     """Return what was written to a file."""
     return f"{file}: {count_of(len(rows.rows), 'row')}, {size_bytes} bytes"
-
-
-WORDS_BY_STAGE: Final = {
-    Stage.SCHEMA: "reading the schema",
-    Stage.PROMPT: "writing the prompt",
-    Stage.MODEL: "waiting for {model} to write SQL",
-    Stage.VALIDATE: "checking the SQL",
-    Stage.PLAN: "planning the SQL",
-    Stage.EXECUTE: "running the SQL",
-    Stage.CHECK: "comparing the SQL with the data",
-}
-
-
-def report_stages(say: Callable[[str], None], *, model: str) -> OnStage:
-    """Return a function that shows each stage; shows immediately that the database is being connected."""
-    say("connecting")
-
-    def on_stage(stage: Stage) -> None:
-        say(WORDS_BY_STAGE[stage].format(model=model))
-
-    return on_stage

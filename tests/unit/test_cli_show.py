@@ -7,8 +7,9 @@ import pytest
 from msgspec import structs
 
 from pgmcp.answers.answer import Answer, Source
+from pgmcp.cli.command_session import WORDS_BY_STAGE, report_stages
 from pgmcp.cli.options import Form
-from pgmcp.cli.show import WORDS_BY_STAGE, CommandResult, RowSettings, report_stages, show
+from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Column, Rows, Truncation
 from pgmcp.pipeline import Stage

@@ -17,10 +17,10 @@ from pgmcp.cli.catalog_commands import (
     refusal_after_sql,
     run_catalog_command,
 )
-from pgmcp.cli.command_session import CALLER, Session
+from pgmcp.cli.command_session import CALLER, Session, report_stages
 from pgmcp.cli.options import Form
 from pgmcp.cli.shell.inputs import Input, InputKind
-from pgmcp.cli.show import CommandResult, RowSettings, describe_file, report_stages, show, truncation_notes
+from pgmcp.cli.show import CommandResult, RowSettings, describe_file, show, truncation_notes
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import (
     InvalidArgumentError,
