@@ -1,5 +1,6 @@
 """The commands; not imported when serving over stdio."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -94,12 +95,16 @@ def ask(
 ) -> None:
     """Ask a question; shows the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
-    if csv and len(question) > 1 and question[-1].endswith(".csv"):  # it would be part of the question
-        raise typer.BadParameter(f"--csv prints to standard output; for a file: --csv > {question[-1]}")
+    _refuse_file_after_csv(csv, question[1:])  # it would be part of the question
     options = with_extras(OutputOptions(form, database, limit), extras)
     from pgmcp.cli.ask import ask
 
     ask(" ".join(question), options, extras, reading=reading)
+
+
+def _refuse_file_after_csv(csv: bool, arguments: Sequence[str]) -> None:
+    if csv and arguments and arguments[-1].endswith(".csv"):
+        raise typer.BadParameter(f"--csv prints to standard output; for a file: --csv > {arguments[-1]}")
 
 
 @app.command(
@@ -113,7 +118,8 @@ def ask(
 @with_options(answer_options())
 def sql(
     statement: Annotated[
-        str | None, typer.Argument(help="One SELECT, VALUES, TABLE, EXPLAIN or SHOW; - reads standard input.")
+        list[str] | None,
+        typer.Argument(help="One SELECT, VALUES, TABLE, EXPLAIN or SHOW; - reads standard input."),
     ] = None,
     explain: ExplainOption = False,
     csv: CsvOption = False,
@@ -123,11 +129,15 @@ def sql(
     **extras: Any,
 ) -> None:
     """Run your own SQL, with the same checks as a model's SQL."""
+    given, more = (statement[0], statement[1:]) if statement else (None, [])
+    _refuse_file_after_csv(csv, more)
+    if more:
+        raise typer.BadParameter('write the statement as one argument, in quotes: pgmcp sql "select …"')
     form = choose_form(explain=explain, csv=csv, json=json)
     options = with_extras(OutputOptions(form, database, limit), extras)
     from pgmcp.cli.ask import run_sql
 
-    run_sql(statement, options, extras)
+    run_sql(given, options, extras)
 
 
 @app.command(

@@ -50,6 +50,20 @@ def test_a_file_after_csv_is_not_a_part_of_the_question() -> None:
         ask(["How", "many?", "all.csv"], csv=True, chart=None, parquet=None)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["select 1", "--csv", "out.csv"], "for a file: --csv > out.csv"),
+        (["select", "1"], 'in quotes: pgmcp sql "select'),
+    ],
+)
+def test_a_second_argument_of_sql_is_refused_with_what_to_write(arguments: list[str], hint: str) -> None:
+    shown = CliRunner().invoke(app, ["sql", *arguments])
+
+    assert shown.exit_code == 2
+    assert hint in " ".join(shown.output.replace("\u2502", "").split())
+
+
 COMMANDS = [name for name, command in get_group(app).commands.items() if not isinstance(command, TyperGroup)]
 
 
