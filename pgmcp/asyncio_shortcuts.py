@@ -84,7 +84,8 @@ class SharedTimer:
         self._timer, self._wakes_at_s = None, math.inf
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for key, (deadline_s, act) in list(self._entries.items()):
+        in_order = sorted(self._entries.items(), key=lambda entry: entry[1][0])
+        for key, (deadline_s, act) in in_order:
             if deadline_s <= now_s and self._entries.get(key) == (deadline_s, act):
                 del self._entries[key]
                 act()

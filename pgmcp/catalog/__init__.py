@@ -4,7 +4,7 @@ queries         the SQL statements
 introspection   runs them, for some tables at a time
 rows            decodes their cells
 assembly        builds a `Catalog` from the rows
-column_types    base types of domains, labels of enums
+short_types     short names of types
 column_values   values and ranges from constraints and statistics
 catalog         the result: immutable tables and columns, and lookups by name
 cache           one catalog per database, refreshed in the background

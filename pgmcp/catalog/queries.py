@@ -1,13 +1,14 @@
-"""The statements that read PostgreSQL's catalog, for servers 13 to 18; any role may run them.
+"""The statements that read PostgreSQL's catalog, for servers 13 to 18.
 
-Each statement returns one row per relation or enum, with its parts as JSON arrays in one text cell. So 10,000
-tables are 10,000 rows instead of 150,000, and no array has PostgreSQL's own notation. Parts refer to columns
-by number and to relations by oid, which saves joins; `assembly` inserts the names. The largest statements
-read a range of oids at a time, so that no result grows with the database.
+Any role may run them, unless the server has revoked a part of the catalog (`execution.catalog_access`). Those
+for columns, constraints, indexes, enums and statistics return one row per table or enum; a text cell has its
+parts as a JSON array. So 10,000 tables are 10,000 rows instead of 150,000, and no array has PostgreSQL's own
+notation. Parts refer to columns by number and to relations by oid, which saves joins; `assembly` inserts the
+names. The largest statements read a range of oids at a time, so that no result grows with the database.
 
 They run with only pg_catalog in the search path. Operands and arguments have exactly the types of one
-operator or function, and only casts of PostgreSQL itself are used. A superuser can create a cast from json to
-text or from regproc to int2, which would be called, or make an operator ambiguous. json_out() and textin()
+operator or function, and only casts of PostgreSQL itself are used. Otherwise, a cast that a superuser created
+could be called, for example from json to text, or could make an operator ambiguous. json_out() and textin()
 need no cast. Descriptions are joined, because one col_description() per column takes 13 s for 10,000 tables.
 """
 
@@ -24,8 +25,8 @@ MAX_LISTED_VALUES: Final = 100
 # User schemas cannot begin with pg_, so this leaves out pg_catalog, pg_toast and every pg_temp_n.
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-# Partitions are left out, and so are inheritance children that are used as partitions: they add no column and
-# are named after their parent. A read of the parent reads them. Other children are listed as tables.
+# Partitions are left out, and so is an inheritance child that adds no column and whose name begins with its
+# parent's: a read of the parent reads it. Other children are listed as tables.
 # Relations of extensions are left out, and so are those in an extension's own schema. `hidden` explains what
 # is left out.
 _RELATIONS = f"""
@@ -222,20 +223,22 @@ WHERE t.typtype = 'd'"""
 def statistics(first_id: int, last_id: int) -> str:
     """Return the statement that reads the statistics of these relations from the last ANALYZE.
 
-    `listed`: the values of a text column, or of a commented column of integers, if the most common values and
-    the bounds of the histogram are as many as the distinct values (a negative n_distinct is a share of the
-    rows). A histogram repeats a value that fills several buckets, so the reader counts again.
+    The second element of a part, `StatisticsRow.listed`, has the values of a text column, or of a commented
+    column of integers, if the most common values and the bounds of the histogram are as many as the distinct
+    values (a negative n_distinct is a share of the rows). A histogram repeats a value that fills several
+    buckets, so `StatisticsRow` counts the distinct ones.
 
-    `bounds`: for dates and numbers that are not keys (bigint, smallint, integer, real, double precision,
-    numeric, date, timestamp with and without time zone, by oid): the ends of the histogram and the most
-    frequent values, or all values if there is no histogram. The reader takes the least and the greatest.
+    The third element, `bounds`, is for dates and numbers that are not keys (bigint, smallint, integer, real,
+    double precision, numeric, date, timestamp with and without time zone, by oid). It has the ends of the
+    histogram and the most frequent values, or all values if there is no histogram; the least and the greatest
+    are then chosen.
 
     The inherited statistics of a parent come after its own, and so replace them. A list from a histogram has
     values of single rows, so it is fresh only if no row has changed since; any other list is fresh until
     autovacuum's defaults make ANALYZE due. Changes of partitions are not counted.
 
-    A session that loads a table and analyses it reports the changed rows only after ANALYZE has counted them.
-    In that case, the number of all changes ever equals the number of rows, and the lists are fresh.
+    If one session loads a table and analyses it, its inserts are counted as changes after the ANALYZE. Then
+    the number of all changes so far equals the number of rows, and the lists are fresh.
 
     The view pg_stats omits columns that are not readable. It is queried for one table after another, because
     for all tables together the planner expects a handful of rows instead of 100,000. OFFSET 0 prevents the
@@ -308,8 +311,8 @@ CROSS JOIN LATERAL (
 WHERE f.parts IS NOT NULL"""
 
 
-# Tables and materialized views that were never analysed, the most used first, by the server's count of their
-# rows. Relations under row-level security are left out, because the view is empty for them on purpose; so are
+# Tables and materialized views that were never analysed, the largest first, by the server's count of their
+# rows. Relations under row-level security are left out, because pg_stats hides their statistics; so are
 # those with a foreign table as a part. The statement locks no table; asking for a table's size would.
 NEVER_ANALYSED = f"""
 WITH RECURSIVE partly_foreign (id) AS (

@@ -21,16 +21,16 @@ _MAX_COMMENT_CHARACTERS = 300
 _MAX_DEFINITION_CHARACTERS = 300
 _MAX_LABEL_CHARACTERS = 64
 _MAX_LISTED_LABELS = 30
-_EXAMPLES = 2  # number of codes that show their form
+_SHOWN_CODES = 2  # codes that a prompt shows as examples of their form
 _MAX_LOOKUP_COLUMNS = 6  # a table with more columns is not a lookup table
 _REFERENCE = " -> "
 
 # Words that add nothing to a column's name, keys and values.
 _UNINFORMATIVE = """
 a an the of for to each every that this is are primary foreign key referencing reference unique uniquely
-identifier identifie identify id table column field record row possible value allowed
+identifier identify id table column field record row possible value allowed
 """
-_UNINFORMATIVE_WORDS = frozenset(_UNINFORMATIVE.split())
+_UNINFORMATIVE_WORDS = frozenset(map(singular, _UNINFORMATIVE.split()))
 
 _ROW_SECURITY = "row-level security: its policies may hide rows from this role"
 
@@ -78,7 +78,7 @@ def render_names(tables: Iterable[Table], catalog: Catalog) -> str:
 
 
 def render_overview(catalog: Catalog) -> str:
-    """Return everything in the catalog as readable text."""
+    """Return all tables of the catalog as readable text."""
     path = ", ".join(_name(schema) for schema in catalog.search_path) or "(empty)"
     count = count_of(len(catalog.tables), "table")
     heading = f"PostgreSQL {catalog.server_version}, {count}, search path: {path}"
@@ -86,7 +86,7 @@ def render_overview(catalog: Catalog) -> str:
 
 
 def render_table(table: Table, catalog: Catalog) -> str:
-    """Return everything in the catalog about one table as readable text."""
+    """Return a table with its columns, keys, values and comments as readable text; long ones are cut."""
     lines = [_name_line(table, catalog)]
     lines += _column_lines(table)
     if len(table.primary_key) > 1:
@@ -115,8 +115,8 @@ def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
 def prompt_line(table: Table, catalog: Catalog, limits: LineLimits = USUAL_LIMITS) -> str:
     """Return the table's line of `render_for_prompt`, or one with other limits.
 
-    For example `orders(id pk, customer_id -> customers, state order_state {open|paid}, total numeric)`. A
-    foreign key refers to the primary key of the table that it names, unless it names a column, too.
+    For example `orders(id pk, customer_id -> customers, state order_state {open|paid}, total numeric)`. `->
+    customers` means the primary key of customers; another column is written out: `-> customers.email`.
     """
     kind = "" if table.kind in {TableKind.TABLE, TableKind.PARTITIONED_TABLE} else f"{table.kind} "
     keys = _KeyMarks(table, catalog)
@@ -206,13 +206,13 @@ def _max_values(column: Column, marks: str, table: Table, limits: LineLimits) ->
     if not column.values or _REFERENCE in marks:
         return 0  # a lookup table that is referenced shows them itself
     if look_like_codes(column.values):
-        return 0 if marks else _EXAMPLES
+        return 0 if marks else _SHOWN_CODES
     is_lookup = len(table.columns) <= _MAX_LOOKUP_COLUMNS
     return limits.values if is_lookup else min(limits.values, _MAX_LISTED_LABELS)
 
 
 def _lists_all_rows(column: Column, marks: str, table: Table, limits: LineLimits) -> bool:
-    """Return whether a unique column's list has a value for every row, so that it shows their number."""
+    """Return whether a unique column's list has a value for every row, and so shows their number."""
     is_unique = marks.startswith((" pk", " unique"))
     is_complete = not column.may_hold_others and len(column.values) == table.estimated_rows
     return is_unique and is_complete and len(column.values) <= _max_values(column, marks, table, limits)

@@ -22,9 +22,9 @@ _AS_A_WORD = frozenset(_WORDS.split())
 
 @dataclass(frozen=True, slots=True)
 class CatalogScope:
-    """What the operator chose to show; patterns take `*` and `?` and ignore case.
+    """What the operator chose to show; patterns are those of `fnmatch` and ignore case.
 
-    It decides what is shown, not what may be read. The role's grants decide that.
+    It decides what is shown; the role's grants decide what may be read.
 
     Attributes:
         include_schemas: patterns of schemas; empty includes all.

@@ -11,7 +11,7 @@ from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, repo
 from pgmcp.cli.options import Form, OutputOptions, answer_options
 from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import InvalidArgumentError
+from pgmcp.errors import InvalidArgumentError, SqlRejectedError, StatementFailedError
 from pgmcp.execution.result import RowLimits
 from pgmcp.features import file_limits
 from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
@@ -100,20 +100,31 @@ def _row_limits(session: Session, options: OutputOptions) -> RowLimits | None:
 async def _answer_question(
     question: str, reading: str, session: Session, options: OutputOptions, on_stage: OnStage
 ) -> CommandResult:
-    answer = await session.pipeline.answer(
-        question,
-        QueryOptions(
-            return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
-            limit=options.limit,
-            row_limits=_row_limits(session, options),
-            reading=reading,
-            caller=CALLER,
-            on_stage=on_stage,
-        ),
+    query_options = QueryOptions(
+        return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
+        limit=options.limit,
+        row_limits=_row_limits(session, options),
+        reading=reading,
+        caller=CALLER,
+        on_stage=on_stage,
     )
+    try:
+        answer = await session.pipeline.answer(question, query_options)
+    except (SqlRejectedError, StatementFailedError) as error:
+        suggest_other_words(error, "run corrected SQL with `pgmcp sql`")
+        raise
     if options.form is not Form.EXPLAIN:
         return CommandResult(answer)
     return CommandResult(answer, await _plan(answer.sql or "", session, on_stage))
+
+
+def suggest_other_words(error: SqlRejectedError | StatementFailedError, correct_sql: str) -> None:
+    """Begin the hint about SQL that a model wrote with what the person can do.
+
+    Args:
+        correct_sql: how to run corrected SQL.
+    """
+    error.hint = f"ask in other words, or {correct_sql}" + (f": {error.hint}" if error.hint else "")
 
 
 async def _run_statement(

@@ -142,7 +142,7 @@ _ROW_SECURITY = """
 -- For example, for a table orders with a column tenant:
 -- ALTER TABLE {schema}.orders ENABLE ROW LEVEL SECURITY;
 -- CREATE POLICY of_the_tenant ON {schema}.orders FOR SELECT TO {role}
---   USING (tenant = current_setting('app.tenant'));
+--   USING (tenant = nullif(current_setting('app.tenant', true), ''));
 -- CREATE POLICY all_rows ON {schema}.orders TO another_role USING (true);
 """
 

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
@@ -148,7 +149,9 @@ class Tunnel:
             return "not open"
         end = "a private socket"
         if "hostaddr" in attempt.params and not self.route.is_plain:
-            end = f"{attempt.params['hostaddr']}:{attempt.params['port']}, for this user only"
+            end = f"{attempt.params['hostaddr']}:{attempt.params['port']}"
+            if sys.platform == "linux":
+                end += ", for this user only"
         again = f", opened {self._open_count} times" if self._open_count > 1 else ""
         return f"open for {time.monotonic() - attempt.opened_at_s:.0f} s{again}, from {end}"
 

@@ -1,6 +1,7 @@
 """Finds the relations that a query reads and the texts that it compares columns with.
 
-Used to explain why a query failed or found nothing. This module accepts and refuses nothing.
+It explains why a query failed or found nothing, finds notes on row-level security, and tells SQL from prose
+in a model's reply. This module does not decide what may run.
 """
 
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _STATEMENTS_UNLIKE_PROSE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """One `column = 'text'`, `column IN ('text', …)` or `column LIKE 'text%'`, as written.
+    """One `column = 'text'`, `column IN ('text', …)` or `column LIKE 'text%'`, as the statement has it.
 
     Attributes:
         qualifier: the table or alias before the column; "" if there is none.
@@ -167,7 +168,7 @@ def _comparisons(fields: Node) -> Iterator[TextComparison]:
 
 
 def _column_side(node: Node) -> _ColumnSide | None:
-    """Return the one column below casts and functions of constants; None for anything else."""
+    """Return the one column inside casts and functions of constants; None for anything else."""
     match node:
         case {"TypeCast": {"arg": below, "typeName": {"names": names, **modifiers}}} if not (
             modifiers.keys() & {"typmods", "arrayBounds"}
@@ -251,7 +252,7 @@ def _texts(node: Node) -> Iterator[tuple[str, str]]:
 
 
 def words_of(sql: str) -> tuple[str, ...]:
-    """Return the tokens of a statement; they are equal if only spaces, comments or case differ."""
+    """Return the tokens of a statement, without comments, and with unquoted words in lower case."""
     try:
         tokens = [token for token in tokenize(sql) if token.text != ";"]
     except SqlRejectedError:
@@ -260,10 +261,10 @@ def words_of(sql: str) -> tuple[str, ...]:
 
 
 def is_one_statement(text: str) -> bool:
-    """Return whether PostgreSQL's grammar reads the text as exactly one statement, and prose as none.
+    """Return whether the text is one SQL statement, and not prose that PostgreSQL's grammar also reads.
 
-    The grammar also reads "Show me", "Begin" and "Select rows": a command without a semicolon counts as
-    prose, and so does a SELECT of bare columns without FROM.
+    Such prose is "Show me", "Begin" and "Select rows": a SELECT of bare columns without FROM, and a command
+    without a semicolon, except for those that do not resemble prose (`_STATEMENTS_UNLIKE_PROSE`).
     """
     try:
         sql, _ = bounds.trim_and_bound(text)

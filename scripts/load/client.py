@@ -208,8 +208,7 @@ class StdioServer:
         try:
             await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT_S)
         except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+            await self.kill()
         await self._reading
 
     async def kill(self) -> None:

@@ -1,5 +1,4 @@
-// Reads the data that the view shows from a tool's result; pgmcp/view/reply_data.py describes the server's
-part.
+// Reads the data that the view shows from a tool's result; pgmcp/view/reply_data.py describes the server's part.
 
 const VIEW_META_KEY = 'pgmcp/view';
 const WHY_BY_LIMIT = {

@@ -1,7 +1,7 @@
 // A grid of rows. Only the visible rows are in the document, so that a thousand rows do not slow it down.
 //
 // The table itself has the focus and names its active cell, so that the focus stays when that row is scrolled
-away // (WAI-ARIA Authoring Practices, grid pattern with aria-activedescendant).
+// away (WAI-ARIA Authoring Practices, grid pattern with aria-activedescendant).
 
 import { button, element } from './dom.js';
 import { isNumeric, orderRows } from './order.js';

@@ -250,3 +250,21 @@ def test_only_tests_import_tests(folder: str) -> None:
     importing = re.compile(r"^\s*(?:from|import) tests\b", re.MULTILINE)
 
     assert not [file for file in (_ROOT / folder).rglob("*.py") if importing.search(file.read_text("utf-8"))]
+
+
+_LISTED = re.compile(r"^(?P<names>[a-z_]+(?:, [a-z_]+)*)(?:  +\S.*)?$")
+
+
+@pytest.mark.parametrize("package", [path for path in _MODULES if path.name == "__init__.py"], ids=str)
+def test_a_package_lists_only_modules_that_it_has(package: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(package.read_text("utf-8"))) or ""
+    listed = {
+        name
+        for line in docstring.splitlines()
+        if (found := _LISTED.match(line))
+        for name in found["names"].split(", ")
+    }
+
+    missing = [name for name in listed if not list(package.parent.glob(f"{name}*"))]
+
+    assert missing == []

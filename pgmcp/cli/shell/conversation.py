@@ -9,6 +9,7 @@ from typing import Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS
+from pgmcp.cli.ask import suggest_other_words
 from pgmcp.cli.catalog_commands import (
     COMMANDS,
     BackslashCommand,
@@ -39,7 +40,6 @@ with "?" is always a question. Tab completes; Alt-Enter begins a new line;
 Ctrl-C cancels a statement; an input that begins with a space is not saved.
 """
 _NOTHING_YET: Final = "there is no statement yet"
-_OTHER_WORDS: Final = "ask in other words, or type corrected SQL"
 _MIN_SQL_CHARACTERS: Final = 1_000
 _MAX_NAMED_CHARACTERS: Final = 200
 
@@ -172,8 +172,7 @@ class Conversation:
                 error.hint += r"; \follow off ends follow-up questions"
             raise
         except (SqlRejectedError, StatementFailedError) as error:
-            # Its hint is about SQL that the person did not write.
-            error.hint = _OTHER_WORDS + (f": {error.hint}" if error.hint else "")
+            suggest_other_words(error, "type corrected SQL")
             raise
         self._remember(Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question)))
         self._show(answer, started_at_s)

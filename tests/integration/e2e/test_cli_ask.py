@@ -61,6 +61,19 @@ def test_a_mended_answer_says_so(
     assert b"repaired 1 time" in answered.stdout
 
 
+def test_a_question_whose_sql_is_refused_can_be_asked_in_other_words(
+    environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
+) -> None:
+    endpoint.reply(*[sql("delete from categories")] * 3)
+
+    asked = run(environment, folder, "ask", "Remove all categories")
+
+    assert asked.returncode == 3
+    assert (
+        b"hint: ask in other words, or run corrected SQL with `pgmcp sql`: write one SELECT" in asked.stderr
+    )
+
+
 def test_only_sql_is_printed_to_be_piped_and_nothing_is_run(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:

@@ -187,7 +187,7 @@ def test_logs_go_to_standard_error(shop_environment: dict[str, str], folder: Pat
         server.initialize()
         server.call("execute_sql", sql="select 1")
 
-    assert re.search(r"INFO \[call 1\] .*: execute_sql answered after \d+ ms, 1 rows", server.stderr)
+    assert re.search(r"INFO \[call 1\] .*: execute_sql answered after \d+ ms, 1 row\n", server.stderr)
     assert server.stray_lines == []
 
 
