@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, TypeVar
@@ -87,26 +87,38 @@ def _handlers(handle: Any, but_for: int = 0) -> Iterator[None]:
 T = TypeVar("T")
 
 
-def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine and return its result, as `asyncio.run` does.
+def run_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Make a coroutine, run it and return its result, as `asyncio.run` does.
 
     A signal may raise an exception before the coroutine begins, as Ctrl-C does. `asyncio.run` then leaves
     parts behind, about which Python complains on standard error: a coroutine that "was never awaited", and
-    an event loop that is not complete. Here the coroutine is closed, and nothing interrupts the making
-    of the loop.
+    an event loop that is not complete. Here the coroutine is closed in any case, and
+    nothing interrupts the making of either.
     """
+    coroutine = None
     try:
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+            with _without_signals():
+                coroutine = make()
             return runner.run(coroutine)
     finally:
-        coroutine.close()
+        if coroutine is not None:
+            coroutine.close()
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    with _without_signals():
         return asyncio.new_event_loop()
+
+
+@contextmanager
+def _without_signals() -> Iterator[None]:
+    """Hold signals back until the block has ended."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
     old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        return asyncio.new_event_loop()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)

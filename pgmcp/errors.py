@@ -30,7 +30,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
           ├── ConnectionLimitError  connection_limit  no connection became free at a limit of connections
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
-          ├── BusyError             busy              every worker is taken and the queue is full
+          ├── BusyError             busy              the queue for workers is full or blocked
           ├── CatalogDeniedError    catalog_denied    the role may not read required parts of the catalog
           ├── RoleNotTakenError     role_not_taken    the login role may not become the caller's role
           ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
@@ -329,7 +329,7 @@ class TooExpensiveError(ExecutionError):
 
 
 class BusyError(ExecutionError):
-    """Every worker is taken and the queue is full.
+    """The queue for workers is full, for all callers or for this one, or a given-up statement blocks it.
 
     Attributes:
         retry_after_s: seconds after which a free place is likely.

@@ -45,7 +45,7 @@ def run(descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads
     Raises:
         PgmcpError: the server could not be built; raised after the host has closed standard input.
     """
-    run_coroutine(_serve(descriptors, fork_server, loads_at_once=loads_at_once))
+    run_coroutine(lambda: _serve(descriptors, fork_server, loads_at_once=loads_at_once))
 
 
 async def _serve(

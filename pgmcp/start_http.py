@@ -76,7 +76,9 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
             http = settings.http.model_copy(update={"forwarded_allow_ips": networks})
             settings = settings.model_copy(update={"http": http})
         host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
-        run_coroutine(_serve(settings, context_file, surface_settings, fork_server, sockets, host_check))
+        run_coroutine(
+            lambda: _serve(settings, context_file, surface_settings, fork_server, sockets, host_check)
+        )
     finally:
         for each in sockets:
             each.close()

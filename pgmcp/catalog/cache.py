@@ -68,7 +68,10 @@ class SchemaCache:
 
     @property
     def cached(self) -> Catalog | None:
-        """The catalog that was read last; None if nothing has been read yet. Never triggers a read."""
+        """The catalog that was read last, without values from samples; None if nothing has been read yet.
+
+        Never triggers a read.
+        """
         return self._last
 
     def subscribe(self, listener: CatalogListener) -> None:
@@ -76,7 +79,7 @@ class SchemaCache:
         self._listeners.append(listener)
 
     async def get(self) -> Catalog:
-        """Return the cached catalog of any age; only the first call waits for a read."""
+        """Return the cached catalog of any age; callers wait only until the first read has succeeded."""
         catalog, _ = await self._cache.get()
         return self._samples.add_to(catalog) if self._samples else catalog
 

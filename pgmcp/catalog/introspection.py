@@ -1,4 +1,4 @@
-"""Reads a catalog with ten kinds of statements; columns, constraints and indexes in pieces of 1,000 tables.
+"""Reads a catalog with ten kinds of statements; details of tables are read for 1,000 tables at a time.
 
 The pieces save memory: one result for 10,000 tables would take ten times the memory of the catalog.
 """

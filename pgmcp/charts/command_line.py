@@ -52,7 +52,7 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
         return
     with terminal.progress() as say:
         say("drawing the chart")
-        picture = run_coroutine(draw_png(chart.specification(rows.rows)))
+        picture = run_coroutine(lambda: draw_png(chart.specification(rows.rows)))
     try:
         write_picture(file, picture)
     except OSError as error:

@@ -67,7 +67,7 @@ def run_in_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) 
         async with open_session(settings) as session:
             return await work(session)
 
-    return run_coroutine(run())
+    return run_coroutine(run)
 
 
 def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Settings:

@@ -69,7 +69,7 @@ def run_evaluation(file: Path, options: EvaluateOptions) -> float:
     settings = with_databases(settings, named)
     context = _context(settings, asks_model=options.asks_model)
     with terminal.progress() as say:
-        outcome = run_coroutine(_evaluate(questions, for_evaluation(settings), context, options, say))
+        outcome = run_coroutine(lambda: _evaluate(questions, for_evaluation(settings), context, options, say))
     report = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
     if options.output is not None:
         try:

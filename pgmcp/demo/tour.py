@@ -75,7 +75,7 @@ def run_tour(question: str = "") -> ExitCode:
         with screen.working():
             shop = stack.enter_context(open_shop(screen.step))
         screen.say(f"  {_count_rows(shop):,} rows are ready after {time.monotonic() - started_at:.1f} s")
-        exit_code = run_coroutine(_drive(screen, shop, question))
+        exit_code = run_coroutine(lambda: _drive(screen, shop, question))
     _show_desktop_block(screen)
     return exit_code
 

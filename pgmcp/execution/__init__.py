@@ -1,4 +1,4 @@
-"""Runs validated statements on worker processes until their deadline.
+"""Runs validated statements on worker processes, and stops each at its deadline.
 
 Modules on a statement's path:
 

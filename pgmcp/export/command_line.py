@@ -1,5 +1,6 @@
 """`--parquet` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a Parquet file."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -44,7 +45,7 @@ def write_parquet_file(answer: Answer, file: Path, terminal: Terminal) -> None:
 
     with terminal.progress() as say:
         say(f"writing {file}")
-        size_bytes = run_coroutine(run(answer.rows))
+        size_bytes = run_coroutine(partial(run, answer.rows))
     terminal.remark(describe_file(file, answer.rows, size_bytes))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import signal
 import threading
+from collections.abc import Coroutine
 
 import pytest
 
@@ -110,20 +111,22 @@ async def work() -> int:
 
 
 def test_the_result_is_returned() -> None:
-    assert run_coroutine(work()) == 5
+    assert run_coroutine(work) == 5
 
 
-def test_a_signal_before_the_loop_exists_leaves_no_coroutine_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt() -> asyncio.AbstractEventLoop:
-        raise KeyboardInterrupt
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
+def test_a_signal_before_the_coroutine_begins_leaves_none_behind() -> None:
+    made: list[Coroutine[object, object, int]] = []
 
-    monkeypatch.setattr(asyncio, "new_event_loop", interrupt)
-    coroutine = work()
+    def make_interrupted() -> Coroutine[object, object, int]:
+        signal.raise_signal(signal.SIGINT)
+        made.append(work())
+        return made[0]
 
     with pytest.raises(KeyboardInterrupt):
-        run_coroutine(coroutine)
+        run_coroutine(make_interrupted)
 
-    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
@@ -138,6 +141,6 @@ def test_a_signal_waits_until_the_loop_is_complete(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(asyncio, "new_event_loop", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_coroutine(work())
+        run_coroutine(work)
 
     made[0].close()

@@ -46,7 +46,7 @@ def run_doctor(*, with_json: bool) -> bool:
     terminal = Terminal()
     with terminal.progress() as say:
         say("settings")
-        results = run_coroutine(_collect(say))
+        results = run_coroutine(lambda: _collect(say))
     if with_json:
         terminal.write_exactly(as_json(results))
     else:

@@ -45,11 +45,11 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
     terminal = Terminal()
     settings = load_settings_of_all(terminal.warning_handler(), database)
     if sys.stdin.isatty():
-        return run_coroutine(_talk(settings, terminal, keeps_history=keeps_history))
+        return run_coroutine(lambda: _talk(settings, terminal, keeps_history=keeps_history))
     text = read_text(MAX_INPUT_BYTES + 1)
     if len(text.encode("utf-8", "replace")) > MAX_INPUT_BYTES:
         raise InvalidArgumentError(f"standard input has more than {MAX_INPUT_BYTES} bytes")
-    run_coroutine(_run_batch(settings, terminal, split(text, is_whole=True)[0]))
+    run_coroutine(lambda: _run_batch(settings, terminal, split(text, is_whole=True)[0]))
     return ExitCode.DONE
 
 

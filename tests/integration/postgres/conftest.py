@@ -80,5 +80,6 @@ def tls_server() -> Iterator[TlsPostgres]:
         dir=memory_folder(), prefix="pgmcp-tls-", ignore_cleanup_errors=True
     ) as folder:
         Path(folder).chmod(0o711)
-        with TlsPostgres(programs, Path(folder), settings={"log_connections": "on"}) as server:
+        logged = {"log_connections": "on", "log_disconnections": "on"}
+        with TlsPostgres(programs, Path(folder), settings=logged) as server:
             yield server

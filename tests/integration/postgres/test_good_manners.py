@@ -82,6 +82,7 @@ async def test_a_connection_that_is_being_made_when_its_server_ends_also_ends_wi
     supervisor.prestart()
     await until_logged(lambda: "connection authorized" in tls_server.log()[len(log_before) :], "it logs in")
     await supervisor.close()
+    await until_logged(lambda: "disconnection:" in tls_server.log()[len(log_before) :], "its end arrives")
     await proxy.refuse()
 
     log = tls_server.log()[len(log_before) :]

@@ -26,6 +26,7 @@ from testing.mcp_server import server_environment
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.postgres_facts import Backends
 from testing.statement_run import value
+from worker.session import OPEN_CHECK_INTERVAL_S
 
 pytestmark = [
     pytest.mark.anyio,
@@ -69,6 +70,8 @@ class Account:
         self.set_in_file(password)
 
     def end_sessions(self) -> None:
+        # A worker that has just run a statement does not look whether its connection is still open.
+        self.admin.execute("select pg_sleep(%s)", [2 * OPEN_CHECK_INTERVAL_S])
         self.admin.execute(
             b"select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'rotating'"
         )
