@@ -34,6 +34,7 @@ _OVERLOADS = {
     "abs": ["text", "int, int"],
 }
 _NOTHING = "an error"
+_FROM_PEOPLE = {"arguments", "queries", "records"}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,12 @@ def database(module_database: str) -> str:
 
 def _lines(name: str) -> list[str]:
     return (_DATA / name).read_text("utf-8").splitlines()
+
+
+def _set_up(connection: psycopg.Connection, name: str) -> None:
+    """Run the file of that name, after the one that it starts from."""
+    for file in ("people", name) if name in _FROM_PEOPLE else (name,):
+        connection.execute((_DATA / f"{file}.sql").read_text("utf-8").encode())
 
 
 def _choices(url: str, name: str) -> dict[str, str]:
@@ -215,7 +222,7 @@ async def test_a_statement_is_refused_if_and_only_if_the_server_would_call_what_
     url = new_database()
     statements = [*_lines(f"{name}_attacks.sql"), *_lines(f"{name}_honest.sql")]
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
-        connection.execute((_DATA / f"{name}.sql").read_text("utf-8").encode())
+        _set_up(connection, name)
         connection.execute(setting.encode())
         acting = {each for each in statements if _counts(connection, each)}
 
@@ -295,7 +302,7 @@ async def test_the_names_in_a_body_are_resolved_by_the_types_of_their_arguments(
 ) -> None:
     url = new_database()
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
-        connection.execute((_DATA / f"{name}.sql").read_text("utf-8").encode())
+        _set_up(connection, name)
         named = connection.execute(
             "select 'select * from ' || proname || '()' from pg_proc where proname ~ '^(acting|honest)_' "
             "union all select 'select * from ' || relname from pg_class where relname ~ '^(acting|honest)_'"
