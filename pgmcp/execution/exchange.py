@@ -1,6 +1,12 @@
-"""One exchange with a worker: a statement, its deadlines, and the reply.
+"""One exchange with a worker: a statement, its deadline D, and the reply.
 
-The steps of a deadline are in `pgmcp.execution.supervisor`.
+    D            PostgreSQL    statement_timeout ends the statement
+    D +  50 ms   worker        sends a cancel request to the server
+    D + 150 ms   the front     SIGKILL; the caller gets its answer now
+    next         the pool      another worker ends the backend that the killed one left behind
+
+A cancelled call starts the same steps at once, and its caller does not wait for them. A worker whose reply
+was not complete is never reused.
 """
 
 import asyncio

@@ -1,17 +1,9 @@
-"""Decides which worker runs a statement, until when, and what happens if there is no reply.
+"""Decides which worker runs a statement, and how long the statement waits for one.
 
-One supervisor per database; its workers connect to that database and to
-nothing else. D is the statement's deadline; waiting for a worker counts.
+One supervisor per database; its workers connect to that database and to nothing else. `exchange` runs the
+statement on its worker. Waiting for a worker counts towards the statement's deadline.
 
-    D            PostgreSQL    statement_timeout ends the statement
-    D +  50 ms   worker        sends a cancel request to the server
-    D + 150 ms   the front     SIGKILL; the caller gets its answer now
-    next         the pool      another worker ends the backend the killed one left behind
-
-A cancelled call starts the same steps at once, and its caller does not wait for
-them. A worker whose reply was not complete is never reused.
-
-If long-running statements use all but the reserved workers, the planner estimates the cost of the next
+If long-running statements block the general lane (see `lanes`), the planner estimates the cost of the next
 statement. A cheap statement runs in the express lane, on a reserved worker; any other waits for the general
 lane. A statement that differs from a cheap one only in literals is tried in the express lane for a moment,
 without an estimate.
