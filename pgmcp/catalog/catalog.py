@@ -7,8 +7,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.catalog.scope import CatalogScope
+from pgmcp.quoting import quote_identifier
 from pgmcp.untrusted import escape_untrusted
 
 _DOMAIN = re.compile(r".+ \((.+)\)")

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.execution.result import JsonScalar
+from pgmcp.quoting import quote_identifier, quote_literal
 from pgmcp.untrusted import escape_untrusted
 
 MAX_NAMES: Final = 20
@@ -118,18 +118,14 @@ def _name(schema: str, name: str) -> str:
     return escape_untrusted(f"{quote_identifier(schema)}.{quote_identifier(name)}")
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''").replace("\0", "") + "'"
-
-
 def _statement(wanted: Sequence[tuple[str, ...]]) -> str:
     """Return the statement that looks up the names; unqualified names in all schemas but temporary ones."""
     conditions = [
         " AND ".join(
-            f"{column} = {_literal(part)}"
-            for column, part in zip(("c.relname", "n.nspname"), reversed(parts), strict=False)
+            f"{column} = {quote_literal(name)}"
+            for column, name in zip(("c.relname", "n.nspname"), reversed(parts), strict=False)
         )
-        for parts in wanted
+        for parts in (tuple(part.replace("\0", "") for part in parts) for parts in wanted)
     ]
     return f"""
 WITH RECURSIVE found AS (

@@ -12,9 +12,10 @@ from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
 from pgmcp.catalog.column_values import look_like_codes
-from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
+from pgmcp.catalog.identifiers import singular, split_words
 from pgmcp.catalog.short_types import referenced_column, shown_type
 from pgmcp.plural import count_of
+from pgmcp.quoting import quote_identifier
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, shorten
 
 _MAX_COMMENT_CHARACTERS = 300

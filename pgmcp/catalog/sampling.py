@@ -21,11 +21,11 @@ from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.catalog.column_values import looks_like_key, read_range, text_of
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.catalog.queries import MAX_LISTED_VALUES, NEVER_ANALYSED
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.quoting import quote_identifier, quote_literal
 
 _log = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ UNION ALL
 def _percentage(table: Table, name: str, max_rows: int) -> str:
     """Return an SQL expression for the percentage of a table's pages that holds `max_rows` rows."""
     pages = max(_MIN_PAGES, -(-max_rows // _ROWS_A_PAGE))
-    relation = "'" + name.replace("'", "''") + "'::pg_catalog.regclass"
+    relation = f"{quote_literal(name)}::pg_catalog.regclass"
     size_bytes = f"pg_catalog.pg_relation_size({relation})"
     if table.kind is TableKind.PARTITIONED_TABLE:
         family = f"pg_catalog.pg_partition_tree({relation}) AS p"

@@ -11,11 +11,12 @@ from typing import Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.catalog.rendering import Detail, render_tables
 from pgmcp.cli.command_session import CALLER, Session
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.pipeline import CallOptions
+from pgmcp.quoting import quote_identifier
 from pgmcp.settings import Settings
 from pgmcp.settings.origins import find_address
 from pgmcp.untrusted import escape_untrusted

@@ -11,7 +11,7 @@ counts as showing the column.
 from collections.abc import Sequence
 from typing import Final
 
-from pgmcp.cli.sql_text import literal
+from pgmcp.quoting import quote_literal
 
 MADE_BY: Final = "made by pgmcp setup-sql"
 """The comment on the role and the views of the script. A role of that name without this comment was not
@@ -122,14 +122,16 @@ def exposing_views_sql(columns: Sequence[tuple[str, str, str]], role: str | None
         columns: schema, table and column; those of partitions and children are found. At least one.
         role: who reads; None for the current role.
     """
-    rows = (f"({', '.join(f'{literal(name)}::pg_catalog.name' for name in column)})" for column in columns)
+    rows = (
+        f"({', '.join(f'{quote_literal(name)}::pg_catalog.name' for name in column)})" for column in columns
+    )
     parts = {
-        "$role": "CURRENT_USER" if role is None else literal(role),
-        "$made_by": literal(MADE_BY),
-        "$aliases_of_join": literal(_ALIASES_OF_JOIN),
-        "$relation": literal(_RELATION),
-        "$variable": literal(_VARIABLE),
-        "$output": literal(_OUTPUT),
+        "$role": "CURRENT_USER" if role is None else quote_literal(role),
+        "$made_by": quote_literal(MADE_BY),
+        "$aliases_of_join": quote_literal(_ALIASES_OF_JOIN),
+        "$relation": quote_literal(_RELATION),
+        "$variable": quote_literal(_VARIABLE),
+        "$output": quote_literal(_OUTPUT),
     }
     sql = _SQL
     for sign, text in parts.items():

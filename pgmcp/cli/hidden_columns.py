@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgmcp.cli.exposing_views import exposing_views_sql
-from pgmcp.cli.sql_text import array, literal, qualified, quoted
 from pgmcp.errors import InvalidArgumentError
+from pgmcp.quoting import qualify, quote_always, quote_array, quote_literal
 
 _HIDDEN = """
 -- Table {table}, and its partitions and children: all columns but {hidden}. Columns and partitions that are
@@ -214,27 +214,27 @@ def _table_script(columns: Sequence[ColumnName], words: Mapping[str, object]) ->
     schema, table = columns[0].schema, columns[0].table
     masked = [each for each in columns if each.expression]
     names = {
-        "table": qualified(schema, table),
-        "table_text": literal(qualified(schema, table)),
-        "view": qualified(schema, f"{table}_masked"),
-        "view_in_format": qualified(schema, f"{table}_masked").replace("%", "%%").replace("'", "''"),
-        "view_text": literal(qualified(schema, f"{table}_masked")),
+        "table": qualify(schema, table),
+        "table_text": quote_literal(qualify(schema, table)),
+        "view": qualify(schema, f"{table}_masked"),
+        "view_in_format": qualify(schema, f"{table}_masked").replace("%", "%%").replace("'", "''"),
+        "view_text": quote_literal(qualify(schema, f"{table}_masked")),
     }
     script = _HIDDEN.format(
         **words,
         **names,
-        hidden=", ".join(quoted(each.column) for each in columns),
-        hidden_names=array([each.column for each in columns]),
+        hidden=", ".join(quote_always(each.column) for each in columns),
+        hidden_names=quote_array([each.column for each in columns]),
     )
     if not masked:
         return script + _STALE_VIEW.format(
-            **words, **names, hidden_names=array([each.column for each in columns])
+            **words, **names, hidden_names=quote_array([each.column for each in columns])
         )
     return script + _MASKED.format(
         **words,
         **names,
-        masked=", ".join(quoted(each.column) for each in masked),
-        left_out=array([each.column for each in columns if not each.expression]),
-        masked_names=array([each.column for each in masked]),
-        expressions=array([each.expression or "" for each in masked]),
+        masked=", ".join(quote_always(each.column) for each in masked),
+        left_out=quote_array([each.column for each in columns if not each.expression]),
+        masked_names=quote_array([each.column for each in masked]),
+        expressions=quote_array([each.expression or "" for each in masked]),
     )

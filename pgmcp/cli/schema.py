@@ -5,10 +5,11 @@ from typing import Final
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.hidden import UNREADABLE
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.catalog.rendering import Detail, render_tables
 from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.terminal import Terminal
+from pgmcp.quoting import quote_identifier
 
 MAX_FOUND_TABLES: Final = 20
 """Maximum tables found by words; tables requested by name are all shown."""

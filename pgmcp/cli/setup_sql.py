@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pgmcp.cli.exposing_views import MADE_BY
 from pgmcp.cli.hidden_columns import ColumnName, hide_columns
-from pgmcp.cli.sql_text import array, literal, quoted
+from pgmcp.quoting import quote_always, quote_array, quote_literal
 
 _HEAD = """\
 -- A role for pgmcp that can only read. Read this script, then run it as a superuser or, if the role exists
@@ -171,37 +171,37 @@ def setup_script(
         row_security: explain policies.
     """
     names = [databases] if isinstance(databases, str) else list(databases)
-    where = f"-d {quoted(names[0])} " if len(names) == 1 else ""
+    where = f"-d {quote_always(names[0])} " if len(names) == 1 else ""
     words = {
-        "role": quoted(role),
-        "role_text": literal(role),
-        "role_name": quoted(role).replace("'", "''").replace("%", "%%"),
-        "owners": array(owners),
-        "made_by": literal(MADE_BY),
+        "role": quote_always(role),
+        "role_text": quote_literal(role),
+        "role_name": quote_always(role).replace("'", "''").replace("%", "%%"),
+        "owners": quote_array(owners),
+        "made_by": quote_literal(MADE_BY),
         "connections": connections,
         "statement_timeout_s": statement_timeout_s,
         "comment": "" if revokes else "-- ",
     }
     script = _HEAD.format(**words, where=where)
     for name in names:
-        script += "" if len(names) == 1 else f"\n\\connect {quoted(name)}\n"
-        script += _ROLE.format(**words, database=quoted(name), database_text=literal(name))
+        script += "" if len(names) == 1 else f"\n\\connect {quote_always(name)}\n"
+        script += _ROLE.format(**words, database=quote_always(name), database_text=quote_literal(name))
         for schema in schemas:
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
         # Last: a table in one schema may have partitions in another, whose script grants them as a whole.
         script += "".join(hide_columns(columns, role, words))
-        script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=quoted(name))
+        script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=quote_always(name))
         if "public" in schemas:
             script += _REVOKE_CREATE.format(**words)
-    return script + (_ROW_SECURITY.format(**words, schema=quoted(schemas[0])) if row_security else "")
+    return script + (_ROW_SECURITY.format(**words, schema=quote_always(schemas[0])) if row_security else "")
 
 
 def _schema_script(schema: str, columns: Sequence[ColumnName], words: dict[str, object]) -> str:
     tables = sorted({each.table for each in columns})
     return _SCHEMA.format(
         **words,
-        schema=quoted(schema),
-        schema_text=literal(quoted(schema)),
-        schema_name=literal(schema),
-        special=array(tables),
+        schema=quote_always(schema),
+        schema_text=quote_literal(quote_always(schema)),
+        schema_name=quote_literal(schema),
+        special=quote_array(tables),
     )

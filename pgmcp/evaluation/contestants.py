@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 from pgmcp.answers.answer import Answer
 from pgmcp.catalog.catalog import Catalog, Column, Table
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import ErrorCode, ModelReplyError, PgmcpError
 from pgmcp.evaluation.comparison import Row
 from pgmcp.evaluation.questions import Question
@@ -20,6 +19,7 @@ from pgmcp.generation.completion import TextCompletion
 from pgmcp.generation.model import ModelClient
 from pgmcp.pipeline import CallOptions, Pipeline, QueryOptions, ReturnType
 from pgmcp.pipeline.call import Call, Stage
+from pgmcp.quoting import quote_identifier, quote_literal
 
 UNANSWERABLE: Final = str(ErrorCode.UNANSWERABLE)
 
@@ -235,7 +235,7 @@ def create_tables(catalog: Catalog) -> str:
         if column.enum_labels and not column.type.endswith("[]")
     }
     types = (
-        f"CREATE TYPE {name} AS ENUM ({', '.join(map(_quoted, labels))});"
+        f"CREATE TYPE {name} AS ENUM ({', '.join(map(quote_literal, labels))});"
         for name, labels in sorted(enums.items())
     )
     return "\n\n".join([*types, *(_create_table(table, catalog) for table in catalog.tables)])
@@ -245,9 +245,9 @@ def _create_table(table: Table, catalog: Catalog) -> str:
     name = f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
     columns = (_column_line(column, catalog) for column in table.columns)
     body = ",\n    ".join([*columns, *_constraints(table, catalog)])
-    comments = [f"COMMENT ON TABLE {name} IS {_quoted(table.comment)};"] if table.comment else []
+    comments = [f"COMMENT ON TABLE {name} IS {quote_literal(table.comment)};"] if table.comment else []
     comments += [
-        f"COMMENT ON COLUMN {name}.{quote_identifier(column.name)} IS {_quoted(column.comment)};"
+        f"COMMENT ON COLUMN {name}.{quote_identifier(column.name)} IS {quote_literal(column.comment)};"
         for column in table.columns
         if column.comment
     ]
@@ -280,7 +280,3 @@ def _constraints(table: Table, catalog: Catalog) -> Iterator[str]:
 
 def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(map(quote_identifier, columns))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
+from pgmcp.quoting import quote_always, quote_literal
 from pgmcp.untrusted import escape_untrusted
 
 # From PostgreSQL 16 on, SET ROLE needs a privilege of its own. A role with the privileges of the login role
@@ -52,7 +53,7 @@ async def read_mapped_roles(fetch: Fetch, roles: Sequence[str]) -> list[MappedRo
         CatalogDeniedError: PostgreSQL refused the query.
         ExecutionError: the database did not answer.
     """
-    names = ", ".join("'" + role.replace("'", "''") + "'" for role in roles)
+    names = ", ".join(map(quote_literal, roles))
     sql = without(_MAPPED_ROLES.format(names=names), await find_unreadable(fetch))
     rows = {str(row[0]): row[1:] for row in (await fetch_own(fetch, sql)).rows}
     return [_judge(role, *rows[role]) for role in roles]
@@ -94,4 +95,4 @@ def _judge(
 
 def quote_role(name: str) -> str:
     """Return a role's name as SQL, always quoted."""
-    return '"' + escape_untrusted(name).replace('"', '""') + '"'
+    return quote_always(escape_untrusted(name))

@@ -14,10 +14,11 @@ from typing import Final, Protocol
 from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.hidden import HiddenRelation
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.parameters import ParameterKind
 from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
+from pgmcp.quoting import quote_always, quote_identifier
 from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.conditions import ConditionNames, is_condition, names_of_condition
 
@@ -168,7 +169,7 @@ class _Lookup:
     def _find(self, parts: Sequence[str]) -> Table | None:
         if not parts or len(parts) > 2:
             return None
-        spelled = '"' + '"."'.join(part.replace('"', '""') for part in parts) + '"'
+        spelled = ".".join(map(quote_always, parts))
         found = self._catalog.find(spelled) or self._catalog.find(spelled.lower())
         # The prompt shows a table outside the search path with its schema, but its bare name is accepted
         # here.

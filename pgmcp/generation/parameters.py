@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pgmcp.errors import InvalidArgumentError, SettingsError
+from pgmcp.quoting import quote_literal
 from pgmcp.untrusted import shorten
 
 MAX_ARGUMENT_CHARACTERS: Final = 100
@@ -148,8 +149,7 @@ class Parameter:
             case ParameterKind.INTEGER | ParameterKind.NUMBER:
                 return f"({argument})" if argument.startswith("-") else argument
             case _:
-                # standard_conforming_strings is on in every transaction: only quotes need escaping.
-                return "'" + argument.replace("'", "''") + "'"
+                return quote_literal(argument)
 
     @property
     def sample(self) -> str:

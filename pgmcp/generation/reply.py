@@ -15,7 +15,8 @@ import msgspec
 from pgmcp.errors import ModelReplyError
 from pgmcp.generation.loose_json import read_object
 from pgmcp.untrusted import drop_invisible, shorten
-from pgmcp.validation.references import is_one_statement, words_of
+from pgmcp.validation.lexer import words_of
+from pgmcp.validation.statement_kind import is_one_statement
 
 # Every property is required and no other is allowed, because OpenAI's strict mode accepts only such schemas.
 # There are no descriptions, because providers count the schema as part of the prompt, and the rules explain

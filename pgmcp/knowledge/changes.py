@@ -17,7 +17,7 @@ from pgmcp.generation.context_edit import end_line, insert_below
 from pgmcp.generation.context_file import DatabaseContext, load_context
 from pgmcp.generation.verified import VerifiedQuestion, normalise
 from pgmcp.knowledge.entries import Entry, LeftOut, Origin, Section
-from pgmcp.validation.references import words_of
+from pgmcp.validation.lexer import words_of
 
 if TYPE_CHECKING:
     import yaml

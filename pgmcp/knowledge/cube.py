@@ -28,6 +28,7 @@ from pgmcp.knowledge.entries import (
 from pgmcp.knowledge.notes import note_column, note_table
 from pgmcp.knowledge.relations import Dataset, Relations, parse
 from pgmcp.knowledge.tables import Tables, add_join, find_column, source_name
+from pgmcp.quoting import quote_literal
 from pgmcp.validation.expressions import is_plain_column
 
 _REFERENCE: Final = re.compile(r"\$?\{([A-Za-z_][\w.]*)\}(?:\.([A-Za-z_]\w*))?")
@@ -291,4 +292,4 @@ def _own_column(sql: str) -> str:
 
 
 def _literal(value: Any) -> str:
-    return "'" + text_of(value).replace("'", "''") + "'"
+    return quote_literal(text_of(value))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pgmcp.catalog.catalog import Table
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import SqlRejectedError
 from pgmcp.knowledge.dbt_filters import Element
 from pgmcp.knowledge.entries import Knowledge, NotTakenError, items_of, mapping_of, name_of, text_of
 from pgmcp.knowledge.tables import SourceName, Tables, find_column, is_unique
+from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import is_plain_column, read_expression
 
 _MAX_HOPS: Final = 3

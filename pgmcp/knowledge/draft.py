@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgmcp.catalog.catalog import Table
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.errors import SettingsError, SqlRejectedError
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Message, fence_of, fenced
@@ -33,6 +33,7 @@ from pgmcp.knowledge.entries import (
     text_of,
 )
 from pgmcp.knowledge.tables import SourceName, Tables, add_join, find_column
+from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import read_expression
 
 MAX_READ_BYTES: Final = 8 << 20

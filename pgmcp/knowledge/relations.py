@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pgmcp.catalog.catalog import Table
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import SqlRejectedError
 from pgmcp.knowledge.entries import NotTakenError
 from pgmcp.knowledge.tables import Tables, find_column, is_unique
+from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import Expression, read_expression
 
 _MAX_DEPTH: Final = 10

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.knowledge.entries import Knowledge, NotTakenError
+from pgmcp.quoting import quote_always, quote_identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ class Tables:
         """
         mapped = self._schemas.get(source.schema.lower(), "")
         schema = mapped or source.schema
-        if schema and (found := self.catalog.find(f"{_quote(schema)}.{_quote(source.name)}")):
+        if schema and (found := self.catalog.find(f"{quote_always(schema)}.{quote_always(source.name)}")):
             return found
         same_name = self._named(source.name)
         if mapped:
             raise NotTakenError(f"the schema {mapped} has no table {source.name} that this role may read")
-        if not schema and (found := self.catalog.find(_quote(source.name))):
+        if not schema and (found := self.catalog.find(quote_always(source.name))):
             return found
         if not same_name:
             raise NotTakenError(f"this database has no table {source.name} that this role may read")
@@ -120,10 +121,6 @@ def _is_plain(index: Index) -> bool:
     _, _, listed = keys.partition("(")
     key_part = listed.partition(")")[0]
     return not condition and "(" not in key_part and key_part.count(",") == len(index.columns) - 1
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def add_join(

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Table
-from pgmcp.catalog.identifiers import quote_identifier, split_words
+from pgmcp.catalog.identifiers import split_words
 from pgmcp.errors import DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.search import STOP_WORDS
 from pgmcp.lookup.words import stem
+from pgmcp.quoting import quote_identifier
 from pgmcp.validation.conditions import names_of_condition
 from pgmcp.validation.references import References
 

@@ -24,10 +24,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Table
-from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
+from pgmcp.catalog.identifiers import singular, split_words
 from pgmcp.errors import DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.block_columns import BlockColumns, Place
+from pgmcp.quoting import quote_identifier
 from pgmcp.validation.select_blocks import Aggregate, Expression, SelectBlock, read_select_blocks
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table
 from pgmcp.catalog.column_values import text_of
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.catalog.rendering import column_name, value_literal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.likeness import fold, nearest
+from pgmcp.quoting import quote_identifier, quote_literal
 from pgmcp.validation.references import References, TextComparison
 
 MAX_LOOKUPS: Final = 3
@@ -221,13 +221,8 @@ def _holds_for_own_values(mismatch: Mismatch) -> str:
     # The subquery finds nothing; it gives the value the column's type and collation. No text is a new label.
     typed = _NO_VALUE.format(column=name, table=_qualified_name(mismatch.comparison.table))
     as_column = f"COALESCE({typed}, {{}})" if not column.enum_labels else "{}"
-    selects = [f"SELECT {as_column.format(_literal(value))} AS {name}" for value in values]
+    selects = [f"SELECT {as_column.format(quote_literal(value))} AS {name}" for value in values]
     return f"EXISTS (SELECT FROM ({' UNION ALL '.join(selects)}) AS t WHERE {written.condition})"
-
-
-def _literal(text: str) -> str:
-    # standard_conforming_strings is on in every transaction: only quotes need escaping.
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _qualified_name(table: Table) -> str:
@@ -329,7 +324,7 @@ async def _near_values(comparison: Comparison, fetch: Fetch) -> list[str]:
         column=column,
         value=text_of(comparison.column, f"t.{column}"),
         table=_qualified_name(table),
-        text=_literal(comparison.text),
+        text=quote_literal(comparison.text),
         scanned=_MAX_SCANNED_ROWS,
         longest=_MAX_TEXT_CHARACTERS,
         found=_MAX_FOUND_VALUES,

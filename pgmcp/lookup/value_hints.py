@@ -20,12 +20,13 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, Table, TableKind
-from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
+from pgmcp.catalog.identifiers import singular, split_words
 from pgmcp.catalog.rendering import column_name, value_literal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.likeness import fold, trigrams
 from pgmcp.lookup.search import STOP_WORDS, search
+from pgmcp.quoting import quote_identifier, quote_literal
 
 MAX_HINTS: Final = 12
 """More hints would distract the model."""
@@ -275,8 +276,7 @@ def _statement(number: int, table: Table, column: Column, compared: str, phrases
         column=quote_identifier(column.name),
         table=f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}",
         compared=compared,
-        # standard_conforming_strings is on in every transaction: only quotes need escaping.
-        texts=", ".join("'" + text.replace("'", "''") + "'" for text in texts),
+        texts=", ".join(map(quote_literal, texts)),
         found=MAX_FOUND,
     )
 

@@ -13,13 +13,14 @@ from pgmcp.argument_bounds import check_search
 from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.hidden import UNREADABLE, HiddenRelation
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.errors import DeadlineExceededError, InvalidArgumentError, PgmcpError, UnknownDatabaseError
 from pgmcp.identity import Principal
 from pgmcp.lookup.search import search
 from pgmcp.pipeline.admission import Calls
 from pgmcp.pipeline.call import Database, Operation
 from pgmcp.pipeline.databases import Databases
+from pgmcp.quoting import quote_identifier
 from pgmcp.untrusted import escape_untrusted
 
 _SHARE_OF_TIMEOUT: Final = 0.8

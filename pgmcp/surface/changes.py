@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.quoting import quote_identifier
 from pgmcp.surface.resources import describe_tables, table_uri
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError, UnmappedPrincipalError
+from pgmcp.quoting import quote_identifier
 from pgmcp.surface.prompts import PROMPTS
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
 from pgmcp.surface.resources import TEMPLATES

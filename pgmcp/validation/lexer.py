@@ -134,3 +134,12 @@ def _refusal(group: str, sql: str, start: int) -> SqlRejectedError:
         offending=sql[start : start + 20],
         position=start,
     )
+
+
+def words_of(sql: str) -> tuple[str, ...]:
+    """Return the tokens of a statement, without comments, and with unquoted words in lower case."""
+    try:
+        tokens = [token for token in tokenize(sql) if token.text != ";"]
+    except SqlRejectedError:
+        return (sql,)
+    return tuple(token.text.lower() if token.kind is TokenKind.WORD else token.text for token in tokens)

@@ -1,7 +1,7 @@
 """Finds the relations that a query reads and the texts that it compares columns with.
 
-It explains why a query failed or found nothing, finds notes on row-level security, and tells SQL from prose
-in a model's reply. This module does not decide what may run.
+It explains why a query failed or found nothing, and finds notes on row-level security. This module does not
+decide what may run.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pgmcp.errors import SqlRejectedError
+from pgmcp.quoting import quote_always, quote_literal
 from pgmcp.validation import bounds, grammar
 from pgmcp.validation.grammar import Node, walk
-from pgmcp.validation.lexer import TokenKind, tokenize
 
 _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
@@ -27,10 +27,6 @@ _LIKE_BY_OPERATOR = {"~~": "LIKE", "~~*": "ILIKE"}
 _WILDCARDS = "%_\\"
 _PLAIN_CALL_FIELDS = frozenset({"funcformat", "location"})
 """Fields of a call that has only arguments: no DISTINCT, FILTER, OVER and the like."""
-
-_STATEMENTS_UNLIKE_PROSE = frozenset(
-    {"ExplainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "DropStmt", "CreateStmt"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +177,7 @@ def _column_side(node: Node) -> _ColumnSide | None:
             return _call_side(names, arguments)
         case {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": name}}]}}:
             qualifier = qualifiers[-1]["String"]["sval"] if qualifiers else ""
-            return _ColumnSide(qualifier, name, f"t.{_identifier(name)}")
+            return _ColumnSide(qualifier, name, f"t.{quote_always(name)}")
         case _:
             return None
 
@@ -210,7 +206,7 @@ def _constant(node: Node) -> str:
     """Return a plain number or text as SQL; "" for anything else."""
     match node:
         case {"A_Const": {"sval": {"sval": text}}}:
-            return _literal(text)
+            return quote_literal(text)
         case {"A_Const": {"ival": number}}:
             return str(number.get("ival", 0))
         case _:
@@ -218,16 +214,7 @@ def _constant(node: Node) -> str:
 
 
 def _qualified(names: list[Node]) -> str:
-    return ".".join(_identifier(each["String"]["sval"]) for each in names)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
-    return "'" + text.replace("'", "''") + "'"
+    return ".".join(quote_always(each["String"]["sval"]) for each in names)
 
 
 def _texts(node: Node) -> Iterator[tuple[str, str]]:
@@ -239,7 +226,7 @@ def _texts(node: Node) -> Iterator[tuple[str, str]]:
             if "typmods" not in modifiers and is_array == ("A_ArrayExpr" in below):
                 yield from ((text, f"CAST({sql} AS {_qualified(names)})") for text, sql in _texts(below))
         case {"A_Const": {"sval": {"sval": text}}}:
-            yield text, _literal(text)
+            yield text, quote_literal(text)
         case {"List": {"items": items}} | {"A_ArrayExpr": {"elements": items}}:
             for item in items:
                 yield from _texts(item)
@@ -249,37 +236,3 @@ def _texts(node: Node) -> Iterator[tuple[str, str]]:
             yield from ((text.upper(), f"{_qualified(names)}({sql})") for text, sql in _texts(below))
         case _:
             return
-
-
-def words_of(sql: str) -> tuple[str, ...]:
-    """Return the tokens of a statement, without comments, and with unquoted words in lower case."""
-    try:
-        tokens = [token for token in tokenize(sql) if token.text != ";"]
-    except SqlRejectedError:
-        return (sql,)
-    return tuple(token.text.lower() if token.kind is TokenKind.WORD else token.text for token in tokens)
-
-
-def is_one_statement(text: str) -> bool:
-    """Return whether the text is one SQL statement, and not prose that PostgreSQL's grammar also reads.
-
-    Such prose is "Show me", "Begin" and "Select rows": a SELECT of bare columns without FROM, and a command
-    without a semicolon, except for those that do not resemble prose (`_STATEMENTS_UNLIKE_PROSE`).
-    """
-    try:
-        sql, _ = bounds.trim_and_bound(text)
-        statements = grammar.parse(sql)
-    except SqlRejectedError:
-        return False
-    if len(statements) != 1:
-        return False
-    kind, fields, _ = statements[0]
-    if kind == "SelectStmt":
-        return not _selects_only_words(fields)
-    return kind in _STATEMENTS_UNLIKE_PROSE or text.rstrip().endswith(";")
-
-
-def _selects_only_words(select: Node) -> bool:
-    if any(select.get(part) for part in ("fromClause", "valuesLists", "larg", "withClause")):
-        return False
-    return all("ColumnRef" in each["ResTarget"].get("val", {}) for each in select.get("targetList", ()))

@@ -1,6 +1,7 @@
 """Classifies a statement: a query, EXPLAIN of a query, or SHOW; refuses everything else with a reason.
 
-Also names the nodes of PostgreSQL's raw parse tree of which a read can consist.
+Also names the nodes of PostgreSQL's raw parse tree of which a read can consist, and tells SQL from prose in a
+model's reply.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import bounds, grammar
 from pgmcp.validation.grammar import Node, Statement, character_offset
 from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, RefusalReason, hint_for_call
@@ -103,6 +105,10 @@ EXPLAIN_OPTIONS = frozenset(
     }
 )
 
+_STATEMENTS_UNLIKE_PROSE = frozenset(
+    {"ExplainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "DropStmt", "CreateStmt"}
+)
+
 _HINT_BY_KIND = {
     "CopyStmt": "write only the SELECT; its rows are the result",
     "CreateTableAsStmt": "write only the SELECT after AS",
@@ -140,6 +146,31 @@ def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node
         offending=words,
         position=0,
     )
+
+
+def is_one_statement(text: str) -> bool:
+    """Return whether the text is one SQL statement, and not prose that PostgreSQL's grammar also reads.
+
+    Such prose is "Show me", "Begin" and "Select rows": a SELECT of bare columns without FROM, and a command
+    without a semicolon, except for those that do not resemble prose (`_STATEMENTS_UNLIKE_PROSE`).
+    """
+    try:
+        sql, _ = bounds.trim_and_bound(text)
+        statements = grammar.parse(sql)
+    except SqlRejectedError:
+        return False
+    if len(statements) != 1:
+        return False
+    kind, fields, _ = statements[0]
+    if kind == "SelectStmt":
+        return not _selects_only_words(fields)
+    return kind in _STATEMENTS_UNLIKE_PROSE or text.rstrip().endswith(";")
+
+
+def _selects_only_words(select: Node) -> bool:
+    if any(select.get(part) for part in ("fromClause", "valuesLists", "larg", "withClause")):
+        return False
+    return all("ColumnRef" in each["ResTarget"].get("val", {}) for each in select.get("targetList", ()))
 
 
 def _refuse_several(sql: str, statements: list[Statement]) -> NoReturn:

@@ -1,9 +1,9 @@
 """Explains the refusal of a call for which several overloads can be chosen, because a type is not known."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from pgmcp.quoting import quote_identifier
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.lookup import PG_CATALOG, Lookup
@@ -11,7 +11,6 @@ from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape, TypeSystem
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal
 
-_PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _SQL_NAMES: Final = {
     "bool": "boolean",
     "bpchar": "character",
@@ -68,11 +67,15 @@ class UncertainCalls:
         if len(overloads) < 2 or not refused:
             return None
         function, refusal = refused[0]
-        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, known.shape, refusal)
+        could_be = self._could_be(
+            f"{function.schema}.{quote_identifier(name)}", function, known.shape, refusal
+        )
         is_built_in = any(each.schema == PG_CATALOG for each in overloads)
-        built_in = f", or write pg_catalog.{_identifier(name)}() for the built-in one" if is_built_in else ""
+        built_in = (
+            f", or write pg_catalog.{quote_identifier(name)}() for the built-in one" if is_built_in else ""
+        )
         labels = [f"argument {place}" for place in range(1, known.count - len(known.names) + 1)]
-        labels += [f"argument {_identifier(each)}" for each in known.names]
+        labels += [f"argument {quote_identifier(each)}" for each in known.names]
         return _explain(labels, call.get("args", ()), known, could_be, built_in)
 
     def of_field(self, value: Node, name: str) -> Explanation | None:
@@ -85,8 +88,10 @@ class UncertainCalls:
         if not refused:
             return None
         function, refusal = refused[0]
-        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, CallShape(1), refusal)
-        column = _identifier(name)
+        could_be = self._could_be(
+            f"{function.schema}.{quote_identifier(name)}", function, CallShape(1), refusal
+        )
+        column = quote_identifier(name)
         text = f"{_text_of(value) or 'the value'} is not known to have a column {column}, so {could_be}"
         return Explanation(text, f"check the name {column}, or select the column without the value before it")
 
@@ -135,7 +140,7 @@ class UncertainCalls:
             return "?"
         if found.category == "A" and found.element:
             return f"{self._spelled(found.element)}[]"
-        return _SQL_NAMES.get(found.name, _identifier(found.name))
+        return _SQL_NAMES.get(found.name, quote_identifier(found.name))
 
 
 def _explain(
@@ -163,18 +168,14 @@ def _text_of(expression: Node | None) -> str:
     """Return an expression as written if it is a column or a call; a call without its arguments."""
     match expression:
         case {"ColumnRef": {"fields": names}}:
-            return ".".join(_identifier(name_of(each)) if "String" in each else "*" for each in names)
+            return ".".join(quote_identifier(name_of(each)) if "String" in each else "*" for each in names)
         case {"FuncCall": {"funcname": names}}:
-            return f"{'.'.join(map(_identifier, strings(names)))}()"
+            return f"{'.'.join(map(quote_identifier, strings(names)))}()"
         case {"A_Indirection": {"arg": value, "indirection": steps}}:
-            names = [_identifier(name_of(each)) for each in steps if "String" in each]
+            names = [quote_identifier(name_of(each)) for each in steps if "String" in each]
             text = _text_of(value)
             return ".".join([f"({text})", *names]) if text and len(names) == len(steps) else ""
         case {"ElementOf": below} | {"NamedArgExpr": {"arg": below}}:
             return _text_of(below)
         case _:
             return ""
-
-
-def _identifier(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'

@@ -9,6 +9,8 @@ from sqlglot import exp, parse_one
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.tokenizer_core import Token, TokenType
 
+from pgmcp.quoting import quote_literal
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -48,7 +50,7 @@ def spoil_case(statement: str, names: Names) -> Iterator[str]:
         if token.token_type is TokenType.STRING and before.token_type in _COMPARED_AFTER:
             changed = token.text.swapcase()
             if changed != token.text and not token.text[:4].isdigit():
-                yield _replace(statement, {token.start: (token.end, _quote(changed))})
+                yield _replace(statement, {token.start: (token.end, quote_literal(changed))})
 
 
 def spoil_column(statement: str, names: Names) -> Iterator[str]:
@@ -75,7 +77,7 @@ def spoil_cast(statement: str, names: Names) -> Iterator[str]:
         is_date = token.token_type is TokenType.STRING and token.text[:4].isdigit()
         is_number = token.token_type is TokenType.NUMBER
         if (is_date or is_number) and before.token_type in _COMPARISONS:
-            spelled = _quote(token.text)
+            spelled = quote_literal(token.text)
             yield _replace(statement, {token.start: (token.end, f"{spelled}::text")})
     for token in tokens:
         if token.token_type is TokenType.CURRENT_DATE:
@@ -109,10 +111,6 @@ def _tokens(statement: str) -> list[Token]:
 
 def _is_name(token: Token, columns: Collection[str]) -> bool:
     return token.token_type is not TokenType.STRING and token.text.lower() in columns
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _replace(statement: str, pieces: dict[int, tuple[int, str]]) -> str:

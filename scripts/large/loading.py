@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 
-from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.quoting import quote_identifier, quote_literal
 from scripts.large.company import ColumnSpec, TableSpec
 
 TABLES_IN_BATCH: Final = 200
@@ -71,11 +71,11 @@ def _create(table: TableSpec) -> Iterator[str]:
         bounds = f"from ('2026-{month:02}-01') to ('2026-{month:02}-28')"
         yield f"create table {partition} partition of {_name(table)} for values {bounds}"
     if table.comment:
-        yield f"comment on table {_name(table)} is {_literal(table.comment)}"
+        yield f"comment on table {_name(table)} is {quote_literal(table.comment)}"
     for column in table.columns:
         if column.comment:
             name = f"{_name(table)}.{quote_identifier(column.name)}"
-            yield f"comment on column {name} is {_literal(column.comment)}"
+            yield f"comment on column {name} is {quote_literal(column.comment)}"
 
 
 def _refer(table: TableSpec, key_by_table: dict[tuple[str, str], str]) -> Iterator[str]:
@@ -102,13 +102,9 @@ def _fill(table: TableSpec, *, is_filled: bool) -> Iterator[str]:
 def _value(column: ColumnSpec) -> str:
     if not column.values:
         return _VALUE_BY_TYPE[column.type.partition("(")[0]]
-    values = ", ".join(_literal(value) for value in column.values)
+    values = ", ".join(quote_literal(value) for value in column.values)
     return f"(array[{values}])[1 + number % {len(column.values)}]"
 
 
 def _name(table: TableSpec) -> str:
     return f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

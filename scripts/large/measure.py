@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.quoting import quote_identifier
 from pgmcp.tokens import estimate_tokens
 from scripts.large.company import KnownQuestion
 from scripts.load import processes

@@ -1,7 +1,8 @@
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
-from pgmcp.catalog.identifiers import parse_name, quote_identifier, split_words
+from pgmcp.catalog.identifiers import parse_name, split_words
+from pgmcp.quoting import quote_identifier
 
 
 def table(name: str, schema: str = "public") -> Table:

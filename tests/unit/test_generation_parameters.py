@@ -23,7 +23,7 @@ VALUE = Parameter(ParameterKind.VALUE, "customers.full_name")
         (NUMBER, "2.50", "2.50", "2.50"),
         (NUMBER, -0.5, "-0.5", "(-0.5)"),
         (TEXT, "O'Brien", "O'Brien", "'O''Brien'"),
-        (TEXT, "\\' or 1", "\\' or 1", "'\\'' or 1'"),
+        (TEXT, "\\' or 1", "\\' or 1", "E'\\\\'' or 1'"),
         (TEXT, 42, "42", "'42'"),
         (STATUS, "Paid", "paid", "'paid'"),
         (VALUE, "Ann Lee", "Ann Lee", "'Ann Lee'"),

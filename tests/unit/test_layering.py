@@ -58,6 +58,7 @@ _PURE_ROOMS = (
     "pgmcp/errors.py",
     "pgmcp/ending_signals.py",
     "pgmcp/plural.py",
+    "pgmcp/quoting.py",
     "pgmcp/untrusted.py",
 )
 # The modules of features that meet the surface, the settings and the command line.

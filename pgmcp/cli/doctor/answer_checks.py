@@ -4,7 +4,6 @@ import asyncio
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.cli.grants import count_relations, describe_policies, read_grants
@@ -15,6 +14,7 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
 from pgmcp.plural import count_of
+from pgmcp.quoting import quote_identifier
 from pgmcp.surface.verified_tools import define, estimate_definition, offer_tools
 from pgmcp.untrusted import escape_untrusted
 

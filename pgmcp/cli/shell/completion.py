@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import parse_name
 from pgmcp.catalog.rendering import column_name
 from pgmcp.cli.catalog_commands import KINDS_BY_COMMAND
 from pgmcp.cli.shell.inputs import InputKind, kind_of
@@ -33,6 +33,7 @@ from pgmcp.cli.shell.sources import (
     listed_values,
     quoted_values,
 )
+from pgmcp.quoting import quote_identifier
 from pgmcp.untrusted import escape_untrusted
 
 _KEYWORD_TEXT: Final = """

@@ -6,13 +6,13 @@ import psycopg
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Table, TableKind
-from pgmcp.catalog.identifiers import RESERVED_WORDS
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.rendering import prompt_line, render_table
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.errors import ResultTooLargeError
 from pgmcp.execution.result import Column as ResultColumn
 from pgmcp.execution.result import Rows, Truncation
+from pgmcp.quoting import RESERVED_WORDS
 from testing.own_statements import resolve_as_own
 
 NewDatabase = Callable[[], str]

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import StatementFailedError
 from pgmcp.lookup.advice import advise
+from pgmcp.quoting import quote_identifier
 from testing.own_statements import OwnSession, own_session
 
 pytestmark = pytest.mark.anyio
