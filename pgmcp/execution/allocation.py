@@ -1,10 +1,12 @@
-"""Decides which statements get the idle workers of a pool, and how many workers to start. Pure.
+"""Decides how many waiting statements get an idle worker of a pool, and how many workers to start.
 
-Express statements, which are cheap, have the reserved workers, and any worker that no general statement waits
-for. General statements, which may be heavy, leave the reserved workers free. This holds in a new pool too: as
-long as further workers can be started, all but one general statement wait until the reserved workers are
-connected. Further workers for general statements start one at a time, because heavy statements that begin
-together would take all processors of a small database server.
+These functions only compute: `pool` gives them counts, and does what they return.
+
+Express statements are cheap. They may use the reserved workers, and any worker that no general statement
+waits for. General statements may be heavy. They leave the reserved workers free, in a new pool too: while
+more workers can be started, only one general statement runs until the reserved workers are connected. More
+workers for general statements start one at a time, because heavy statements that begin together would take
+all processors of a small database server.
 """
 
 from typing import Final
@@ -12,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 SHARE_RESERVED: Final = 4
-"""One worker in four is reserved, and at least one. Of two workers, none is reserved, because half of the
-capacity would be idle.
+"""One worker in four is reserved, and at least one of three. Of one or two workers, none is reserved, because
+half of the capacity or more would be idle.
 """
 
 _EXPRESS_WORKERS: Final = 2
@@ -35,7 +37,7 @@ class PoolState(Struct, frozen=True):
         waiting_general: general statements without a worker.
         waiting_express: express statements without a worker.
         max_workers: maximum size of the pool.
-        can_start: whether the database has not refused further connections.
+        can_start: whether workers may be started now; False during a delay after failed starts.
         may_grow: whether one more worker may be started, beyond the reserved ones and one general worker.
         is_turn_of_express: whether the last worker went to a general statement.
     """
@@ -72,7 +74,7 @@ class Allocation(Struct, frozen=True):
 
 
 def allocate(state: PoolState) -> Allocation:
-    """Return how many statements get a worker and how many workers to start."""
+    """Return how many waiting statements get an idle worker, and how many workers to start."""
     connected = state.idle + state.general + state.express
     room = max(0, state.max_workers - connected - state.starting) if state.can_start else 0
     can_grow = state.starting > 0 or room > 0
@@ -111,8 +113,8 @@ def _hand_out(state: PoolState, general_workers: int) -> tuple[int, int]:
 def _growth(state: PoolState) -> int:
     """Return how many workers may be started now: the reserved ones and one more, then one at a time.
 
-    If there are only express statements, such as pgmcp's own reads at the start, they share two workers: a
-    third would only take memory.
+    If there are only express statements, such as pgmcp's own reads at the start, only two workers are
+    started. A third would only take memory. A pool without reserved workers starts all that are needed.
     """
     reserved = reserved_of(state.max_workers)
     if not reserved:

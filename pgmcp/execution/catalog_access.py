@@ -1,7 +1,7 @@
 """Finds parts of pg_catalog that the role may not use, and removes them from pgmcp's own statements.
 
 On hardened servers, PUBLIC has no access to some relations and functions of pg_catalog. PostgreSQL refuses a
-whole statement because of one such part, so `without` replaces the part before the statement is sent: a
+whole statement because of one such part. So `without` replaces the part before the statement is sent: a
 relation by an empty one, a call by a constant. The consequences are logged once, and `pgmcp doctor` lists
 them.
 """
@@ -124,7 +124,7 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
         views=("pg_stats",),
     ),
 }
-"""Optional functions by name. A statement fails without any other function that it calls."""
+"""Optional functions by name. If the role may not execute another function, statements that call it fail."""
 
 USE_BY_PART: Final[Mapping[str, str]] = {
     **USE_BY_RELATION,
@@ -175,15 +175,15 @@ async def find_unreadable(fetch: Fetch) -> frozenset[str]:
     """
     found = await fetch_own(fetch, _UNREADABLE_SQL)
     if found.truncated:
-        raise ResultTooLargeError("even the names of these parts exceed the limits for catalog reads")
+        raise ResultTooLargeError("the list of catalog parts that the role may not use exceeds the limits")
     return frozenset(str(name) for (name,) in found.rows)
 
 
 async def fetch_own(fetch: Fetch, sql: str) -> Rows:
-    """Run one of pgmcp's own catalog statements; if PostgreSQL refuses it, the error says so.
+    """Run one of pgmcp's own catalog statements.
 
     Raises:
-        CatalogDeniedError: PostgreSQL refused it.
+        CatalogDeniedError: PostgreSQL refused the statement; the message says that it is not the caller's.
         ExecutionError: any other error of `fetch`.
     """
     try:
@@ -267,7 +267,7 @@ def describe_use(parts: Collection[str]) -> str:
 
 
 def grant(parts: Collection[str]) -> str:
-    """Return a hint with the GRANT for these parts."""
+    """Return a hint with the GRANT for these parts; for a function, it names the first signature only."""
     relations = sorted(f"pg_catalog.{part}" for part in parts if part not in OPTIONAL_FUNCTIONS)
     functions = [
         f"pg_catalog.{signature}"

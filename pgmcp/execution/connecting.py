@@ -31,7 +31,7 @@ OPEN_TIMEOUT_S: Final = 30.0
 TERMINATE_TIMEOUT_S: Final = 5.0
 
 LEAVE_WHILE_CONNECTING_S: Final = 1.5
-"""Timeout of a worker's end while it connects; the worker itself gives up after a second."""
+"""How long a worker may take to exit while it connects; it gives up the connection after a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class ConnectionTarget:
 
     Attributes:
         conninfo: libpq URL or key=value string; may be empty.
-        params: libpq keywords added to it.
-        connect_timeout_s: for each host, unless the conninfo says otherwise.
+        params: libpq parameters that are added to the conninfo.
+        connect_timeout_s: timeout for each host, unless the conninfo has another one.
         name: the database's name in the settings, for the log.
         credentials: returns the password of each new connection; None if the password is in `conninfo` or
             `params`, or libpq finds it.
-        statement_timeout_s: timeout of most statements.
+        statement_timeout_s: the statement_timeout of sessions; a statement with another timeout sets its own.
         tunnel: the tunnel through a bastion; None if connections are direct.
         variable_prefix: the beginning of the database's variables, for hints.
     """
@@ -98,7 +98,8 @@ class Connector:
         try:
             await self._connect(worker)
         except asyncio.CancelledError:
-            # It completes the connection and ends it, so that the server logs nothing.
+            # The worker completes the connection and closes it with Terminate, so that the server logs
+            # nothing.
             await worker.leave(LEAVE_WHILE_CONNECTING_S)
             raise
         except BaseException as error:
@@ -123,7 +124,7 @@ class Connector:
 
     async def _try_to_connect(self, worker: WorkerProcess) -> ExecutionError | None:
         tunnel = self._target.tunnel
-        failure = await self._log_in(worker, await tunnel.open() if tunnel else {})
+        failure = await self._log_in(worker, await tunnel.open() if tunnel else {})  # the tunnel's address
         if failure is None:
             return None
         error = failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
@@ -134,22 +135,22 @@ class Connector:
             return await tunnel.explain(error, was_connecting=True)
         return error
 
-    async def _log_in(self, worker: WorkerProcess, place: Mapping[str, str]) -> Failure | None:
+    async def _log_in(self, worker: WorkerProcess, address: Mapping[str, str]) -> Failure | None:
         """Connect a worker; if the password may have changed, get it again and retry once.
 
         Args:
-            place: libpq parameters that lead to the tunnel.
+            address: libpq parameters of the tunnel's end on this machine; empty without a tunnel.
         """
         credentials = self._target.credentials
         if credentials is None:
-            return await self._ask_to_connect(worker, place)
+            return await self._ask_to_connect(worker, address)
         login = await credentials.get()
-        failure = await self._ask_to_connect(worker, {**place, **login.params})
+        failure = await self._ask_to_connect(worker, {**address, **login.params})
         if failure is None or failure.code is not FailureCode.AUTH:
             return failure
         credentials.refuse(login)
         other = await credentials.get()
-        return failure if other == login else await self._ask_to_connect(worker, {**place, **other.params})
+        return failure if other == login else await self._ask_to_connect(worker, {**address, **other.params})
 
     async def _ask_to_connect(self, worker: WorkerProcess, further: Mapping[str, str]) -> Failure | None:
         target = self._target
@@ -170,8 +171,8 @@ class Connector:
         """Have a worker end the backend that a killed worker left behind.
 
         Raises:
-            ExecutionError: the worker failed.
-            TimeoutError: the worker took too long.
+            ExecutionError: the worker was lost, or the server refused.
+            TimeoutError: the worker did not answer in time.
         """
         async with asyncio.timeout(TERMINATE_TIMEOUT_S):
             reply, _ = await worker.request(Terminate(self._next_id(), backend))
@@ -196,8 +197,9 @@ class Probe:
     """Measurements of a worker's start.
 
     Attributes:
-        ready_ms: from the request to the worker's first answer.
-        memory_limit_mb: the kernel's limit of its address space; None if the system has none.
+        ready_ms: milliseconds from the start of the process to the worker's first answer.
+        memory_limit_mb: the kernel's limit of its address space in mebibytes; None if no limit is set, and on
+            systems other than Linux.
     """
 
     ready_ms: float

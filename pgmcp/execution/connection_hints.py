@@ -1,7 +1,7 @@
-"""Hints for failed connections, chosen by the message of libpq, PostgreSQL or a pooler.
+"""Chooses hints for failed connections by the message of libpq, PostgreSQL or a pooler.
 
-The first row that matches applies, so special rows come before general ones. If no row matches, for example a
-message that is not in English, the error's default hint is used.
+The first row that matches applies, so special rows come before general ones. If no row matches, the SQLSTATE
+decides, for example if the message is not in English. Without a row for it, the error's default hint is used.
 """
 
 import re
@@ -24,7 +24,8 @@ _WHO_HOLDS: Final = (
 _REFUSED: Final = "password authentication failed"
 
 _HINT_BY_WORDS: Final = (
-    # First: with sslmode=prefer, libpq tries again without TLS, and the server's refusal follows.
+    # These rows come first: with sslmode=prefer, libpq tries again without TLS, so the message goes on with
+    # the server's refusal.
     (
         r"private key file .* has group or world access",
         "other users may read the key file (sslkey): run chmod 600 on it",
@@ -353,6 +354,7 @@ def hint_for(message: str, default: str, *, sqlstate: str = "") -> str:
     """Return the hint for a connection that failed with this message, or the default if no row matches.
 
     Args:
+        default: the hint if neither the message nor the SQLSTATE has a row.
         sqlstate: determines the hint if no row matches the message.
     """
     found = _find(message) or _find(_WORDS_BY_SQLSTATE.get(sqlstate, ""))
@@ -363,7 +365,7 @@ def hint_for_password(message: str, origin: str, *, sqlstate: str = "") -> str:
     """Return the hint for a refused password; "" if the message is about something else.
 
     Args:
-        origin: which password it was, for example "the password that a command printed".
+        origin: where the password came from, for example "the password that a command printed".
     """
     is_wrong = re.search(_REFUSED, message, re.IGNORECASE) or sqlstate == "28P01"
     if not is_wrong or not origin:
@@ -391,7 +393,7 @@ _LIMIT_BY_WORDS: Final = (
 
 
 def limit_in(message: str) -> str:
-    """Return whose limit of connections a refusal is about."""
+    """Return the limit of connections that a refusal is about: "the role's connection limit"."""
     return next(
         (limit for words, limit in _LIMIT_BY_WORDS if words.search(message)), "a limit of connections"
     )

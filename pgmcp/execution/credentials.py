@@ -31,7 +31,7 @@ COMMAND_TIMEOUT_S: Final = 20.0
 """Command-line tools of cloud providers take a few seconds; a connection may take 30 s in all."""
 
 EXPIRY_MARGIN_S: Final = 30.0
-"""How long before its expiry a password is no longer used: the server checks it later, by its own clock."""
+"""This long before its expiry, a password is no longer used: the server checks it later, by its own clock."""
 
 _CHUNK_BYTES: Final = 16 << 10
 _POLL_S: Final = 0.05
@@ -77,9 +77,9 @@ class RotatingPassword:
 
         Args:
             ask: returns the current password.
-            lifetime_s: how long a password without an expiry is used for new connections; 0: for one
-                connection.
-            origin: which password it is, for the hint if the server refuses it.
+            lifetime_s: how long a password without an expiry is used for new connections; 0 gets a password
+                for each new connection.
+            origin: where the password comes from, for the hint if the server refuses it.
             clock: Unix time in seconds.
         """
         self.origin = origin
@@ -94,7 +94,7 @@ class RotatingPassword:
         """Return the password for a new connection.
 
         Raises:
-            DatabaseAuthError: there is no password.
+            DatabaseAuthError: the file or the command gave no password.
         """
         if self._login is not None and self._clock() < self._good_until_s:
             return self._login
@@ -104,7 +104,7 @@ class RotatingPassword:
         return await asyncio.shield(self._asking)
 
     def refuse(self, login: Login) -> None:
-        """Note that the server refused a password: it is not used again."""
+        """Note that the server refused a password, so that `get` does not return it again."""
         if self._login == login:
             self._login = None
 
@@ -149,11 +149,14 @@ async def ask_command(
 
     Args:
         command: a program and its arguments; no shell is used.
-        database: its name in the settings, for messages.
+        database: the database's name in the settings, for messages.
         timeout_s: the command is killed after this time.
 
     Raises:
-        DatabaseAuthError: it printed no password; the message has its exit code and its first error line.
+        DatabaseAuthError: the command printed no usable password, or could not be started. The message has
+        the
+            reason: the exit code or the timeout, with the first line of standard error, or what was wrong
+            with the output.
     """
     program = PurePath(command[0]).name
     try:
@@ -161,7 +164,7 @@ async def ask_command(
         if code == 0:
             return read_login(output)
         how = f"did not end within {timeout_s:g} s" if code is None else _describe_exit(code)
-        reason = f"{how}{_first_line(errors)}"  # which may ask to sign in
+        reason = f"{how}{_first_line(errors)}"  # the line may ask the user to sign in
     except OSError as error:
         reason = f"could not be started: {(error.strerror or 'no reason given').lower()}"
     except ValueError as error:
@@ -173,10 +176,13 @@ async def ask_command(
 
 
 def read_login(output: bytes) -> Login:
-    """Return the password in the output of a command, which is the password itself or a JSON object.
+    """Return the password in the output of a command.
+
+    Args:
+        output: the password alone, or a JSON object with `password`, and optionally `user` and `expires`.
 
     Raises:
-        ValueError: there is no password; the message never contains the output.
+        ValueError: there is no usable password; the message never contains the output.
     """
     if len(output) > MAX_SECRET_BYTES:
         raise ValueError(f"printed more than {MAX_SECRET_BYTES >> 10} KB")
@@ -213,7 +219,7 @@ def _read_reply(reply: Mapping[str, Any]) -> Login:
 
 
 def _read_time(expires: object) -> float | None:
-    """Return an expiry as Unix time; the value is Unix time, or ISO 8601 with a time zone."""
+    """Return an expiry as Unix time in seconds; the value is Unix time, or ISO 8601 with a time zone."""
     if expires is None:
         return None
     with suppress(ValueError, OverflowError):
@@ -255,7 +261,8 @@ async def _run(command: Sequence[str], timeout_s: float) -> tuple[int | None, by
 async def _wait_for_end(process: Process, reading: "asyncio.Future[Any]") -> None:
     """Wait until a command has ended and its output is read.
 
-    A process that it left in the background may keep the output open, so the rest is read for a moment only.
+    A process that the command left in the background may keep the output open. After the command has ended,
+    its output is therefore read only for `_REST_OF_OUTPUT_S`.
     """
     while process.returncode is None:  # process.wait() waits for the end of the output on some Pythons
         if reading.done():
@@ -274,7 +281,7 @@ async def _read(stream: asyncio.StreamReader | None, kept: bytearray) -> None:
 
 
 async def _end(process: Process) -> None:
-    """Kill the remaining processes of the command, children included, and reap it."""
+    """Kill what still runs of the command, its children included (on Windows without them), and reap it."""
     with suppress(ProcessLookupError):
         if sys.platform != "win32":
             os.killpg(process.pid, signal.SIGKILL)

@@ -42,6 +42,7 @@ class Statement(Struct, frozen=True):
         sql: in UTF-8.
         origin: who wrote it.
         deadline_s: on the supervisor's clock.
+        can_be_wrapped: whether it can be a subquery in FROM, so that a row limit can be put around it.
         timeout_s: the timeout that the caller set, for messages.
         identity: whose privileges it has; None: the login role's.
         principal: whose share of the workers and the queue it uses; None: no share.
@@ -94,12 +95,14 @@ class Exchanges:
         *,
         statement_timeout_s: float = math.inf,
     ) -> tuple[Reply, bytes]:
-        """Send a statement and return its reply; enforce its deadlines until the reply or the worker's end.
+        """Send a statement and return its reply; cancel it after its deadline, then kill the worker.
 
-        The caller keeps the worker if this returns, and has lost it if this raises.
+        If this returns, the caller still has the worker. If it raises, the pool has taken the worker back.
 
         Args:
             text: the SQL to run: the statement, or an EXPLAIN of it.
+            mode: whether the worker puts a row limit around the text.
+            limits: limits of the result of `text`.
             statement_timeout_s: PostgreSQL ends the statement after this time, if that is before its
                 deadline.
 
@@ -110,16 +113,16 @@ class Exchanges:
         left_s = max(0.0, statement.deadline_s - self._clock())
         request = self._request(statement, mode, limits, min(left_s, statement_timeout_s))
         worker.begin(request, text)
-        self._start_ladder(worker, request.id, left_s)
+        self._schedule_deadline_steps(worker, request.id, left_s)
         try:
             reply, body = await worker.reply()
         except TimeoutError:
             logger.warning("worker %d is killed: it did not answer at its deadline", worker.pid)
-            # Shielded, because a caller that is cancelled now must not leave the worker half discarded.
+            # Shielded: if the caller is cancelled now, the worker is still killed and replaced.
             await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
             raise given_up(statement.timeout_s) from None
         except asyncio.CancelledError:
-            self._pool.in_background(self._wind_down(worker, request.id))
+            self._pool.in_background(self._stop_cancelled(worker, request.id))
             raise
         except ExecutionError:
             self._pool.release(worker)
@@ -127,7 +130,7 @@ class Exchanges:
         finally:
             self._timer.clear(worker)
         if isinstance(reply, Failure) and reply.code in _NOT_SENT:
-            await asyncio.shield(self._pool.in_background(self._pool.part_with(worker)))
+            await asyncio.shield(self._pool.in_background(self._pool.end_idle(worker)))
             raise DisconnectedError
         return reply, body
 
@@ -147,7 +150,7 @@ class Exchanges:
             identity=statement.identity,
         )
 
-    def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
+    def _schedule_deadline_steps(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
         """Schedule the cancel request shortly after the deadline, and `give_up` shortly after that."""
 
         def cancel() -> None:
@@ -156,7 +159,7 @@ class Exchanges:
 
         self._timer.set(worker, left_s + CANCEL_AFTER_S, cancel)
 
-    async def _wind_down(self, worker: WorkerProcess, request_id: int) -> None:
+    async def _stop_cancelled(self, worker: WorkerProcess, request_id: int) -> None:
         """Stop a statement whose caller was cancelled."""
         worker.cancel(request_id)
         with suppress(ExecutionError, TimeoutError):

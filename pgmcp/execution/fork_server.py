@@ -20,7 +20,7 @@ from pgmcp.execution.spawn import Child, Inbox, worker_command, worker_environme
 logger = logging.getLogger(__name__)
 
 FORK_TIMEOUT_S: Final = 10.0
-"""The first fork waits for the server's imports; later ones take milliseconds."""
+"""Timeout of one fork. The first one waits for the fork server's imports; later ones take milliseconds."""
 
 _READ_BYTES: Final = 64 << 10
 
@@ -91,7 +91,7 @@ class ForkedChild:
             self._loop.remove_writer(self._channel)
 
     def close(self) -> None:
-        """Close the channel; an idle worker then exits."""
+        """Close the channel; a worker that runs no statement then exits."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -108,7 +108,7 @@ class ForkedChild:
         return self._has_ended
 
     def kill(self) -> None:
-        """End the process at once; no error if it has ended."""
+        """End the process at once; do nothing if it has already ended."""
         if not self.has_ended:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -133,7 +133,13 @@ class ForkServer:
         self._one_at_a_time = asyncio.Lock()
 
     def start(self) -> None:
-        """Start the process, so that it imports its modules while the front imports; needs no event loop."""
+        """Start the fork server, which then imports its modules while this process imports others.
+
+        Needs no event loop.
+
+        Raises:
+            OSError: the process could not be started.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -155,12 +161,12 @@ class ForkServer:
             try:
                 return await self._spawn()
             except (OSError, TimeoutError):
-                logger.warning("the fork server has ended; starting another one")
+                logger.warning("the fork server started no worker; starting another fork server")
                 self.close()
                 return await self._spawn()
 
     def close(self) -> None:
-        """End the fork server and all remaining workers."""
+        """End the fork server and all its workers; blocks for up to a second, in which workers can exit."""
         if self._control is not None:
             self._control.close()
             self._control = None

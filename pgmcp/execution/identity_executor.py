@@ -1,4 +1,4 @@
-"""Runs statements of one database with the role and the settings of one person."""
+"""Runs statements of one database under the application_name, the role and the settings of one caller."""
 
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -10,10 +10,11 @@ _MAX_NAME_BYTES: Final = 63
 
 
 class IdentityExecutor:
-    """Runs statements on a supervisor for one person.
+    """Runs statements on a supervisor for one caller.
 
     Args:
-        principal: whose share of the workers the statements use; None for pgmcp's own statements.
+        principal: whose share of the workers the statements use; None without authentication, and for
+            pgmcp's own statements.
     """
 
     def __init__(self, supervisor: Supervisor, identity: Identity, principal: str | None = None) -> None:
@@ -32,16 +33,16 @@ class IdentityExecutor:
         return self._supervisor.tunnel_state
 
     def prestart(self) -> None:
-        """Start the workers that the first statement would wait for."""
+        """Start the first workers in the background."""
         self._supervisor.prestart()
 
     def execute(
         self, sql: str, limits: RowLimits, *, origin: StatementOrigin, can_be_wrapped: bool, timeout_s: float
     ) -> Coroutine[Any, Any, Rows]:
-        """Run one statement and return its bounded rows.
+        """Run one statement and return its bounded rows. `Supervisor.execute` describes the arguments.
 
         Raises:
-            RoleNotTakenError: the login role may not become the person's role.
+            RoleNotTakenError: the login role may not become the caller's role.
             ExecutionError: raised by `Supervisor.execute`.
         """
         return self._supervisor.execute(
@@ -61,8 +62,9 @@ def application_name(base: str, principal: str, host: str) -> str:
     PostgreSQL keeps 63 bytes of printable ASCII.
 
     Args:
-        principal: "" if the transport does not authenticate.
-        host: name of the MCP host; "" if it gave none.
+        base: the beginning of each name.
+        principal: the caller's name; "" if the transport does not authenticate.
+        host: name and version of the MCP host; "" if it gave none.
     """
     name = base + (f" {principal}" if principal else "") + (f" ({host})" if host else "")
     printable = "".join(each if " " <= each <= "~" else "?" for each in name)
@@ -74,11 +76,12 @@ def executor_for(
 ) -> IdentityExecutor:
     """Return an executor that runs statements under this application_name.
 
-    A session keeps a name without a principal until the next one, which saves a SELECT in each transaction.
+    If there is no principal, the session keeps the name for later statements. This saves a SELECT in each
+    transaction.
 
     Args:
-        identity: whose privileges they have; None: the login role's.
-        principal: the caller.
+        identity: the role and settings of the statements; None keeps the login role's.
+        principal: the caller; None without authentication.
     """
     role, settings = (identity.role, identity.settings) if identity is not None else ("", ())
     named = Identity(role, settings, name, keeps_name=principal is None)

@@ -3,10 +3,11 @@
 general lane   all workers but the reserved ones; first come, first served
 express lane   the reserved workers; only statements that are cheap by the planner's estimate
 
-An estimate takes a round trip, which is worthwhile only if long statements block the lane. Otherwise a place
-becomes free sooner than the planner answers.
+An estimate takes a round trip, which is worthwhile only if long statements block the general lane. Otherwise
+a place becomes free sooner than the planner answers.
 
-No principal may take the last free place, so that one principal's statements never make all others wait.
+The statements of one principal may have all places of the general lane but one, so that they never make all
+other principals wait. If the lane has only one place, they may have it.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ BLOCKED_AFTER_S: Final = 0.02
 
 
 class Lanes:
-    """Counts the statements in the general lane; when a place becomes free, the longest waiter gets it.
+    """Counts the statements in the general lane. The longest waiter that may enter gets a free place.
 
     Not thread-safe.
     """
@@ -37,7 +38,7 @@ class Lanes:
         """Divide the workers between the two lanes.
 
         Args:
-            workers: number in both lanes.
+            workers: number of workers in both lanes.
             clock: seconds, monotonic.
             call_later: the event loop's by default.
         """
@@ -59,13 +60,17 @@ class Lanes:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether statements wait, or would have to, and none could enter the lane recently."""
+        """Whether the lane is full, or statements wait for it, and no statement could enter it recently."""
         is_closed = self._free == 0 or bool(self._waiting)
         return is_closed and self._clock() - self._last_entry_s >= BLOCKED_AFTER_S
 
     def try_enter(self, principal: str | None = None) -> bool:
-        """Enter the general lane if it has room for this principal; None: there are no principals."""
-        # If there is room, no waiting statement may enter.
+        """Enter the general lane if it has room for this principal, and return whether it had.
+
+        Args:
+            principal: the caller of the statement; None if callers are not distinguished.
+        """
+        # Waiting statements need not be asked first: `leave` has offered them the free place.
         if self._free == 0 or (principal is not None and not self._may_enter(principal)):
             return False
         self._take(principal)
@@ -93,14 +98,14 @@ class Lanes:
         return place
 
     async def wait(self, place: asyncio.Future[bool], principal: str | None = None) -> bool:
-        """Wait for a place and return the result; give the place back if the wait is cancelled."""
+        """Wait for a place and return the result; give the place back if the wait fails or is cancelled."""
         try:
             return await place
         except BaseException:
             if place in self._waiting:
                 del self._waiting[place]
             elif place.done() and not place.cancelled() and place.exception() is None and place.result():
-                self.leave(principal)  # the place was granted just before the wait was cancelled
+                self.leave(principal)  # the place was given just before the wait ended
             raise
         finally:
             self._impatient.discard(place)

@@ -32,9 +32,9 @@ class MappedRole:
     """A role that principals are mapped to.
 
     Attributes:
-        problem: why the login role cannot become it; "" if it can.
+        problem: why the login role cannot become this role; "" if it can.
         hint: how to solve the problem.
-        risks: clauses about what it can do beyond policies and grants.
+        risks: clauses about what this role can do although no grant or policy for callers allows it.
     """
 
     name: str

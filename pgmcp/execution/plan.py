@@ -1,8 +1,8 @@
 """The planner's estimates for a statement, read from EXPLAIN (FORMAT JSON), and which statements are cheap.
 
-`CheapShapes` remembers cheap statements, so that the planner is not asked again for each of them. Two
-statements have the same shape if they differ only in numbers and quoted text. The second may still be
-expensive, so it runs on a reserved worker only for a short time (`BRIEF_S`).
+`CheapShapes` remembers the shapes of cheap statements, so that the planner is not asked for each statement.
+Two statements have the same shape if they differ only in numbers and quoted text. A statement of a cheap
+shape may still be expensive, so it runs on a reserved worker only for a short time (`BRIEF_S`).
 """
 
 import math
@@ -18,7 +18,8 @@ from pgmcp.execution.result import Rows
 EXPLAIN: Final = "EXPLAIN (FORMAT JSON) "
 
 MAX_CHEAP_COST: Final = 10_000.0
-"""In planner units; one is about a sequential read of one page. A cheap statement takes tens of milliseconds.
+"""In planner units; one unit is about a sequential read of one page. A statement of this cost takes tens of
+milliseconds.
 """
 
 BRIEF_S: Final = 0.1
@@ -57,7 +58,7 @@ _TOO_LONG: Final = Plan(math.inf, math.inf, ("a plan that is too long to read",)
 
 
 def read_plan(rows: Rows) -> Plan:
-    """Return the plan in the rows of EXPLAIN (FORMAT JSON); the cost is infinite if the rows were cut."""
+    """Return the plan in the rows of EXPLAIN (FORMAT JSON); the cost is infinite if the plan was cut."""
     if not rows.rows:  # the plan exceeds the byte limit
         return _TOO_LONG
     try:

@@ -1,12 +1,13 @@
-"""The worker processes of one database: how many there are, who has one, and when one is replaced.
+"""Manages the workers of one database: how many there are, which caller has one, and when one is replaced.
 
-    spawn ──▶ connecting ──▶ idle ◀──▶ busy ──▶ recycled or broken ──▶ killed
-                              │                                          │
-                              └─▶ idle for long ──▶ retired              └─▶ the next worker ends
-                                                                             the backend it left behind
+    spawn ──▶ connecting ──▶ idle ◀──▶ busy ──▶ broken, or late ──▶ killed; another worker ends its backend
+                              │          │
+                              │          └─▶ should be recycled ──▶ exits
+                              └─▶ idle for long ──▶ exits
 
-Every event (a request, a release, a new or lost worker) ends in `_rebalance`, which asks
-`allocation.allocate` who gets a worker and how many to start, and does that.
+`_rebalance` runs when a caller asks, when a worker is released while callers wait, and when a worker is new
+or lost. It asks `allocation.allocate` which callers get a worker and how many workers to start, and does
+that.
 """
 
 import asyncio
@@ -32,10 +33,10 @@ from worker.protocol import SHARED_SESSION, Backend
 logger = logging.getLogger(__name__)
 
 GROW_EVERY_S: Final = 0.5
-"""How often one more worker is started while general statements wait and no general statement ends."""
+"""Interval at which one more worker is started while general statements wait and none of them ends."""
 
 RETIRE_AFTER_S: Final = 60.0
-"""A worker beyond the minimum is closed if it was not needed for this long."""
+"""A worker beyond the minimum is ended if it was not needed for this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,9 @@ class WorkerPool:
 
     @property
     def shortage(self) -> ExecutionError | None:
-        """Why there are fewer workers than allowed: the database's last refusal, if it still applies.
+        """The error of the last start, which says why there are fewer workers than allowed.
 
-        None if every allowed worker is connected or being started.
+        None if every allowed worker is connected, or if the last start succeeded.
         """
         return None if self.is_full else self._starts.last_refusal
 
@@ -156,16 +157,18 @@ class WorkerPool:
         return worker
 
     def ask(self, *, is_express: bool = False) -> asyncio.Future[WorkerProcess]:
-        """Return a future for a worker, done if one is free; otherwise, it must be passed to `wait`.
+        """Return a future for a worker.
 
-        The worker is the caller's alone until it is released.
+        If a worker is free, the future is done. Otherwise, it must be passed to `wait`. The caller must pass
+        the worker to `release`; until then, no other caller gets it.
 
         Args:
             is_express: the caller keeps it for a short time only, so it may be a reserved worker.
 
         Raises:
             BusyError: too many statements wait, or all connections wait behind a statement that was given up.
-            ExecutionError: no worker is available, because the database refuses connections.
+            WorkerLostError: the pool is closing.
+            ExecutionError: no worker is available; this is the error of the last start.
         """
         self._refuse_behind_given_up()
         place = self._waiting.join(is_express=is_express)
@@ -182,7 +185,8 @@ class WorkerPool:
         """Return the worker for a future of `ask`; waits without a limit.
 
         Raises:
-            ExecutionError: no worker is available, because the database refuses connections.
+            ExecutionError: no worker is available: the last start failed, the pool is closing, or a statement
+                that was given up blocks all connections.
             TimeoutError: the caller has set it on the future to stop waiting.
         """
         try:
@@ -194,7 +198,10 @@ class WorkerPool:
             raise
 
     def release(self, worker: WorkerProcess) -> None:
-        """Take a worker back and hand it to the longest waiter; a recycled or broken one is replaced."""
+        """Take a worker back and give it to a waiting caller, or keep it idle.
+
+        A worker that is lost or should be recycled is ended in the background.
+        """
         if self._is_closing:
             self.in_background(worker.leave())
             return
@@ -204,7 +211,7 @@ class WorkerPool:
             self.in_background(self.discard(worker))
             return
         if worker.should_recycle:
-            self.in_background(self.part_with(worker))
+            self.in_background(self.end_idle(worker))
             return
         self._forget_borrower(worker)
         if worker.has_connected:
@@ -233,8 +240,8 @@ class WorkerPool:
             self.in_background(self._end_orphans(other))
         self._rebalance()
 
-    async def part_with(self, worker: WorkerProcess) -> None:
-        """End a worker that runs no statement, so it leaves no backend behind."""
+    async def end_idle(self, worker: WorkerProcess) -> None:
+        """End a worker that runs no statement, and so leaves no backend behind."""
         worker.backend = None
         await worker.leave()
         await self.discard(worker)
@@ -242,7 +249,7 @@ class WorkerPool:
     async def close(self) -> None:
         """End every worker and all background tasks.
 
-        A busy one cancels its statement on the server when its channel ends.
+        A busy worker cancels its statement on the server when its channel ends.
         """
         self._is_closing = True
         for timer in (self._retirement, self._growing):
@@ -280,7 +287,7 @@ class WorkerPool:
 
     @property
     def _general_room(self) -> int:
-        """The minimum number of general statements that the connected workers may run."""
+        """How many general statements may always run at once; `allocate` may allow more."""
         return max(1, self._connected_count - self._reserved)
 
     def _rebalance(self, *, can_start: bool = True) -> None:
@@ -372,7 +379,7 @@ class WorkerPool:
         if not self._shared_session.is_held_up or self._is_closing:
             return
         if not self._starts and self._starts.may_begin:
-            # Its first answer shows that the abandoned statement has ended.
+            # The first answer to a new worker shows that the statement that was given up has ended.
             self._starts.begin(min(1, self._size.max_workers - self._worker_count))
         raise self._shared_session.refusal()
 
@@ -401,7 +408,7 @@ class WorkerPool:
         self.in_background(self._end_orphans(worker))
 
     def _note_refusal(self, error: ExecutionError) -> None:
-        """Fail the waiting callers, unless a living worker, or one that is started later, may serve them."""
+        """Fail the waiting callers, unless a worker that lives or is started later may serve them."""
         if self._worker_count == 0 and not self._starts.is_limited:
             self._waiting.fail(error)
         self._rebalance(can_start=False)
@@ -422,7 +429,7 @@ class WorkerPool:
             self._retirement = loop.call_later(RETIRE_AFTER_S, self._retire_idle)
 
     def _retire_idle(self) -> None:
-        """Close workers that were not needed recently; the left end of the deque was idle longest."""
+        """End workers that were not needed recently; the first one in the deque was idle longest."""
         self._retirement = None
         oldest_s = self._clock() - RETIRE_AFTER_S
         while self._idle and self._worker_count > self._size.min_workers:

@@ -1,4 +1,4 @@
-"""Turns a worker's reply into rows or an error of `pgmcp.errors`. Pure."""
+"""Turns a worker's reply into rows or an error of `pgmcp.errors`."""
 
 from itertools import starmap
 from typing import Final
@@ -44,7 +44,7 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
 
     Raises:
         ExecutionError: the statement failed.
-        WorkerLostError: the reply does not answer this request.
+        WorkerLostError: the reply does not answer an `Execute`, or its rows cannot be read.
     """
     match reply:
         case Result():
@@ -62,7 +62,11 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
 
 
 def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
-    """Return the error that a `Failure` describes."""
+    """Return the error that a `Failure` describes.
+
+    Args:
+        timeout_s: the caller's timeout, for the message.
+    """
     match failure.code:
         case FailureCode.TIMEOUT | FailureCode.CANCELLED:
             return limit_reached(failure.limit) if failure.limit else deadline_exceeded(timeout_s)
@@ -102,7 +106,7 @@ def _no_connection(failure: Failure) -> ExecutionError:
 
 
 def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
-    """Return the error for a statement that the server reported as stopped."""
+    """Return the error for a late statement whose end the server has reported."""
     return DeadlineExceededError(
         f"the statement was stopped after {timeout_s:g} s, on the server too", hint=_NARROW, is_stopped=True
     )
@@ -122,8 +126,8 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
 
     Args:
         timeout_s: the caller's timeout.
-        shortage: the error of the database, if it refused further connections.
-        is_full: whether the pool has its maximum number of workers.
+        shortage: the error of the last start of a worker; None if it succeeded.
+        is_full: whether the pool has its maximum number of connected workers.
     """
     message = f"no worker was free within {timeout_s:g} s"
     if is_full:

@@ -1,4 +1,4 @@
-"""The result of a statement: columns, rows, and why it is incomplete, if it is."""
+"""The result of a statement: columns, rows, and the limit that cut it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.protocol import StatementOrigin as StatementOrigin
 from worker.row_format import json_lines, read_json_lines
 
 JsonScalar = str | int | float | bool | None
-"""A cell, as `worker.encoding` describes it: a value if JSON has its type, else exact text."""
+"""A cell, as `worker.encoding` describes it: a number, boolean or null where JSON has the type, else text."""
 
 
 class Truncation(StrEnum):
@@ -41,7 +41,8 @@ class RowLimits:
         max_rows: maximum number of rows; the worker requests one more to know whether there are more.
         max_bytes: maximum bytes of cell text in all rows.
         max_cell_bytes: longer cells are cut and end in "…".
-        max_text_bytes: bytes of text after which rows are written only as JSON; 0 if rows are not shown.
+        max_text_bytes: after this many bytes of text, further rows are written only as JSON; 0 writes no
+            text.
     """
 
     max_rows: int
@@ -150,7 +151,7 @@ class Rows(msgspec.Struct, frozen=True):
     elapsed_ms: float = 0.0
 
     def head(self, max_rows: int) -> "Rows":
-        """Return the leading rows, marked as truncated if there are more."""
+        """Return at most `max_rows` leading rows; if there are more, the result is marked as truncated."""
         if len(self.rows) <= max_rows:
             return self
         return msgspec.structs.replace(self, rows=self.rows[:max_rows], truncated=Truncation.ROWS)

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 # Predefined roles (PostgreSQL manual, "Predefined Roles") that only read data, settings or statistics are no
 # risk: pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_stat_scan_tables and pg_monitor.
 # pg_read_server_files also only reads, but it bypasses the privileges on tables. If pg_roles may not be read,
-# the functions still work for the session's own role.
+# `_OWN_ROLE` takes its place, and functions such as pg_has_role still work for the session's own role.
 #
 # SET ROLE gives the privileges of every role that this one is a member of, so they count even if they are not
 # inherited. has_table_privilege() does not know MAINTAIN before PostgreSQL 17; the access list shows it.
@@ -106,7 +106,7 @@ SELECT pg_catalog.string_agg(g.name, ', ' ORDER BY g.name) FILTER (WHERE g.privi
 """Privileges on settings, since PostgreSQL 15. Most settings that a role may SET change only its session."""
 
 _MEMBERSHIP: Final = "pg_has_role(m.oid, 'MEMBER')"
-"""The relation with the roles whose privileges count."""
+"""The condition in both statements that selects the roles whose privileges count."""
 
 _OWN_ROLE: Final = """(
     SELECT pg_catalog.to_regrole(
@@ -158,10 +158,11 @@ class RolePosture:
 
 
 def read_posture(row: list[JsonScalar]) -> RolePosture:
-    """Return the posture.
+    """Return the privileges that a row describes.
 
     Args:
-        row: the values of `POSTURE_SQL` but the last, then those of `PARAMETERS_SQL` if the server has them.
+        row: the values of `POSTURE_SQL` without the last one, then those of `PARAMETERS_SQL` if the server
+            has privileges on settings.
     """
     role, *attributes = row[:6]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
@@ -180,11 +181,11 @@ class RoleCheck:
         """Prepare the check.
 
         Args:
-            database: its configured name, for messages.
-            fetch: runs a catalog query there.
+            database: the database's name in the settings, for messages.
+            fetch: runs a catalog query in this database.
             must_be_read_only: refuse a role that can do more than read.
-            maps_roles: whether this role becomes the roles of callers. These are checked separately, so only
-                privileges that this role inherits count here.
+            maps_roles: whether this role becomes the roles of callers with SET ROLE. Those roles are checked
+                separately, so only privileges that this role inherits count here.
         """
         self._database = database
         self._own_roles = "USAGE" if maps_roles else "MEMBER"
@@ -236,7 +237,7 @@ class RoleCheck:
         return await asyncio.shield(self.probe())
 
     def probe(self) -> asyncio.Task[RolePosture]:
-        """Start reading the role in the background, unless it has been read or is being read."""
+        """Return the task that reads the role; start it unless the role has been read or is being read."""
         if self._probing is None or _has_failed(self._probing):
             self._probing = asyncio.create_task(self._probe())
             self._probing.add_done_callback(_has_failed)

@@ -1,4 +1,4 @@
-"""Servers on which all connections share one session, such as PGlite: one statement blocks every call."""
+"""Handles servers whose connections all share one session, so one statement blocks all calls (PGlite)."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class SharedSession:
-    """Finds out whether connections share a session, and remembers an abandoned statement there.
+    """Finds out whether connections share a session, and remembers that a statement there was given up.
 
     Args:
-        database: its configured name, for messages.
+        database: the database's name in the settings, for messages.
         next_id: returns an id for a request to a worker.
         clock: seconds, monotonic.
     """
@@ -50,9 +50,10 @@ class SharedSession:
         )
 
     def compare(self, worker: WorkerProcess, workers: Iterable[WorkerProcess]) -> None:
-        """Compare a worker's new connection with those of the others.
+        """Compare a worker's new connection with those of the others; does nothing for an old connection.
 
-        If they share a session, the workers leave no settings in it, and do not end what other clients use.
+        Workers whose connections share a session get a `ShareSession`. From then on, they leave no settings
+        in the session, and do not end what other clients use.
         """
         if not worker.has_connected:
             return

@@ -13,16 +13,16 @@ from pgmcp.child_process import away_from_terminal
 _INHERITED_NAMES: Final = frozenset(
     {
         "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TEMP", "TMP", "TMPDIR", "TZ",
-        "USER",         "APPDATA", "LOCALAPPDATA", "SYSTEMDRIVE", "SYSTEMROOT", "USERNAME", "USERPROFILE",
+        "USER", "APPDATA", "LOCALAPPDATA", "SYSTEMDRIVE", "SYSTEMROOT", "USERNAME", "USERPROFILE",
         "KRB5CCNAME", "KRB5_CONFIG", "SSL_CERT_DIR", "SSL_CERT_FILE", "VIRTUAL_ENV",
     }
 )  # fmt: skip
-"""Variables that Python, libpq, Kerberos and TLS read."""
+"""Environment variables that a worker inherits, because Python, libpq, Kerberos or TLS reads them."""
 
 _INHERITED_PREFIXES: Final = ("LC_", "PG", "PYTHON")
 _NEVER_INHERITED: Final = ("PGPASSWORD", "PG_MCP_")
-"""Variables that a worker must not inherit. It gets credentials in its first frame, because /proc shows a
-child's environment.
+"""Beginnings of variables that a worker must not inherit. A worker gets its password in the first frame,
+because other processes of the user can read a child's environment in /proc.
 """
 
 
@@ -39,13 +39,13 @@ class Child(Protocol):
         """Call `take` with every chunk that the worker sends, and `end` after the last one."""
 
     def send(self, data: bytes) -> None:
-        """Send bytes to the worker; never waits, and does nothing if the worker has ended."""
+        """Send bytes to the worker without waiting; do nothing if the worker has ended."""
 
     def close(self) -> None:
-        """Close the channel; an idle worker then exits."""
+        """Close the channel; a worker that runs no statement then exits."""
 
     def kill(self) -> None:
-        """End the process at once; no error if it has ended."""
+        """End the process at once; do nothing if it has already ended."""
 
     async def wait(self) -> None:
         """Return when the process has ended and is reaped."""
@@ -55,7 +55,7 @@ Spawn = Callable[[], Awaitable[Child]]
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a worker, without keys, passwords and settings of pgmcp."""
+    """Return the variables that a worker inherits. No API key, password or setting of pgmcp is among them."""
     return {
         name: value
         for name, value in environ.items()
@@ -65,7 +65,7 @@ def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Inbox:
-    """Chunks from a worker for one listener; keeps chunks that arrive before `listen` is called."""
+    """Passes a worker's chunks on to one listener; keeps chunks that arrive before `listen` is called."""
 
     def __init__(self) -> None:
         self._early: list[bytes] = []
@@ -118,7 +118,7 @@ class ColdChild(asyncio.SubprocessProtocol):
         self._inbox.put(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Note the end of standard output."""
+        """Count the pipes that are still open, and note the end of standard output."""
         self._open_pipes -= 1
         if fd == 1:
             self._inbox.put_end()
@@ -135,17 +135,17 @@ class ColdChild(asyncio.SubprocessProtocol):
         return self._ended.is_set()
 
     def send(self, data: bytes) -> None:
-        """Send bytes to the worker."""
+        """Send bytes to the worker without waiting; do nothing if the worker has ended."""
         if self._requests is not None and not self._requests.is_closing():
             self._requests.write(data)
 
     def close(self) -> None:
-        """Close the channel; an idle worker then exits."""
+        """Close the channel; a worker that runs no statement then exits."""
         if self._requests is not None:
             self._requests.close()
 
     def kill(self) -> None:
-        """End the process at once; no error if it has ended."""
+        """End the process at once; do nothing if it has already ended."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
@@ -160,7 +160,11 @@ class ColdChild(asyncio.SubprocessProtocol):
 
 
 async def spawn_cold() -> Child:
-    """Start a worker as a new interpreter; this works on every system."""
+    """Start a worker as a new interpreter, which works on every system.
+
+    Raises:
+        OSError: the process could not be started.
+    """
     return await start_child(
         *worker_command("worker"), env=worker_environment(os.environ), **away_from_terminal()
     )
@@ -172,6 +176,9 @@ async def start_child(*command: str, **arguments: Any) -> ColdChild:
     Args:
         command: the program and its arguments.
         arguments: further arguments of `subprocess.Popen`.
+
+    Raises:
+        OSError: the program could not be started.
     """
     loop = asyncio.get_running_loop()
     _, child = await loop.subprocess_exec(

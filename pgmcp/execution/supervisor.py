@@ -1,7 +1,7 @@
 """Decides which worker runs a statement, and how long the statement waits for one.
 
-One supervisor per database; its workers connect to that database and to nothing else. `exchange` runs the
-statement on its worker. Waiting for a worker counts towards the statement's deadline.
+There is one supervisor for each database. Its workers connect only to that database. `exchange` runs the
+statement on its worker. The time that a statement waits for a worker counts towards its deadline.
 
 If long-running statements block the general lane (see `lanes`), the planner estimates the cost of the next
 statement. A cheap statement runs in the express lane, on a reserved worker; any other waits for the general
@@ -131,10 +131,10 @@ class Supervisor:
         Args:
             sql: the statement, without a trailing semicolon.
             limits: limits of the result.
-            origin: who wrote it; pgmcp's own statements are read-only and resolved in pg_catalog alone.
+            origin: who wrote it, see `worker.protocol.StatementOrigin`.
             can_be_wrapped: whether it can be a subquery in FROM, so that a row limit can be put around it;
-                False for EXPLAIN and SHOW.
-            timeout_s: seconds from now, waiting included.
+                False for EXPLAIN and SHOW, and for pgmcp's reads of the catalog.
+            timeout_s: seconds from now, with the time that it waits for a worker.
             identity: whose privileges it has; None: the login role's.
             principal: the caller, so that one caller cannot use all workers and the whole queue; None: not
                 known.
@@ -166,7 +166,7 @@ class Supervisor:
         """Count a statement of a principal.
 
         Raises:
-            BusyError: with one more, the principal would use more than half of the queue.
+            BusyError: the principal already has as many statements as all workers and half of the queue hold.
         """
         if self._count_by_principal[principal] >= self._max_of_one:
             raise BusyError(
@@ -197,7 +197,7 @@ class Supervisor:
             if rows is not None:
                 return rows
         try:
-            # pgmcp's own reads start no reserved workers: a new server begins with these reads.
+            # A new server begins with pgmcp's own reads. As express statements, they start only two workers.
             is_express = statement.is_catalog_read
             worker = self._pool.take(is_express=is_express)
             if worker is None or worker.escapes_backslashes:
@@ -212,7 +212,7 @@ class Supervisor:
         self._timer.close()
 
     async def _wait_for_lane(self, statement: Statement) -> Rows | None:
-        """Enter the general lane and return None, or return the rows of a cheap statement at once."""
+        """Enter the general lane and return None, or run a cheap statement at once and return its rows."""
         if self._lanes.reserved and statement.is_catalog_read:
             return await self._run(await self._acquire(statement, is_express=True), statement)
         if self._lanes.reserved and statement.can_be_wrapped:
@@ -345,7 +345,7 @@ def _read_from(worker: WorkerProcess, reply: Reply, body: bytes, statement: Stat
 def _is_own_timeout(reply: Reply) -> bool:
     """Return whether the statement reached the timeout that pgmcp set, not a limit of the role.
 
-    A lock timeout counts too, because it is no longer than that timeout.
+    A lock timeout counts too, because pgmcp sets it at most as long as the statement's timeout.
     """
     if not isinstance(reply, Failure) or reply.limit:
         return False

@@ -1,6 +1,6 @@
-"""One worker process as the front sees it: frames in, frames out, and a pid to kill.
+"""One worker process as the front sees it: it sends and receives frames, and can be killed.
 
-Makes no decisions: the supervisor decides which worker is late, and what to do about it.
+This module decides nothing: `pgmcp.execution.exchange` decides when a worker is late, and then kills it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from worker.protocol import (
 )
 
 LEAVE_TIMEOUT_S: Final = 1.0
-"""An idle worker exits at EOF within milliseconds; after this time it is stuck."""
+"""How long a worker may take to exit. An idle one takes milliseconds; after this time it is stuck."""
 
 _REPLIES_BY_REQUEST: Final[dict[type[ToWorker], tuple[type[Reply], ...]]] = {
     Open: (Opened, Failure),
@@ -47,15 +47,18 @@ class WorkerProcess:
     """A worker and its known state.
 
     Attributes:
-        backend: the server process that runs its statements; None if it is not known yet, or behind a pooler.
-        pooler: the pooler in front of its server; "" for a direct connection.
+        backend: the server process that runs its statements; None if it is not known yet, behind a pooler, or
+            in a shared session.
+        pooler: the pooler in front of its server, or `worker.protocol.SHARED_SESSION`; "" for a direct
+            connection.
         session: identifies the session; equal for workers that share it. "" behind a pooler.
-        escapes_backslashes: whether other clients' plain strings contain escapes there.
+        escapes_backslashes: whether standard_conforming_strings is off for the role, so that other clients
+            read escapes in plain strings.
         has_connected: whether it has a new connection that the pool has not checked yet.
         should_recycle: whether it asked to be replaced: it has run many statements, or uses much memory.
         idle_since_s: when it was last released, on the pool's clock.
-        is_whole: whether every exchange so far ended in one matching, readable reply; if not, it is never
-            reused.
+        is_whole: whether every exchange so far ended in one matching, readable reply. False while a request
+            runs. A worker whose last exchange did not end like this is never reused.
     """
 
     def __init__(self, child: Child) -> None:
@@ -91,17 +94,17 @@ class WorkerProcess:
         return not self._is_cut_off and not self._child.has_ended
 
     async def request(self, message: ToWorker, body: bytes = b"") -> tuple[Reply, bytes]:
-        """Send a request and return its reply with its body; one at a time.
+        """Send a request, and return its reply with its body. The previous request must have ended.
 
         Raises:
-            WorkerLostError: it died, or its answer is not the reply.
+            WorkerLostError: the worker died, or sent something that is not the reply to this request.
         """
         self.begin(message, body)
         return await self.reply()
 
     def begin(self, message: ToWorker, body: bytes = b"") -> None:
         """Send a request; `reply` must be awaited before the next one."""
-        self.is_whole = False  # stays False until the reply has arrived, even if this ends early
+        self.is_whole = False  # stays False until the reply has arrived, even if the caller is cancelled
         self._asked, self._outcome = message, None
         if self._is_cut_off:
             self._finish(self._lost(f"worker {self.pid} died before it could run this"))
@@ -114,7 +117,7 @@ class WorkerProcess:
         A cancelled call can be repeated: a reply that arrives in between is kept.
 
         Raises:
-            WorkerLostError: it died, or its answer is not the reply.
+            WorkerLostError: the worker died, or sent something that is not the reply to this request.
             TimeoutError: `give_up` was called.
         """
         if self._outcome is None:
@@ -217,7 +220,7 @@ class _FrameReader:
         self._receive = receive
         self._chunks: list[bytes] = []
         self._held_bytes = 0
-        self._needed_bytes = HEAD.size  # for the next step
+        self._needed_bytes = HEAD.size  # length of the part that `_step` reads next
         self._lengths: tuple[int, int] | None = None
         self._message: FromWorker | None = None
         self._is_closed = False
@@ -241,7 +244,7 @@ class _FrameReader:
         self._chunks.clear()
 
     def _receive_whole(self, chunk: bytes) -> bool:
-        """Pass on a chunk that is exactly one frame, as nearly every reply is; return whether it was."""
+        """Pass on a chunk that is exactly one frame, as nearly every reply is; return whether it was one."""
         if len(chunk) < HEAD.size or self._is_closed:
             return False
         header_bytes, body_bytes = decode_head(chunk[: HEAD.size])
@@ -252,7 +255,7 @@ class _FrameReader:
         return True
 
     def _step(self) -> None:
-        """Read the lengths, then the header, then the body."""
+        """Read the next part of a frame: the lengths, the header or the body."""
         piece = self._cut(self._needed_bytes)
         if self._lengths is None:
             self._lengths = decode_head(piece)

@@ -1,4 +1,4 @@
-"""Starts and connects the workers of a pool, and waits longer after each of the database's refusals."""
+"""Starts and connects the workers of a pool, and decides how long to wait after failed starts."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 MAX_DELAY_WITHOUT_WORKERS_S: Final = 5.0
 """Longest delay between attempts at a limit of connections while callers wait and the pool has no worker.
 
-Each attempt is a line in the server's log.
+A shorter delay would fill the server's log, which gets a line for each attempt.
 """
 
 FREE_ATTEMPTS: Final = 2
@@ -28,13 +28,13 @@ CallLater = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
 
 
 class WorkerStarts:
-    """Starts workers in the background, and waits longer after each refusal.
+    """Starts workers in the background. After repeated failures, the delay until the next start grows.
 
     Args:
         connector: starts and connects a worker.
-        database: its configured name, for messages.
+        database: the database's name in the settings, for messages.
         on_connected: called with each new worker.
-        on_refused: called with the error if a start failed.
+        on_refused: called with the error of each failed start.
         on_retry: called after the delay of `try_again_later`; it may start workers.
         clock: seconds, monotonic.
         call_later: the event loop's by default.
@@ -71,7 +71,7 @@ class WorkerStarts:
 
     @property
     def may_begin(self) -> bool:
-        """Whether the database has not refused connections recently."""
+        """Whether a worker may be started now, because no delay after failed starts is left."""
         return self._backoff.wait_s(self._clock()) == 0
 
     @property
@@ -85,7 +85,7 @@ class WorkerStarts:
         return list(self._running)
 
     def begin(self, count: int) -> None:
-        """Start `count` workers."""
+        """Start `count` workers in the background, whatever `may_begin` says."""
         for _ in range(count):
             start = asyncio.create_task(self._bring_up())
             self._running.add(start)
@@ -107,7 +107,7 @@ class WorkerStarts:
         self._on_retry()
 
     def cancel(self) -> None:
-        """Cancel the starts in progress."""
+        """Cancel the starts in progress, and the call of `on_retry` if it is scheduled."""
         if self._retry is not None:
             self._retry.cancel()
         for start in self._running:
@@ -135,7 +135,10 @@ class WorkerStarts:
 
 
 class Backoff:
-    """Counts failures in a row. Methods take the current time as an argument."""
+    """Counts failures in a row, and computes the delay until the next attempt.
+
+    The current time is an argument of its methods.
+    """
 
     def __init__(self) -> None:
         self._failures = 0

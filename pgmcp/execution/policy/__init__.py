@@ -1,6 +1,6 @@
-"""The policy of a database: what its own functions, views and row policies call, read from its catalog.
+"""Reads from a database's catalog what its own functions, views and row policies call.
 
-reader      reads everything and makes a `FunctionPolicy` of it, and again after a change
+reader      runs the statements, and makes a `FunctionPolicy` of their rows; again after a change
 statements  the queries
 resolution  the facts by which a name is resolved to a function or an operator
 rows        catalog rows as objects

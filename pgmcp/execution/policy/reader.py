@@ -1,9 +1,9 @@
 """Reads what one database's own objects call, from its catalog, for `FunctionPolicy`.
 
-The statements read little about ordinary tables. So the first question to a huge database waits milliseconds
-for them, not the seconds that the whole catalog takes. They work on servers 13 to 18 and for any role, and
-every name is qualified. One statement returns a row that changes when the policy has to be read again. If the
-role may not read a part of the catalog, something else is read instead.
+The statements read little about ordinary tables. So the first call to a huge database waits milliseconds for
+them, not the seconds that the whole catalog takes. They work on servers 13 to 18 and for any role, and
+qualify every name. `version_statement` returns a row that changes when the policy has to be read again. If
+the role may not read a part of the catalog, another part replaces it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -22,8 +22,8 @@ from pgmcp.execution.catalog_access import (
 from pgmcp.execution.policy.resolution import RESOLUTION, RESOLUTION_VERSION
 from pgmcp.execution.policy.rows import (
     decode_texts,
-    guard,
-    mark,
+    mark_caller_change,
+    mark_unreadable,
     read_function,
     read_relations,
     resolution_facts,
@@ -189,9 +189,11 @@ VERSION_PIECES: Final = (
         "WHERE oid >= '16384' AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)",
     ),
 )
-"""The rows that a policy is made of, and the part of the catalog that each needs."""
+"""Parts of the catalog, each with a statement that returns a text for each row a policy is made of. A text
+changes with its row.
+"""
 
-# Without pg_proc the names of functions are still in pg_depend; what they do is not.
+# Used if the role may not read pg_proc: the names of functions are in pg_depend, too, but not what they do.
 _NAMES_PIECE: Final = """SELECT pg_catalog.concat('p', objid, ctid, xmin) FROM pg_catalog.pg_depend
 WHERE classid = '1255' AND refclassid = '2615'"""
 
@@ -220,7 +222,7 @@ class PolicyReader:
     """Makes the policy of one database, and makes it again only when the objects behind it have changed.
 
     Args:
-        fetch: runs a catalog query there.
+        fetch: runs a catalog query in this database.
         allowed: see `FunctionPolicy`.
         denied: see `FunctionPolicy`.
         caller_settings: settings that identify the caller, such as "role"; functions that set one of them are
@@ -251,7 +253,8 @@ class PolicyReader:
         Objects that the role may not read count as unknown, and statements that would use them are refused.
 
         Raises:
-            ResultTooLargeError: a result was cut; an incomplete policy would accept dangerous calls.
+            ResultTooLargeError: a result exceeded the limits; an incomplete policy would accept dangerous
+            calls.
             CatalogDeniedError: the role may not read a part that is needed to check any statement.
             ExecutionError: raised by `fetch`.
         """
@@ -259,7 +262,7 @@ class PolicyReader:
         self._report(found)
         unreadable = _complete(found & (_READ_PARTS | _OPTIONAL_FUNCTIONS))
         require(find_vital(unreadable), unreadable, purpose="statements cannot be checked")
-        # Read before the rest, so that the next read notices changes made in between.
+        # The version is read before the rest, so that the next call notices a change made in between.
         parts: list[JsonScalar] = [*sorted(unreadable)]
         version = [*await self._fetch_all(version_statement(unreadable)), parts]
         if self._policy is None or version != self._version:
@@ -271,7 +274,8 @@ class PolicyReader:
                 allowed=self._allowed,
                 denied=self._denied,
                 catalog_functions=(
-                    guard(mark(read_function(row), unreadable), self._caller_settings) for row in functions
+                    mark_caller_change(mark_unreadable(read_function(row), unreadable), self._caller_settings)
+                    for row in functions
                 ),
                 catalog_relations=read_relations(relations, unknown),
                 search_path=decode_texts(str(version[0][0])),
@@ -300,12 +304,12 @@ def find_vital(unreadable: Collection[str]) -> frozenset[str]:
 
 
 def _complete(unreadable: frozenset[str]) -> frozenset[str]:
-    """Add the parts that are useless without others: functions are read together with their languages."""
+    """Add pg_proc if pg_language cannot be read, and the reverse: both are needed to read functions."""
     return unreadable | FUNCTION_PARTS if unreadable & FUNCTION_PARTS else unreadable
 
 
 def version_statement(unreadable: Collection[str]) -> str:
-    """Return the statement whose row changes whenever something changes that a policy is made of."""
+    """Return the statement whose one row changes when a row changes that a policy is made of."""
     pieces = [without(sql, unreadable) for part, sql in VERSION_PIECES if part not in unreadable]
     if FUNCTION_PARTS & set(unreadable):
         pieces.append(_NAMES_PIECE)

@@ -12,9 +12,9 @@ from pgmcp.validation.shipped_lists import judged_by_types
 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
 
-# The database's own functions and operators, without those of extensions. But a function of an extension
-# counts as own if a shipped list refuses it only for some types. Also the columns that have the name of a
-# domain, or of such a function that `value.name` can call.
+# Defines the database's own functions and operators, without those of extensions. But a function of an
+# extension counts as own if a shipped list refuses it only for some types. It also defines the columns that
+# have the name of a domain, or of such a function that `value.name` can call.
 _OWN: Final = f"""
 WITH RECURSIVE members (class, id) AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d

@@ -1,4 +1,4 @@
-"""Makes functions, relations and facts of the rows that the statements of this package return."""
+"""Makes functions, relations and facts from the rows that the statements of this package return."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -40,7 +40,7 @@ _Fact = tuple[str, str, Any]
 _PG_CATALOG: Final = "pg_catalog"
 
 
-def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
+def mark_unreadable(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
     """Return the function, marked as unreadable if the role may not read what it does.
 
     An aggregate has the language `internal`. So an `internal` function outside pg_catalog counts as an
@@ -57,7 +57,12 @@ def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunct
 def read_relations(
     rows: Iterable[list[JsonScalar]], unknown: Iterable[list[JsonScalar]]
 ) -> list[CatalogRelation]:
-    """Return the relations that call functions, and those for which that is unknown."""
+    """Return the relations that call functions, and those whose calls are not known.
+
+    Args:
+        rows: of `RELATIONS`.
+        unknown: rows of the statement from `unreadable_relations`.
+    """
     return [*map(_relation, rows), *map(_unknown_relation, unknown)]
 
 
@@ -110,13 +115,13 @@ def _part(part: _Part) -> CatalogFunction:
     )
 
 
-def guard(function: CatalogFunction, settings: Collection[str]) -> CatalogFunction:
+def mark_caller_change(function: CatalogFunction, settings: Collection[str]) -> CatalogFunction:
     """Return the function, marked if it sets one of these settings for its own duration.
 
     Args:
         settings: in lower case.
     """
-    parts = tuple(guard(part, settings) for part in function.parts)
+    parts = tuple(mark_caller_change(part, settings) for part in function.parts)
     changes_caller = any(name in settings for name in function.settings)
     if not changes_caller and parts == function.parts:
         return function
@@ -162,7 +167,7 @@ def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
     """Return the facts in the rows of `RESOLUTION`."""
     by_kind: dict[str, list[_Fact]] = defaultdict(list)
     for kind, schema, name, data in rows:
-        # Most statements need only a few relations, so the columns of these are decoded later.
+        # The columns of relations are decoded when a statement uses them: most use only a few relations.
         by_kind[kind].append((schema, name, _decode_rows(data) if kind == "rows" else _decode(data)))
     relations: dict[str, dict[str, RelationRows]] = defaultdict(dict)
     for schema, name, (type_oid, _, columns) in by_kind["rows"]:
@@ -217,7 +222,7 @@ def _types_by_name(outputs: dict[str, list[_Output]]) -> dict[str, set[int]]:
 
 
 def _named(columns: _Output) -> _Output:
-    """Return the columns of a function's rows; one without a name is called by its place."""
+    """Return the columns of a function's rows; a column without a name gets one from its place."""
     return [(name or f"column{place}", type_oid) for place, (name, type_oid) in enumerate(columns, start=1)]
 
 
@@ -250,7 +255,7 @@ def _built_in(
 
 
 def read_search_path(setting: str) -> tuple[str, ...]:
-    """Return the schemas of a function's own search_path; only an asterisk if they are not certain."""
+    """Return the schemas of a function's own search_path; only `ANY_SCHEMA` if they are not certain."""
     schemas = []
     try:
         for token in tokenize(setting):

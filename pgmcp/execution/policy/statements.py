@@ -99,19 +99,19 @@ UNION
 SELECT c.casttarget FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # noqa: S608 - of constants
 
-# Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
-# or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
-# own functions; casts below 16384 came with the server. A cast is identified by the user-defined type that it
-# casts to. It is identified by the type that it casts from if a statement that uses it names no type, or a
-# type of PostgreSQL's. Procedures and trigger functions cannot be called in a read. The constructors of
-# ranges come with the type.
 INPUT_NAMES: Final = """(
     SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(
                COALESCE(p.proargnames[place.number], '') ORDER BY place.number)))
     FROM pg_catalog.generate_subscripts(p.proargnames, 1) AS place (number)
     WHERE p.proargmodes IS NULL OR p.proargmodes[place.number] IN ('i', 'b', 'v'))"""
-"""The names of the parameters of `p` in pg_proc that a call can give."""
+"""The names of those parameters of a row `p` of pg_proc that a call can give, as a JSON array."""
 
+# Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
+# or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
+# own functions; casts below 16384 came with the server. A cast is identified by the user-defined type that it
+# casts to. It is identified by the type that it casts from if a statement that uses it names no type, or a
+# type of PostgreSQL's. Procedures and trigger functions are left out, because a read cannot call them. The
+# constructors of ranges are created with their type, so they count as written in SQL.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
