@@ -5,7 +5,7 @@ import sys
 from io import FileIO, RawIOBase
 
 from worker.channel import Channel, read_through_socket
-from worker.process import be_quiet_worker, protect_stdio
+from worker.process import protect_stdio, set_up_logging_and_signals
 from worker.service import Service
 
 
@@ -16,7 +16,7 @@ def main() -> None:
         requests = read_through_socket(requests)
     channel = Channel(requests, os.fdopen(os.dup(1), "wb"))
     protect_stdio()
-    be_quiet_worker()
+    set_up_logging_and_signals()
     Service(channel).run()
 
 

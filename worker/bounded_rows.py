@@ -16,23 +16,23 @@ from worker.protocol import Execute, StatementMode, StatementOrigin, Truncated
 from worker.row_format import json_lines, read_json_lines, text_block
 
 _TEXT_BLOCK_ROWS: Final = 256
-"""Rows that are written as text together: `text_block` works column by column, which suits many rows."""
+"""How many rows are written as text together; `text_block` is fast for many rows."""
 
 
 class RowEncoder:
     """Collects rows as JSON, and the leading rows also as text.
 
     Attributes:
-        row_count: number of all rows.
+        row_count: number of rows so far.
         json_bytes: length of their JSON.
-        text_rows: how many rows `body` holds as text.
+        text_rows: how many rows are written as text so far; `body` sets the final value.
     """
 
     def __init__(self, max_text_bytes: int) -> None:
         """Prepare for one result.
 
         Args:
-            max_text_bytes: bytes of text after which rows are written only as JSON; 0 writes no text.
+            max_text_bytes: after this many bytes of text, rows are written only as JSON; 0 writes no text.
         """
         self.row_count = 0
         self.json_bytes = 0
@@ -85,7 +85,7 @@ class Outcome(Struct):
     Attributes:
         columns: a name and a type OID per column.
         truncated: the limit that was reached; None if the rows are complete.
-        body: the rows as the body of a `worker.protocol.Result`, which also explains the counts.
+        body: the rows as the body of a `worker.protocol.Result`, which also describes the other attributes.
     """
 
     columns: list[tuple[str, int]] = []
@@ -114,7 +114,7 @@ class BoundedRows:
         self._stop = stop
         self._outcome = Outcome()
         self._rows = RowEncoder(request.max_text_bytes)
-        self._bytes: int | None = None  # text bytes of the rows so far; None: not counted, see _fits_as_json
+        self._bytes: int | None = None  # what the rows so far count toward max_bytes; None: not counted yet
         self._reader: CellReader | None = None
 
     @property
@@ -123,7 +123,11 @@ class BoundedRows:
         return self._outcome.truncated is not None
 
     def complete(self, elapsed_ms: float) -> Outcome:
-        """Return the rows. No further rows can be added after this."""
+        """Return the rows and their counts. Call it once, at the end.
+
+        Args:
+            elapsed_ms: how long the statement took.
+        """
         outcome, rows = self._outcome, self._rows
         outcome.elapsed_ms = elapsed_ms
         outcome.body = rows.body()
@@ -132,7 +136,7 @@ class BoundedRows:
         return outcome
 
     def take(self, result: pq.abc.PGresult) -> None:
-        """Add a part of the result; the first part names the columns, and may have no rows."""
+        """Add the rows of a part of the result, up to the limits; the first part gives the columns."""
         reader = self._reader
         if reader is None:
             reader = self._reader = self._describe(result)
@@ -175,10 +179,11 @@ class BoundedRows:
         return True
 
     def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
-        """Return whether the length of a part's JSON is enough to know that the part fits the limits.
+        """Return whether the length of a part's JSON shows that the part fits the limits.
 
-        The JSON is longer than the text. Its length is already known, but counting the text takes as long as
-        writing it. After the text of one part was counted, the text of all later parts is counted, too.
+        The JSON is at least as long as the text in it. The length of the JSON is known, but to count the text
+        takes as long as to write it. After the text of one part was counted, the text of all later parts is
+        counted, too.
         """
         request, taken = self._request, self._rows
         cells = (taken.row_count + row_count) * len(self._outcome.columns)
@@ -209,7 +214,7 @@ class BoundedRows:
 
     def _end_early(self, bound: Truncated) -> None:
         self._outcome.truncated = bound
-        # The worker's own LIMIT is max_rows + 1, so the extra row is the last one.
+        # If a row limit is around the statement, it is max_rows + 1, so no row follows the extra one.
         if bound == "bytes" or self._request.mode is StatementMode.AS_IS:
             self._stop()
 

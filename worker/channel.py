@@ -32,10 +32,11 @@ class Channel:
         return self._reader.fileno()
 
     def read(self) -> None:
-        """Read the bytes that have arrived; blocks until there are some.
+        """Read the bytes that have arrived, and add complete messages to `frames`; blocks until bytes arrive.
 
         Raises:
             ProtocolError: the bytes are not a frame.
+            OSError: the channel is broken.
         """
         chunk = self._reader.read(_READ_BYTES)
         if not chunk:
@@ -46,7 +47,11 @@ class Channel:
             self.frames.append(frame)
 
     def send(self, message: FromWorker, body: bytes = b"") -> None:
-        """Write one complete frame."""
+        """Write one complete frame; blocks until the front has taken it.
+
+        Raises:
+            OSError: the front has closed its end.
+        """
         head, body = encode_frame(message, body)
         self._writer.write(head)
         if body:
@@ -67,7 +72,7 @@ class Channel:
 
 
 def read_through_socket(pipe: RawIOBase) -> RawIOBase:
-    """Return a socket's file with the bytes of a pipe; unlike the pipe, it works with `select` on Windows.
+    """Return a file that gives the bytes of a pipe and, unlike the pipe, works with `select` on Windows.
 
     A thread copies the bytes and ends when the pipe ends.
     """
@@ -79,5 +84,5 @@ def read_through_socket(pipe: RawIOBase) -> RawIOBase:
                 theirs.sendall(chunk)
 
     threading.Thread(target=carry, name="carry", daemon=True).start()
-    with ours:  # the file keeps it open
+    with ours:  # the returned file keeps the socket open
         return ours.makefile("rb", buffering=0)

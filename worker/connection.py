@@ -25,14 +25,14 @@ _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable 
 
 
 class ServerConnection(psycopg.Connection[Any]):
-    """A connection that holds server facts and reports connect errors.
+    """A connection that has the facts about its server, and reports why an attempt to connect failed.
 
-    The pool only logs why an attempt failed, and its caller sees a timeout. `on_failure` gets the reason.
+    psycopg's pool only logs the reason, and `getconn` fails with a timeout. `on_failure` gets the reason.
 
     Attributes:
         renew_at_s: monotonic time at which the connection is to be replaced.
         checked_at_s: monotonic time at which the connection was last seen open.
-        needs_reset: whether the server refused the clean-up after a statement.
+        needs_reset: whether the server refused the clean-up after a statement, see `reset_if_needed`.
         own_name: the application_name that the connection was opened with.
     """
 
@@ -49,12 +49,16 @@ class ServerConnection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
-        """Connect and read the server facts; if that fails, pass the error to `on_failure` and raise it.
+        """Connect, read the facts about the server, and prepare the session.
 
         Args:
-            conninfo: libpq's.
+            conninfo: libpq URL or key=value string.
             kwargs: `on_failure`, called with the psycopg.Error; `requested_encoding`, the connection string's
-                client_encoding; `statement_timeout_ms`, see `worker.protocol.Open`; the rest is libpq's.
+                client_encoding; `statement_timeout_ms`, see `worker.protocol.Open`; others go to
+                `psycopg.Connection.connect`.
+
+        Raises:
+            psycopg.Error: the attempt failed; `on_failure` got the same error.
         """
         on_failure: Callable[[psycopg.Error], None] = kwargs.pop("on_failure")
         requested_encoding: str = kwargs.pop("requested_encoding")
@@ -73,13 +77,19 @@ class ServerConnection(psycopg.Connection[Any]):
         except psycopg.Error as error:
             on_failure(error)
             raise
-        # Randomised so that workers do not reconnect together.
+        # The time is random, so that workers do not all reconnect at the same time.
         connection.renew_at_s = time.monotonic() + MAX_CONNECTION_AGE_S * random.uniform(0.9, 1.0)  # noqa: S311
         return connection
 
 
 def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
-    """Set once the settings that every statement needs; a shared session gets them in each transaction."""
+    """Set the settings that every statement needs for the whole session.
+
+    A session that other clients share gets them in each transaction instead.
+
+    Raises:
+        psycopg.Error: the server refused, or the connection broke.
+    """
     facts = connection.facts
     if facts.is_pooled:
         return
@@ -98,7 +108,7 @@ def is_idle(connection: ServerConnection) -> bool:
 
 
 def read_to_end(connection: ServerConnection, timeout_s: float) -> bool:
-    """Discard the server's remaining output, and return whether the statement has ended."""
+    """Discard the server's remaining output, and return whether the statement ended within the timeout."""
     pgconn = connection.pgconn
     deadline_s = time.monotonic() + timeout_s
     try:
@@ -117,10 +127,10 @@ def read_to_end(connection: ServerConnection, timeout_s: float) -> bool:
 
 
 def reset_if_needed(connection: ServerConnection) -> bool:
-    """Return whether the session is clean; runs DISCARD ALL if needed.
+    """Run DISCARD ALL if the connection needs it; return whether the connection can be used again.
 
     `worker.statement` cleans up with functions that a hardened server may refuse. DISCARD ALL then cleans up
-    instead. It is not sent behind a pooler, where it would reach another server connection, nor in a shared
+    instead. It is not sent behind a pooler, where it would reach another server connection, or in a shared
     session, where it would discard other clients' state.
     """
     if not connection.needs_reset or connection.facts.is_pooled:
@@ -139,7 +149,8 @@ def reset_if_needed(connection: ServerConnection) -> bool:
 def is_open(connection: ServerConnection) -> bool:
     """Return whether the connection is still open, without a round trip.
 
-    A healthy idle connection has nothing to read; a closed one reads as EOF.
+    Notices and notifications that have arrived are discarded. If the server has closed the connection,
+    reading fails.
     """
     pgconn = connection.pgconn
     try:

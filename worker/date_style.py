@@ -8,7 +8,8 @@ Styles: PostgreSQL manual, "Date/Time Output", and EncodeDateTime() in src/backe
 
     German    17.12.1997 07:37:16.00 PST
     SQL       12/17/1997 07:37:16.00 PST          17/12/1997 with the order DMY
-    Postgres  Wed Dec 17 07:37:16 1997 PST        Wed 17 Dec with DMY; a date alone is 12-17-1997
+    Postgres  Wed Dec 17 07:37:16 1997 PST        Wed 17 Dec 07:37:16 1997 PST with the order DMY
+              12-17-1997 for a date               17-12-1997 with the order DMY
 """
 
 import re
@@ -51,7 +52,7 @@ _PATTERNS_BY_STYLE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DateOutput:
-    """How a session writes dates, where that is not ISO style.
+    """How a session writes dates, if it does not write them in ISO style.
 
     Attributes:
         style: "German", "SQL" or "Postgres".
@@ -64,7 +65,11 @@ class DateOutput:
     time_zone: str
 
     def to_iso(self, text: str) -> str:
-        """Return the date in ISO style; return "infinity", and any text that is ambiguous, unchanged."""
+        """Return a date or timestamp in ISO style.
+
+        A text in another form, such as "infinity", is returned unchanged. So is a timestamp whose zone has an
+        abbreviation without a certain offset.
+        """
         patterns = _PATTERNS_BY_STYLE.get((self.style.upper(), self.is_day_first), ())
         match = next(filter(None, (re.fullmatch(pattern, text) for pattern in patterns)), None)
         if match is None:
@@ -81,7 +86,12 @@ class DateOutput:
         return iso + (parts["era"] or "")
 
     def _offset(self, zone: str, local: str) -> str | None:
-        """Return the UTC offset of a zone's abbreviation at a local time; None if it is not known."""
+        """Return the UTC offset of a zone, written as a number or an abbreviation; None if it is not certain.
+
+        Args:
+            zone: such as "PST" or "+05:30".
+            local: the local time, in ISO style.
+        """
         if zone in ("UTC", "GMT"):
             return "+00"
         if numeric := _NUMERIC_ZONE.fullmatch(zone):

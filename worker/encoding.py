@@ -1,4 +1,4 @@
-r"""Converts PostgreSQL's text output to cells: typed if JSON has the type, exact text otherwise.
+r"""Converts PostgreSQL's text output to cells: numbers and booleans if JSON can hold them, else exact text.
 
 | PostgreSQL                     | cell                                                                  |
 |--------------------------------|-----------------------------------------------------------------------|
@@ -9,7 +9,8 @@ r"""Converts PostgreSQL's text output to cells: typed if JSON has the type, exac
 | numeric, money                 | text, so that no digit is lost: 19.90                                 |
 | date, time, timestamp          | text in ISO form, whatever DateStyle is: 2026-11-22 20:48:19.5;       |
 |                                | infinity; 0044-03-15 BC                                               |
-| timestamptz, timetz            | text in ISO form with the offset: 2026-11-22 20:48:19+00              |
+| timestamptz, timetz            | text in ISO form with the offset: 2026-11-22 20:48:19+00; in the      |
+|                                | role's DateStyle if its zone abbreviation has no certain offset       |
 | interval                       | text in the role's IntervalStyle: 1 day 02:00:00                      |
 | json, jsonb                    | text, as stored                                                       |
 | bytea                          | text in hex form, whatever bytea_output is: \x6869                    |
@@ -35,7 +36,7 @@ from worker.date_style import DATE_OIDS, DateOutput
 Cell = str | int | float | bool | None
 
 MAX_EXACT_INTEGER: Final = 2**53
-"""Up to this magnitude, every integer is an exact IEEE double (RFC 8259, section 6)."""
+"""An IEEE double can hold every integer up to this magnitude exactly (RFC 8259, section 6)."""
 
 CUT_MARK: Final = "…"
 
@@ -52,7 +53,7 @@ _ESCAPED_BYTE: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
 
 def _adapters(text_loader: type[Loader], dates: DateOutput | None = None) -> AdaptersMap:
-    """Return only the loaders that cells need: psycopg's default loaders make Python objects of all types."""
+    """Return only the loaders that cells need; psycopg's own make dates, decimals and other objects."""
     adapters = AdaptersMap()
     adapters.register_loader(0, text_loader)  # any type without a loader of its own
     adapters.register_loader(_BYTEA_OID, _ByteaLoader)
@@ -109,7 +110,7 @@ _UTF8: Final = "utf-8"
 
 
 class _LoadsRows(Protocol):
-    """The methods used of a psycopg Transformer, whose class differs between its two implementations."""
+    """The methods of a psycopg Transformer that are used here; psycopg has two classes of that name."""
 
     def set_pgresult(self, result: pq.abc.PGresult | None, *, set_loaders: bool) -> None: ...
 
@@ -117,7 +118,7 @@ class _LoadsRows(Protocol):
 
 
 class CellReader:
-    """Reads the cells of results, which arrive in parts.
+    """Reads the cells of results that arrive in parts.
 
     Attributes:
         text_columns: numbers of the columns whose cells are text.
@@ -203,10 +204,10 @@ def _numbers(rows: list[list[Cell]], column: int) -> list[Any]:
 
 
 def text_bytes(text: str) -> int:
-    """Return the length in UTF-8, in bytes; ASCII text is not encoded for it."""
+    """Return the length in UTF-8, in bytes. ASCII text, the usual case, need not be encoded for this."""
     return len(text) if text.isascii() else len(text.encode())
 
 
 def cut(text: str, max_cell_bytes: int) -> str:
-    """Return the beginning of a cell that is too long, in whole characters, with a mark that it was cut."""
+    """Return at most `max_cell_bytes` of a cell in UTF-8, in whole characters, followed by `CUT_MARK`."""
     return text[:max_cell_bytes].encode()[:max_cell_bytes].decode("utf8", "ignore") + CUT_MARK

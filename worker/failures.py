@@ -1,8 +1,8 @@
-"""Why a statement or a connection failed: by its SQLSTATE, or by libpq's message if there is none.
+"""Finds out why a statement or a connection failed, by the SQLSTATE or, if there is none, by the message.
 
 Codes: PostgreSQL manual, appendix A. For a failed connection, libpq keeps only the server's message, which is
-in the language of the server's lc_messages. So the attempt is repeated with libpq's trace, which has the
-fields of each ErrorResponse.
+in the language of the server's lc_messages. If the message is not known, the attempt is repeated with libpq's
+trace, which has the fields of each ErrorResponse.
 """
 
 import os
@@ -31,10 +31,10 @@ _RESPONSE: Final = re.compile(rb'\tErrorResponse\t S "[^"]*"(?: V "[^"]*")? C "(
 def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
     """Connect once more and return the SQLSTATEs of the refusals; an empty list if they cannot be found.
 
-    The last one is ACCEPTED if the server accepts this attempt.
+    The last one is ACCEPTED if the server accepts this attempt. Works on Linux only.
 
     Args:
-        conninfo: libpq's.
+        conninfo: libpq URL or key=value string.
         timeout_s: for the whole attempt.
     """
     if not hasattr(os, "memfd_create"):  # psycopg supports the trace only on Linux
@@ -90,7 +90,7 @@ _CODE_BY_SQLSTATE_CLASS = {
 
 _ROLLED_BACK_CLASS = "40"
 _RUN_AGAIN = "the statement itself is correct: run it again"
-"""Hint after a deadlock, or on a standby that had to catch up with its primary."""
+"""Hint after a deadlock or a serialization failure, or on a standby that had to catch up with its primary."""
 
 # libpq gives no SQLSTATE for a refused connection, only the server's message.
 _AUTH_WORDS = re.compile(
@@ -133,7 +133,7 @@ _REFUSED_SQLSTATE_CLASSES = ("28", "3D", "42")
 """Invalid authorization, unknown database, no right to connect to it."""
 
 MAX_TEXT_CHARACTERS = 2_000
-"""PostgreSQL quotes the offending value whole, however long it is."""
+"""Limit of each text of a failure, because PostgreSQL quotes an offending value whole, however long it is."""
 
 _PREFIX = re.compile(r"connection (?:failed|is bad): ")
 """The text that psycopg puts before libpq's message."""
@@ -144,7 +144,7 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
 INSUFFICIENT_PRIVILEGE = "42501"
 
 _POOLER_LIMIT_BY_MESSAGE = {"query timeout": "query_timeout, set in pgbouncer.ini"}
-"""PgBouncer ends a statement with the SQLSTATE for a protocol violation, 08P01."""
+"""Limits of PgBouncer by its message; the SQLSTATE is that of a protocol violation, 08P01."""
 
 
 class DeniedError(psycopg.OperationalError):
@@ -156,7 +156,8 @@ class FailedError(Exception):
     """A request failed; becomes a `worker.protocol.Failure`.
 
     Attributes:
-        position: 0-based offset in the text that PostgreSQL parsed, in the server's units, or None.
+        position: 0-based offset in the text that PostgreSQL parsed, as the server counts it (see
+            `TextEncoding.counts_bytes`), or None. `run_statement` converts it for `worker.protocol.Failure`.
         limit: as in `worker.protocol.Failure`.
     """
 
@@ -215,6 +216,7 @@ def failed_connect(
     """Return the failure for a connection that could not be made.
 
     Args:
+        error: raised by the attempt to connect.
         read_sqlstates: finds the SQLSTATEs of the refusal; called only if the message is unknown.
     """
     message = _in_one_line(error)
@@ -228,11 +230,11 @@ def failed_connect(
         return FailedError(FailureCode.UNREACHABLE, message, sqlstate=error.sqlstate)
     if not _SERVER_WORDS.search(message) or _UNREACHABLE_WORDS.search(message):
         return FailedError(FailureCode.UNREACHABLE, message)
-    return _refused_in_other_words(message, read_sqlstates())
+    return _classify_unknown_refusal(message, read_sqlstates())
 
 
-def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedError:
-    """Return the failure for an unknown message: of a server in another language, or an unknown pooler."""
+def _classify_unknown_refusal(message: str, sqlstates: Sequence[str]) -> FailedError:
+    """Return the failure for a message that no pattern matches, for example in another language."""
     refused = [sqlstate for sqlstate in sqlstates if sqlstate[:2] in _REFUSED_SQLSTATE_CLASSES]
     if refused or not sqlstates:  # the server has answered, so the address is right
         return FailedError(FailureCode.AUTH, message, sqlstate=next(iter(refused), ""))

@@ -1,13 +1,13 @@
-"""A small process that has imported all modules of a worker and forks workers on request.
+"""The program of the fork server: it imports all modules of a worker, then forks workers on request.
 
-A fork is ready about fifteen times sooner than a new interpreter and shares
-its memory. Linux only: it needs pidfds, and fork is safe there while one
-thread runs.
+A forked worker is ready about fifteen times sooner than a new interpreter, and shares the memory of this
+process. The program needs pidfds, so it runs on Linux only. Forking is safe, because this process has only
+one thread.
 
-    front                                     here
-      one byte + the worker's channel (fd) ─▶  fork
-      ◀─ pid (uint32) + pidfd, over that       the child serves the channel
-      end of the control channel ───────────▶  remaining children are killed
+    front                                     fork server
+      one byte + the worker's channel (fd) ─▶  fork; the child serves the channel
+      ◀─ pid (uint32) + pidfd, over that channel
+      end of the control channel ───────────▶  remaining workers are killed
 """
 
 import gc
@@ -21,17 +21,20 @@ from io import FileIO
 from typing import Final, NoReturn
 
 from worker.channel import Channel
-from worker.process import be_quiet_worker, die_with_parent, protect_stdio
+from worker.process import die_with_parent, protect_stdio, set_up_logging_and_signals
 from worker.service import Service
 
 PID: Final = struct.Struct("!I")
 
 GRACE_S: Final = 3.0
-"""How long workers may take to cancel their statement and exit after the front has ended."""
+"""After the front has ended, workers that still run when none has exited for this long are killed."""
 
 
 def main() -> None:
-    """Fork one worker for each request on standard input, a socket, until the other end is closed."""
+    """Fork one worker for each request on standard input, a socket, until the front closes its end.
+
+    Then workers can cancel their statements and exit; those that do not are killed.
+    """
     control = socket.socket(fileno=os.dup(0))
     protect_stdio()
     # This process needs no exit codes: the kernel reaps the children, and the front watches their pidfds.
@@ -58,11 +61,11 @@ def _receive_channel(control: socket.socket) -> int | None:
 
 
 def _fork(channel: int, ours: tuple[int, ...]) -> int:
-    """Fork a worker for the channel, tell the front, and return the child's pidfd.
+    """Fork a worker for the channel, send its pid and pidfd to the front, and return the pidfd.
 
     Args:
         channel: the descriptor of the child's channel.
-        ours: descriptors that the child must not have.
+        ours: descriptors of this process that the child closes.
     """
     parent = os.getpid()
     pid = os.fork()
@@ -80,7 +83,7 @@ def _fork(channel: int, ours: tuple[int, ...]) -> int:
 
 def _serve(channel: int, parent: int) -> NoReturn:
     die_with_parent(parent)
-    be_quiet_worker()
+    set_up_logging_and_signals()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     Service(Channel(FileIO(channel), os.fdopen(os.dup(channel), "wb"))).run()
 

@@ -1,4 +1,4 @@
-"""Lists of names in settings, such as search_path, read as PostgreSQL reads them.
+"""Reads lists of names in settings, such as search_path, as PostgreSQL reads them.
 
 Source: SplitIdentifierString() in src/backend/utils/adt/varlena.c. Names are separated by commas. A name in
 double quotes is taken as it is, with "" for one quote; any other name is folded to lower case.
@@ -11,7 +11,8 @@ _SYSTEM_SCHEMA = "pg_catalog"
 def split_names(text: str) -> list[tuple[str, str]]:
     """Return (spelling, name) for each name of a list. The spelling keeps its quotes.
 
-    The list has been accepted by a server, so it is well-formed.
+    Args:
+        text: a list that a server has accepted, so it is well-formed.
     """
     pieces: list[tuple[str, str]] = []
     start, is_quoted = 0, False

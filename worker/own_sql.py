@@ -2,8 +2,9 @@
 
     ──▶ BEGIN … READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
 
-The first SELECT sets search_path to pg_catalog. It needs no search path itself, because its function is
-qualified and its arguments have their exact types. All later names are resolved in pg_catalog alone.
+The first SELECT sets search_path to pg_catalog, with pg_temp after it. This SELECT needs no search path
+itself, because its function is qualified and its arguments have their exact types. PostgreSQL then finds all
+names of the statement in pg_catalog.
 """
 
 import select
@@ -17,7 +18,6 @@ import psycopg
 from psycopg import pq
 
 from worker.protocol import CALLER_SCHEMAS_SETTING
-from worker.session_settings import OWN_SEARCH_PATH
 
 _TEXT_OID: Final = 25
 _MAX_CLOSING_RESULTS: Final = 10
@@ -25,25 +25,26 @@ _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.
 
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-"""For pgmcp's own statements. If the default is serializable, a standby refuses every statement."""
+"""Begins the transaction of one of pgmcp's own statements.
+
+It names the isolation level, because a standby refuses every statement if the default level is serializable.
+"""
 NAME_SETTING: Final = "application_name"
 ROLE_SETTING: Final = "role"
-"""SET ROLE as a setting (PostgreSQL manual, SET ROLE)."""
-
-FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
+"""The setting that SET ROLE changes (PostgreSQL manual, SET ROLE)."""
 
 
 def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
-    """Return a SELECT that applies settings to one transaction, its parameters and their types.
+    """Return a SELECT that applies settings to one transaction, with its parameters and their type OIDs.
 
     The settings are applied in the given order.
 
     `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that is set before it, as a JSON array. The
     functions that find them need no operator and no cast, which the database could have replaced.
 
-    If `ROLE_SETTING` is among the settings, the SELECT fails (22012) unless that role is the current role at
-    its end: PostgreSQL takes the name "none" for the login role. PostgreSQL checks the privilege to execute
-    the functions before the role changes, so the role does not need it.
+    If `ROLE_SETTING` is among the settings, the SELECT fails with a division by zero (22012) unless that role
+    is the current role at its end: PostgreSQL takes the name "none" for the login role. PostgreSQL checks the
+    privilege to execute the functions before the role changes, so the role does not need this privilege.
     """
     calls: list[str] = []
     params: list[bytes] = []
@@ -65,7 +66,7 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
 
 
 def set_in_session(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
-    """Return a SELECT that applies settings until the session ends, its parameters and their types."""
+    """Return a SELECT that applies settings to the whole session, with its parameters and their type OIDs."""
     params = [text.encode("utf8", "surrogateescape") for setting in settings for text in setting]
     calls = [
         f"pg_catalog.set_config(${2 * place + 1}, ${2 * place + 2}, false)" for place in range(len(settings))
@@ -74,21 +75,26 @@ def set_in_session(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[byt
 
 
 Wait = Callable[[Sequence[int], Sequence[int], float | None], bool]
-"""Waits until a descriptor can be read or written; returns False after the given seconds."""
+"""Waits until one of the descriptors can be read, or one of the second list written.
+
+Returns False if the seconds have passed; None waits without a limit.
+"""
 
 
 def wait_for(reading: Sequence[int], writing: Sequence[int], timeout_s: float | None) -> bool:
-    """Wait only for these descriptors; return False after `timeout_s`."""
+    """Wait for these descriptors and for nothing else; see `Wait`."""
     return any(select.select(reading, writing, [], timeout_s))
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OwnStatement:
     """One of pgmcp's own statements.
 
     Attributes:
-        query: the SQL; the type of each parameter is in `param_types`.
+        query: the SQL, with the parameters $1, $2, …
         settings: settings of its transaction, search_path among them.
+        params: values of the parameters, in PostgreSQL's text format.
+        param_types: the type OID of each parameter.
     """
 
     query: bytes
@@ -97,18 +103,18 @@ class Question:
     param_types: Sequence[int] = ()
 
 
-def ask_all(
-    pgconn: pq.abc.PGconn, questions: Sequence[Question], *, timeout_s: float, wait: Wait = wait_for
+def run_own(
+    pgconn: pq.abc.PGconn, statements: Sequence[OwnStatement], *, timeout_s: float, wait: Wait = wait_for
 ) -> list[pq.abc.PGresult]:
     """Run own statements in one round trip, each in a transaction of its own.
 
     Args:
-        pgconn: idle.
+        pgconn: an idle connection.
         timeout_s: for all answers together; the connection must not be used after a timeout.
         wait: waits for the connection.
 
     Returns:
-        The result of each, which may be an error.
+        The result of each statement, which may be an error of the server.
 
     Raises:
         psycopg.OperationalError: the connection broke, or no answer came in time, as behind a pooler that
@@ -117,19 +123,19 @@ def ask_all(
     exchange = _OwnExchange(pgconn, timeout_s, wait)
     pgconn.enter_pipeline_mode()
     try:
-        for question in questions:
-            _send(pgconn, question)
+        for statement in statements:
+            _send(pgconn, statement)
     except psycopg.OperationalError as error:
         raise exchange.closing_reason() or error from error
-    results = [exchange.read_answer() for _ in questions]
+    results = [exchange.read_answer() for _ in statements]
     pgconn.exit_pipeline_mode()
     return results
 
 
-def _send(pgconn: pq.abc.PGconn, question: Question) -> None:
+def _send(pgconn: pq.abc.PGconn, statement: OwnStatement) -> None:
     pgconn.send_query_params(BEGIN_OWN, None)
-    pgconn.send_query_params(*set_local(question.settings))
-    pgconn.send_query_params(question.query, list(question.params), list(question.param_types))
+    pgconn.send_query_params(*set_local(statement.settings))
+    pgconn.send_query_params(statement.query, list(statement.params), list(statement.param_types))
     pgconn.pipeline_sync()
     pgconn.send_query_params(b"ROLLBACK", None)
     pgconn.pipeline_sync()
@@ -138,11 +144,14 @@ def _send(pgconn: pq.abc.PGconn, question: Question) -> None:
 def set_for_session(
     pgconn: pq.abc.PGconn, settings: Sequence[tuple[str, str]], *, timeout_s: float
 ) -> pq.abc.PGresult:
-    """Set values for the rest of the session; return the result, which may be an error.
+    """Set values for the rest of the session; return the result, which may be an error of the server.
 
     Args:
-        pgconn: idle, outside a transaction.
-        timeout_s: as in `ask_all`.
+        pgconn: an idle connection, outside a transaction.
+        timeout_s: for the answer; the connection must not be used after a timeout.
+
+    Raises:
+        psycopg.OperationalError: the connection broke, or no answer came in time.
     """
     pgconn.enter_pipeline_mode()
     pgconn.send_query_params(*set_in_session(settings))
@@ -153,11 +162,14 @@ def set_for_session(
 
 
 def reset_for_session(pgconn: pq.abc.PGconn, names: Sequence[str]) -> None:
-    """Reset settings of the session to the values that it began with.
+    """Reset settings to the values with which the session began. Refusals of the server are ignored.
 
     Args:
-        pgconn: idle, outside a transaction.
+        pgconn: an idle connection, outside a transaction.
         names: settings of PostgreSQL or of pgmcp.
+
+    Raises:
+        psycopg.OperationalError: the connection broke.
     """
     for name in names:
         quoted = '"' + name.replace('"', '""') + '"'
@@ -189,9 +201,12 @@ class _OwnExchange:
         return psycopg.OperationalError(_text(reason)) if reason is not None else None
 
     def read_answer(self) -> pq.abc.PGresult:
-        """Return the answer to the next question, or the first error before the answer.
+        """Return the result of the next statement, or the first error before it.
 
-        The answer is the third result, after those of BEGIN and the SELECT of the settings.
+        It is the third result, after those of BEGIN and the SELECT that applies the settings.
+
+        Raises:
+            psycopg.OperationalError: as `run_own` describes.
         """
         results = self.read_until_syncs(2)
         answer = _first_error(results) or (results[2] if len(results) > 2 else None)

@@ -3,7 +3,7 @@
 A backend behind a pooler must not be terminated: if pg_terminate_backend ends one, pgpool-II assumes that its
 node was shut down, and serves no client from then on.
 
-    the pid that libpq was told is not the backend's       PgBouncer and most others
+    libpq has another pid than the backend's own           PgBouncer and most others
     the client's port is not the one the server sees       something is in between: `SHOW POOL_VERSION`
                                                            finds pgpool-II, which shows the backend's own pid
     the backend runs without a postmaster, or its pid is 0   one session for all connections (PGlite)
@@ -38,7 +38,7 @@ class SeenBackend:
     Attributes:
         pid: of pg_backend_pid(); None if the role may not execute it.
         client_port: of inet_client_port(); "" for a Unix socket, None if the role may not execute it.
-        server_port: of the setting `port`.
+        server_port: of the setting `port`; "" if the role may not read it.
         kind: pg_stat_activity.backend_type; "" if the role may not read it.
     """
 
@@ -71,8 +71,8 @@ def find_pooler(pgconn: pq.abc.PGconn, seen: SeenBackend) -> str:
 
 
 def _find_pgpool(pgconn: pq.abc.PGconn) -> str:
-    # pgpool-II answers this only in the simple protocol, and PostgreSQL refuses it. It is safe there: no
-    # transaction is open that the error could end, and SHOW resolves no name through the search_path.
+    # pgpool-II answers this statement only in the simple protocol. PostgreSQL answers it with an error, which
+    # does no harm: no transaction is open, and SHOW resolves no name through the search_path.
     version = _value(pgconn.exec_(_POOL_VERSION_SQL))
     return f"pgpool-II {version.decode('utf8', 'replace')}" if version else ""
 

@@ -9,7 +9,10 @@ from typing import Final
 
 MAX_STATEMENTS: Final = 10_000
 MAX_RESIDENT_MB: Final = 128
-"""An idle worker has about 25 MB, most of it shared with the fork server."""
+"""A worker that has run this many statements, or has more resident memory than this, is replaced.
+
+An idle worker has about 25 MB, most of it shared with the fork server.
+"""
 
 _SMALL_RESULT_BYTES: Final = 64 << 10
 _MEASURED_EVERY: Final = 16
@@ -32,23 +35,25 @@ def protect_stdio() -> None:
     os.dup2(2, 1)
 
 
-def be_quiet_worker() -> None:
-    """Log only warnings, to stderr, and leave Ctrl-C to the front: it reaches the whole process group."""
+def set_up_logging_and_signals() -> None:
+    """Log only warnings and errors, to stderr, and ignore SIGINT.
+
+    Ctrl-C sends SIGINT to the whole process group; the front handles it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.WARNING,
         format=f"%(asctime)s %(levelname)s worker {os.getpid()}: %(message)s",
     )
-    # The front gets the reason of a failed connection in a frame, so the pool does not log it, too.
+    # The front gets the reason of a failed connection in a frame, so psycopg's pool need not log it, too.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 
 def limit_memory(limit_mb: int) -> None:
     """Limit the address space and forbid core files, if the system supports such limits.
 
-    For a value that does not fit, libpq then reports "out of memory". Core files would contain rows and
-    passwords.
+    If a value does not fit, libpq then reports "out of memory". Core files would contain rows and passwords.
 
     Args:
         limit_mb: mebibytes; 0 sets no limit.
@@ -85,7 +90,7 @@ class RecyclePolicy:
 
 
 def _is_large() -> bool:
-    """Return whether this process's resident memory is above its limit; False if it is not known."""
+    """Return whether this process has more resident memory than MAX_RESIDENT_MB; False if it is not known."""
     if sys.platform != "linux":
         return False
     import resource
@@ -102,10 +107,12 @@ def resident_mb() -> float:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends for any reason (Linux).
+    """Have the kernel kill this process when its parent ends for any reason (Linux only).
+
+    Exits the process at once if the parent has already ended.
 
     Args:
-        parent: the expected pid of the parent, which may already have ended.
+        parent: the expected pid of the parent.
     """
     import ctypes
 

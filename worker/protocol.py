@@ -5,18 +5,19 @@
     │ uint32 BE    │ uint32 BE  │ MessagePack          │ SQL, or rows  │
     └──────────────┴────────────┴──────────────────────┴───────────────┘
 
-The header is small and always decoded; the body travels as it is. A worker
-answers each request with exactly one reply that carries the request's id.
+The header is small and always decoded; the body is sent unchanged. A worker answers each Open, Execute and
+Terminate with exactly one reply that has the request's id. A Connected comes before the reply if the worker
+has a new connection.
 
     front                                        worker
       Open ─────────────────────────────────────▶  connects
-      ◀───────────────────────────── Opened | Failure
-      Execute + SQL ────────────────────────────▶  one statement
-      ◀───────────────────── (Connected)  Result + rows | Failure
-      Cancel ───────────────────────────────────▶  never answered by itself
-      Terminate ────────────────────────────────▶  another worker's backend
-      ◀───────────────────────────── Terminated | Failure
-      ShareSession ─────────────────────────────▶  never answered
+      ◀──────────────── (Connected)  Opened | Failure
+      Execute + SQL ────────────────────────────▶  runs one statement
+      ◀──────────────── (Connected)  Result + rows | Failure
+      Cancel ───────────────────────────────────▶  has no reply of its own
+      Terminate ────────────────────────────────▶  ends the backend of a killed worker
+      ◀──────────────── (Connected)  Terminated | Failure
+      ShareSession ─────────────────────────────▶  has no reply
 
 Importing this module does not load psycopg, so the front can import it.
 """
@@ -31,7 +32,7 @@ HEAD: Final = struct.Struct("!II")
 """Header length and body length, in bytes."""
 
 MAX_HEADER_BYTES: Final = 1 << 20
-"""Enough for the names and types of 1,600 columns, PostgreSQL's limit, at 63 bytes a name."""
+"""Enough for the names and types of 1,664 columns, PostgreSQL's limit for a result, at 63 bytes a name."""
 
 MAX_BODY_BYTES: Final = 1 << 30
 """Far above any limit of a result; a larger length means that the peer is broken."""
@@ -113,12 +114,13 @@ class Open(msgspec.Struct, tag=True, frozen=True):
 
     Attributes:
         conninfo: a libpq URL or key=value string; may be empty.
-        params: libpq keywords that are added to it.
-        connect_timeout_s: for each attempt to reach a host.
+        params: libpq parameters that are added to the conninfo.
+        connect_timeout_s: timeout for each host, unless the conninfo or PGCONNECT_TIMEOUT has another one.
         memory_limit_mb: limit of the worker's address space in mebibytes; 0 sets no limit.
-        reconnects: whether the worker may replace its connection by itself; False for a password that
-            changes.
-        statement_timeout_ms: timeout of most statements, set for the session; others set their own.
+        reconnects: whether the worker may replace its connection by itself; False if a new connection needs a
+            password or a tunnel's port from the front.
+        statement_timeout_ms: the statement_timeout of the session; a statement with another timeout sets its
+            own.
     """
 
     id: int
@@ -134,12 +136,12 @@ class Open(msgspec.Struct, tag=True, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The person that a statement runs for: the role and settings in the database.
+    """The role and settings of the caller that a statement runs for.
 
     Attributes:
         role: the role of the transaction; "" keeps the login role. Never "none", which PostgreSQL takes for
             the login role.
-        settings: names and values of settings for the transaction: those that row policies read.
+        settings: names and values of settings for the transaction, which row policies can read.
         application_name: of the statement, in printable ASCII; "" for the connection's own.
         keeps_name: whether the session may keep that name for the statements that follow.
     """
@@ -157,13 +159,14 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
     """Run the statement in the body, in a transaction that is always rolled back.
 
     Attributes:
-        origin: who wrote the statement. It has no default, so that no own statement can forget it.
+        origin: who wrote the statement. It has no default, so that the code of an own statement cannot omit
+            it.
         statement_timeout_ms: PostgreSQL's statement_timeout; 0 is not allowed.
         max_rows, max_bytes, max_cell_bytes: limits of the result, see `pgmcp.execution.result.RowLimits`.
         read_only: whether to use BEGIN READ ONLY; False if the operator switched it off. pgmcp's own
             statements are always read-only.
         max_text_bytes: bytes of text after which rows are written only as JSON; 0 writes no text.
-        identity: whose privileges the statement has; None: the login role's.
+        identity: the caller's role, settings and application_name; None keeps those of the connection.
     """
 
     id: int
@@ -192,7 +195,7 @@ class Terminate(msgspec.Struct, tag=True, frozen=True):
 
 
 class ShareSession(msgspec.Struct, tag=True, frozen=True):
-    """Another connection has the same session: leave no state in it, and do not end what others use."""
+    """Another connection has the same session: leave no settings in it, and end nothing that others use."""
 
     id: int
 
@@ -204,12 +207,12 @@ class Opened(msgspec.Struct, tag=True, frozen=True):
 
 
 class Connected(msgspec.Struct, tag=True, frozen=True):
-    """Statements run on this backend from now on; sent before the first of them.
+    """The worker has a new connection. Sent before the reply to the first request that uses it.
 
     Attributes:
         backend: None if a connection pooler hides it, or the role may not read when it started.
         server_version: as libpq gives it: 180006 is 18.6.
-        pooler: the pooler in front of the server, or "", see `worker.pooler`.
+        pooler: the pooler in front of the server, or SHARED_SESSION; "" for a direct connection.
         escapes_backslashes: whether standard_conforming_strings is off for the role, so that plain strings of
             other clients contain escapes. It is on in pgmcp's transactions.
         session: identifies the session; equal for connections that share it. "" behind a pooler.
@@ -265,8 +268,8 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
         message: PostgreSQL's primary message, or libpq's; never a password.
         sqlstate: five characters, or "" if the error is not the server's.
         position: 0-based character offset in the statement as the front sent it, or None.
-        limit: the server's own limit that ended the statement, "statement_timeout = 1s, set for the role",
-            or "" if it was the one of the request.
+        limit: the limit of the server or a pooler that ended the statement, such as "statement_timeout = 1s,
+            set for the role"; "" if another limit or no limit ended it.
     """
 
     id: int

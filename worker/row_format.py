@@ -3,9 +3,9 @@ r"""Writes rows as lines, one line for each row, as JSON and as text.
     JSON   [1,"paid",null]⏎     a JSON array, in UTF-8
     text   1⇥paid⇥NULL⏎         cells separated by tabs and escaped as `worker.escaping` says
 
-A worker writes its rows like this once, and the front copies the lines into its answers. The text "NULL" is
-written `\NULL`, to distinguish it from a null. This module imports only the escapes from this project, so
-that the front can use it too.
+A worker writes its rows in this form, and the front copies the lines into its answers. The text "NULL" is
+written `\NULL`, to distinguish it from a null. From this project, this module imports only `worker.escaping`,
+so that the front can import it, too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,9 @@ Scalar = str | int | float | bool | None
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(list[Scalar])
 
-_WRITTEN_OTHERWISE: Final = ("e", "n", "0.0000")  # 1e22, null for NaN, 0.00001
+_WRITTEN_OTHERWISE: Final = ("e", "n", "0.0000")
+"""Parts of numbers that JSON writes in another way than Python: 1e22, null for NaN, 0.00001."""
+
 _FEW_ROWS: Final = 4
 """Up to this many rows are written cell by cell; more rows are faster column by column."""
 
@@ -78,7 +80,7 @@ def _join(columns: Iterable[Iterable[str]]) -> str:
 
 
 def _is_clean(block: str, *, separators: int) -> bool:
-    """Return whether no cell needs an escape, by one search through all cells; it is the usual case."""
+    """Return whether no cell needs an escape, by one search through all cells. This is the usual case."""
     if not block.isascii():
         return False
     data = block.encode()
@@ -102,7 +104,7 @@ def _raw_column(cells: Sequence[Any]) -> Iterable[str]:
 def _number_column(cells: Sequence[Any]) -> Iterable[str]:
     """Return numbers as Python writes them.
 
-    JSON numbers are written much faster, and differ only if they are very large or very small.
+    JSON numbers are written much faster. They differ from Python's only if they are very large or very small.
     """
     written = _encoder.encode(cells)[1:-1].decode()
     if any(mark in written for mark in _WRITTEN_OTHERWISE):

@@ -1,4 +1,4 @@
-"""Facts about a server, read once per connection by statements that a hardened server may refuse."""
+"""Reads facts about a server once per connection, by statements that a hardened server may refuse."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ import psycopg
 from psycopg import pq
 
 from worker.failures import INSUFFICIENT_PRIVILEGE, DeniedError, failed_result
-from worker.own_sql import Question, ask_all
+from worker.own_sql import OwnStatement, run_own
 from worker.pooler import SeenBackend, find_pooler, is_admin_console
 from worker.protocol import SHARED_SESSION, Backend, Connected
 from worker.session_settings import (
@@ -66,19 +66,20 @@ _CLIENT_CHECK_SQL: Final = (
 
 
 _KEPT_LIMITS: Final = 64
-"""How many timeouts have their limits cached: most statements have one of two."""
+"""For how many timeouts the limits are cached; most statements have one of two timeouts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """Server facts, read once per connection.
+    """Facts about the server of one connection.
 
     Attributes:
-        defaults: what a session of this role starts with.
-        encoding: how text travels.
-        is_pooled: whether a pooler is in front of the server, so that each transaction may get another
-            server connection.
-        session_limits: what `session_settings` sets.
+        connected: the frame that describes the connection to the front.
+        defaults: the settings with which a session of this role starts.
+        encoding: the encoding of text on this connection.
+        is_pooled: whether other clients may use the session, too: behind a pooler, each transaction may get
+            another server connection; on some servers, all connections share one session.
+        session_limits: the limits in `session_settings`.
         checks_its_client: whether the server can notice that its client has gone while a statement runs.
     """
 
@@ -92,7 +93,7 @@ class ServerFacts:
 
     @property
     def date_style(self) -> str:
-        """The role's DateStyle: "ISO, MDY"."""
+        """The role's DateStyle, such as "ISO, MDY"; "" if it is not known."""
         return self.defaults.values.get("DateStyle", "")
 
     def limits(self, timeout_ms: int) -> TransactionLimits:
@@ -139,15 +140,18 @@ class _FirstStatements:
         if encoding.client_encoding:
             self._settings.append(("client_encoding", encoding.client_encoding))
 
-    def optional_rows(self, *queries: bytes, on_path_of_role: bool = False) -> list[list[list[str]] | None]:
+    def optional_rows(self, *queries: bytes, keeps_settings: bool = False) -> list[list[list[str]] | None]:
         """Run statements in one round trip; return the rows of each, or None for a refused statement.
 
         A NULL becomes "".
 
         Args:
-            on_path_of_role: keep the current settings; only for statements that resolve no names (SHOW).
+            keeps_settings: run them with the session's own settings; only for SHOW, which resolves no names.
+
+        Raises:
+            psycopg.OperationalError: the connection broke, or no answer came in time.
         """
-        settings = [] if on_path_of_role else self._settings
+        settings = [] if keeps_settings else self._settings
         results = self._ask(queries, settings)
         if any(result.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED for result in results):
             # Another client of a pooler may have left a statement_timeout of a millisecond in the session.
@@ -157,17 +161,18 @@ class _FirstStatements:
         return [self._optional_rows(result) for result in results]
 
     def _ask(self, queries: Sequence[bytes], settings: list[tuple[str, str]]) -> list[pq.abc.PGresult]:
-        questions = [Question(query, settings) for query in queries]
-        return ask_all(self._pgconn, questions, timeout_s=self._timeout_s)
+        statements = [OwnStatement(query, settings) for query in queries]
+        return run_own(self._pgconn, statements, timeout_s=self._timeout_s)
 
     def require_settings(self) -> None:
         """Raise if settings cannot be set for a transaction.
 
         Raises:
-            DeniedError: the role may not execute set_config().
+            DeniedError: the role lacks a privilege that this needs, usually to execute set_config().
             psycopg.OperationalError: the server refused for another reason.
         """
-        (result,) = ask_all(self._pgconn, [Question(b"SELECT", self._settings)], timeout_s=self._timeout_s)
+        statement = OwnStatement(b"SELECT", self._settings)
+        (result,) = run_own(self._pgconn, [statement], timeout_s=self._timeout_s)
         if result.status != pq.ExecStatus.TUPLES_OK:
             refusal = failed_result(result, self._encoding)
             is_denied = refusal.sqlstate == INSUFFICIENT_PRIVILEGE
@@ -188,12 +193,13 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
     """Return the facts about the server that the first statement needs.
 
     Args:
-        pgconn: idle.
-        timeout_s: for the answers of one round trip.
+        pgconn: an idle connection.
+        timeout_s: for the answers of each round trip.
         requested_encoding: the connection string's client_encoding, or "".
 
     Raises:
-        psycopg.OperationalError: the server cannot run statements.
+        DeniedError: the role lacks a privilege that every statement of the worker needs.
+        psycopg.OperationalError: the server cannot run pgmcp's statements, or did not answer in time.
     """
     if is_admin_console(pgconn):
         raise psycopg.OperationalError("this is PgBouncer's admin console, not a database")
@@ -213,8 +219,8 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
             "session of a killed worker, because its pid may belong to another session by then; it ends "
             "when the server notices that its client is gone"
         )
-    may_not = temporary == [["f"]] or is_standby(pgconn)
-    session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
+    is_forbidden = temporary == [["f"]] or is_standby(pgconn)
+    session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not is_forbidden)
     if pooler == SHARED_SESSION:
         session_defaults = _with_shared_search_path(first, session_defaults)
     if pooler:
@@ -233,7 +239,7 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
 
 
 def _with_settings_of_environment(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> SessionDefaults:
-    """Return defaults with the settings that environment variables made libpq ask for at login.
+    """Return defaults with the settings that libpq requests at login because of environment variables.
 
     A pooler sets them in the server's session, but the session's defaults do not change.
     """
@@ -248,13 +254,13 @@ def _with_settings_of_environment(pgconn: pq.abc.PGconn, defaults: SessionDefaul
 
 
 def _with_shared_search_path(first: _FirstStatements, defaults: SessionDefaults) -> SessionDefaults:
-    """Return defaults with the search path that all clients of the session have, if its own names no schema.
+    """Return defaults with the session's current search path, if the default path is only pg_catalog.
 
     PGlite 0.3 starts PostgreSQL with `pg_catalog` as the path, and then sets `public` for its one session.
     """
     if defaults.values.get(_SEARCH_PATH) != "pg_catalog":
         return defaults
-    (shown,) = first.optional_rows(f"SHOW {_SEARCH_PATH}".encode(), on_path_of_role=True)
+    (shown,) = first.optional_rows(f"SHOW {_SEARCH_PATH}".encode(), keeps_settings=True)
     return replace(defaults, values={**defaults.values, _SEARCH_PATH: shown[0][0]}) if shown else defaults
 
 
@@ -268,7 +274,7 @@ def _session_identity(pgconn: pq.abc.PGconn, seen: SeenBackend, started: str) ->
 
 
 def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tuple[SeenBackend, str]:
-    """Return the backend, and its start time as PostgreSQL writes it; empty if the role may not read them."""
+    """Return the backend and its start time; the time is "" if the role may not read it."""
     if rows:
         pid, client_port, server_port, started, kind = rows[0]
         return SeenBackend(int(pid), client_port, server_port, kind), started
@@ -289,7 +295,7 @@ def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> Ses
         "the role may not execute pg_show_all_settings(): the current settings of this session are used as "
         "the role's defaults"
     )
-    shown = first.optional_rows(*_SHOW_SETTINGS, on_path_of_role=True)
+    shown = first.optional_rows(*_SHOW_SETTINGS, keeps_settings=True)
     return read_defaults(
         [
             (name, parse_ms(values[0][0]) if name in LIMITS else values[0][0], "")
@@ -300,5 +306,5 @@ def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> Ses
 
 
 def is_standby(pgconn: pq.abc.PGconn) -> bool:
-    """Return whether the server reports that it is a standby, which only PostgreSQL 14 and later report."""
+    """Return whether the server reports that it is a standby. PostgreSQL 13 does not report it."""
     return pgconn.parameter_status(b"in_hot_standby") == b"on"

@@ -1,7 +1,7 @@
-"""Answers the front's requests one after another, each with one frame.
+"""Answers the front's requests one after another, each with one reply.
 
-One thread does everything. While it waits for the database, it also waits for the front, so it reads a Cancel
-and notices the front's end at once.
+One thread handles frames and statements; psycopg's pool connects in another. While the thread waits for the
+database, it also waits for the front, so it reads a Cancel and notices the front's end at once.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from worker.bounded_rows import Outcome
 from worker.channel import Channel
 from worker.connection import ServerConnection
 from worker.failures import FailedError, broken_connection, failed_result
-from worker.own_sql import Question, ask_all
+from worker.own_sql import OwnStatement, run_own
 from worker.process import RecyclePolicy, limit_memory
 from worker.protocol import (
     Cancel,
@@ -45,16 +45,16 @@ from worker.type_names import TypeNames
 logger = logging.getLogger(__name__)
 
 CANCEL_TIMEOUT_S: Final = 2.0
-"""The front kills the worker long before; this limits the attempt if the front cannot."""
+"""Timeout of a cancel request. The front kills the worker long before it, unless the front has ended."""
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 
 GONE_WITHIN_S: Final = 1.0
 """How long a terminated backend may take to end before it counts as still running."""
 
-_LOOK_EVERY_S: Final = 0.01
+_CHECK_END_EVERY_S: Final = 0.01
 OWN_TIMEOUT_S: Final = 5.0
-"""For the worker's own statements that accompany a request."""
+"""Timeout of the worker's own statements that belong to a request, such as a query for the names of types."""
 
 _TERMINATE_SQL: Final = b"""
 SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_get_activity($1) AS a
@@ -64,7 +64,7 @@ _IS_THERE_SQL: Final = b"""
 SELECT 1 FROM pg_catalog.pg_stat_get_activity($1) AS a WHERE a.backend_start = $2
 """
 _SESSION_TYPES: Final = [23, 1184]
-"""OIDs of integer and timestamp with time zone."""
+"""OIDs of the parameters' types in both statements: integer, and timestamp with time zone."""
 
 _TRANSACTION_TIMEOUT_SQLSTATE: Final = "25P04"
 
@@ -93,25 +93,28 @@ class _Running:
         self._id = self._connection = None
 
     def cancel(self, request_id: int | None = None) -> None:
-        """Cancel the running statement on the server if it has this id; None cancels it in any case."""
+        """Cancel the running statement on the server if it has this id; None cancels it in any case.
+
+        If the request does not run yet, `begin` refuses it.
+        """
         if self._connection is None or request_id not in (None, self._id):
             self._cancelled_ahead = request_id
             return
         self.was_cancelled = True
-        # The server was not reached or refused the cancel. The front's next step is to kill this process.
+        # An error means that the server was not reached or refused. The front then kills this process.
         with contextlib.suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 
 class Service:
-    """Serves one channel: the Open, then one request at a time until the front has ended."""
+    """Serves one channel: first the Open, then one request after another until the front has ended."""
 
     def __init__(self, channel: Channel, leave: Callable[[int], None] = os._exit) -> None:
         """Serve a channel.
 
         Args:
             channel: frames from and to the front.
-            leave: exits the process at once, with all its threads.
+            leave: exits the process at once, with all its threads; its argument is the exit code.
         """
         self._channel = channel
         self._leave = leave
@@ -147,7 +150,7 @@ class Service:
     def _wait(
         self, reading: Sequence[int] = (), writing: Sequence[int] = (), timeout_s: float | None = None
     ) -> bool:
-        """Wait for descriptors, and read the front's frames meanwhile; return False after `timeout_s`."""
+        """Wait for descriptors or a frame, and read the frame; return False after `timeout_s`."""
         if self._channel.frames or self._channel.is_ended:
             self._read_requests()
         channel = self._channel.fileno()
@@ -224,7 +227,8 @@ class Service:
             on_connect=self._channel.send,
             while_waiting=lambda: self._wait(timeout_s=0),
         )
-        # Several hosts are tried one after another, so the front's deadline limits the whole attempt.
+        # Several hosts are tried one after another, so this is a multiple of the timeout for one host. The
+        # front has a deadline of its own for the whole attempt.
         self._borrow(timeout_s=request.connect_timeout_s * 10)
         return Opened(request.id)
 
@@ -254,7 +258,8 @@ class Service:
         finally:
             self._running.end()
             if self._running.was_cancelled:
-                # A cancel request may arrive late; on a new connection it cannot reach another statement.
+                # The cancel request may arrive late, and would then cancel a later statement on this
+                # connection.
                 self._is_reusable = False
         return self._result(request.id, connection, outcome)
 
@@ -289,7 +294,7 @@ class Service:
         return Terminated(request.id, self._await_end(connection, params, within_s=within_s))
 
     def _await_end(self, connection: ServerConnection, params: list[bytes], *, within_s: float) -> bool:
-        """Return whether the backend ends in time; pg_terminate_backend itself only sends a signal."""
+        """Return whether the backend ends within `within_s`; pg_terminate_backend only sends a signal."""
         deadline_s = time.monotonic() + within_s
         while True:
             result = self._ask(
@@ -301,7 +306,7 @@ class Service:
                 return True
             if time.monotonic() > deadline_s:
                 return False
-            self._wait(timeout_s=_LOOK_EVERY_S)
+            self._wait(timeout_s=_CHECK_END_EVERY_S)
 
     def _ask(
         self,
@@ -314,9 +319,9 @@ class Service:
     ) -> pq.abc.PGresult:
         facts = connection.facts
         settings = facts.own_settings(facts.limits(round(timeout_s * 1000)))
-        question = Question(query, settings, params, types)
+        statement = OwnStatement(query, settings, params, types)
         try:
-            (result,) = ask_all(connection.pgconn, [question], timeout_s=timeout_s, wait=self._wait)
+            (result,) = run_own(connection.pgconn, [statement], timeout_s=timeout_s, wait=self._wait)
         except psycopg.OperationalError as error:
             raise broken_connection(error) from error
         return result
@@ -336,7 +341,7 @@ class Service:
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:
-    """Return TIMEOUT if a cancelled statement reached its timeout, STATEMENT if an administrator ended it.
+    """Return TIMEOUT if a cancelled statement reached its timeout, STATEMENT if another session cancelled it.
 
     The SQLSTATE is 57014 in both cases, and the message is in the server's language, so the time decides.
     """

@@ -24,9 +24,9 @@ from worker.server_facts import ServerFacts
 from worker.session_settings import STATEMENT_TIMEOUT_MS
 
 READY_CHECK_S: Final = 0.001
-"""How long to wait for a connection that the pool may have ready; with 0 it would return none."""
+"""How long to wait for a connection that the pool may have ready; with 0, the pool would return none."""
 REFUSAL_CHECK_S: Final = 0.02
-"""How often to check for a failed attempt while waiting; getconn does not report one."""
+"""How often a wait for a connection checks whether the attempt has failed; getconn does not report it."""
 
 READ_SQLSTATES_TIMEOUT_S: Final = 5.0
 """Timeout of the attempt that finds the SQLSTATE of a refusal with an unknown message."""
@@ -35,7 +35,7 @@ END_TIMEOUT_S: Final = 0.5
 """How long a cancelled statement may take to end when the process ends."""
 
 CONNECTED_WITHIN_S: Final = 1.0
-"""How long an attempt to connect may take when the process ends."""
+"""How long the end of the process waits for an attempt to connect."""
 
 OPEN_CHECK_INTERVAL_S: Final = 0.005
 """Within this time after a statement, the next one is sent without a check of the connection."""
@@ -61,8 +61,9 @@ class Session:
 
         Args:
             conninfo: libpq URL or key=value string; may be empty.
-            params: libpq keywords added to it.
-            connect_timeout_s: for each host, unless the conninfo says otherwise.
+            params: libpq parameters that are added to the conninfo.
+            connect_timeout_s: timeout for each host, unless the conninfo or PGCONNECT_TIMEOUT has another
+                one.
             statement_timeout_ms: see `worker.protocol.Open`.
             on_connect: called in the borrowing thread before the first statement on a new connection.
             while_waiting: called repeatedly while waiting for a connection.
@@ -80,11 +81,11 @@ class Session:
         self._announced: ServerFacts | None = None
 
     def acquire(self, timeout_s: float) -> ServerConnection:
-        """Return the connection, reopened if necessary; return it with `release`.
+        """Return the connection, reopened if necessary. The caller gives it back with `release`.
 
         Raises:
-            FailedError: the database refused, is not reachable, or took longer than `timeout_s`; or the
-                connection has ended and may not be replaced.
+            FailedError: the database refused, is not reachable, or took longer than `timeout_s`; the
+                connection has ended and may not be replaced; or libpq cannot read the connection string.
         """
         connection = self._take_kept() or self._connect(timeout_s)
         if connection.facts is not self._announced:
@@ -103,7 +104,8 @@ class Session:
     def share(self) -> None:
         """Reset the session settings, and set them in each transaction from now on.
 
-        Called when another connection shares this session. A new connection starts with its own session.
+        Called when another connection shares this session. A connection that replaces this one counts as not
+        shared again.
         """
         kept = self._kept
         if kept is None or kept.facts.is_pooled:
@@ -115,10 +117,10 @@ class Session:
             reset_for_session(kept.pgconn, [*names, NAME_SETTING])
 
     def terminate(self, lent: ServerConnection | None) -> None:
-        """Send Terminate on the connection; called just before the process exits.
+        """Close the connection with Terminate; called just before the process exits.
 
-        If a cancelled statement still runs, its end is read first, and a connection that is being made is
-        completed; otherwise the server would log a lost client.
+        If a cancelled statement still runs, its end is awaited first. A connection that is being made is
+        completed first. Otherwise, the server would log a lost client.
 
         Args:
             lent: the connection, if it has not been returned.
@@ -128,7 +130,7 @@ class Session:
             connection.pgconn.finish()
 
     def _take_ready(self) -> ServerConnection | None:
-        """Return the connection that the pool has opened, or is opening; None if there is none."""
+        """Return the connection that the pool has opened or is opening; None if it is not ready in time."""
         is_opening = self._may_connect and self._connect_error is None
         if self._pool is not None:
             with suppress(PoolTimeout):
@@ -215,10 +217,13 @@ class Session:
 
 
 def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) -> tuple[str, str]:
-    """Return the whole connection string, and the client_encoding that it asked for or "".
+    """Return the whole connection string, and the client_encoding that was requested, or "".
 
-    Connections begin in UTF8, in which statements are sent. The requested encoding matters only in a
-    SQL_ASCII database: in others it changes how text is transferred, not the text.
+    Connections begin in UTF8, and `worker.text_encoding` chooses the encoding of later texts. The requested
+    encoding matters only in a SQL_ASCII database: in others it changes how text is transferred, not the text.
+
+    Raises:
+        FailedError: libpq cannot read the connection string.
     """
     try:
         merged = make_conninfo(conninfo, **params)

@@ -16,17 +16,18 @@ STATEMENT_TIMEOUT_MS: Final = 30_000
 """Default statement_timeout of a session."""
 
 MAX_LOCK_WAIT_MS: Final = 5_000
-"""lock_timeout. A read waits only for ACCESS EXCLUSIVE locks, which DDL and LOCK TABLE take."""
+"""Longest lock_timeout. A read waits only for ACCESS EXCLUSIVE locks, which DDL and LOCK TABLE take."""
 
 TIMEOUT_SLACK_MS: Final = 20
-"""A session's statement_timeout may be later than a statement's deadline by this much.
+"""By how much a session's statement_timeout may exceed a statement's timeout.
 
-A `SELECT set_config(…)` costs PostgreSQL 27 µs of the 115 µs for a `select 1` and its frame. The next step, a
-cancel request, comes 50 ms after the deadline.
+Within this limit, a transaction sets no timeout of its own. That saves a `SELECT set_config(…)`, which costs
+PostgreSQL 27 µs of the 115 µs for a `select 1` with BEGIN and ROLLBACK. A late timeout does no harm: the next
+step, a cancel request, comes 50 ms after the deadline.
 """
 
 MAX_IDLE_IN_TRANSACTION_MS: Final = 10_000
-"""pgmcp's transactions are never idle; an idle one has lost its client."""
+"""Longest idle_in_transaction_session_timeout. An idle transaction of pgmcp has lost its worker."""
 
 OWN_SEARCH_PATH: Final = "pg_catalog, pg_temp"
 """Search path of pgmcp's own statements. Without pg_temp at its end, PostgreSQL would search pg_temp first.
@@ -55,7 +56,7 @@ _OWN_STYLES: Final = _STANDARD_STRINGS | {
 }
 
 _OWN_KEPT: Final = ("TimeZone", "restrict_nonsystem_relation_kind")
-"""Settings of the role that apply to pgmcp's own statements, too, even if a pooled session has others."""
+"""Settings that pgmcp's own statements set to the role's values, because a pooled session may have others."""
 
 KEPT_SETTINGS: Final = (
     "search_path",
@@ -78,13 +79,17 @@ KEPT_SETTINGS: Final = (
     "gin_fuzzy_search_limit",
     "restrict_nonsystem_relation_kind",
 )
-"""Settings that change a statement's meaning or how values are written; each transaction has the role's."""
+"""Settings that change a statement's meaning or how values are written.
+
+In a session that other clients share, each transaction of a caller's statement sets them to the role's
+values.
+"""
 
 DEFAULT_ISOLATION: Final = "default_transaction_isolation"
 
 _JIT: Final = "jit"
-"""Servers with LLVM compile expensive queries by default. For catalog queries, whose cost is overestimated,
-this takes seconds.
+"""Turned off for pgmcp's own statements. Servers with LLVM compile expensive queries by default. For catalog
+queries, whose cost is overestimated, this takes seconds.
 """
 
 READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION, _JIT)
@@ -116,21 +121,26 @@ class SessionDefaults:
 
     Attributes:
         values: name → value. Limits are in milliseconds. A setting that this server lacks is left out.
-        owners: name of a limit → who set it, as it follows "set for".
-        can_have_temporary_schema: whether the session may create a temporary schema. If not, current_schema()
-            fails if pg_temp is the first usable schema of the path, because it tries to create it.
+        owners: name of a limit → who set it: "set for the role", "set by the server".
+        can_have_temporary_schema: whether the session may create a temporary schema. If it may not, pg_temp
+            must not be in the search path: current_schema() creates the schema if it is the first usable one.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
     can_have_temporary_schema: bool = True
 
-    def lower(self, name: str, ours_ms: int) -> Limit:
-        """Return the smaller of the server's limit and pgmcp's."""
-        theirs_ms = int(self.values.get(name) or 0)
-        if 0 < theirs_ms <= ours_ms:
-            return Limit(theirs_ms, self.describe(name))
-        return Limit(ours_ms)
+    def lower(self, name: str, own_ms: int) -> Limit:
+        """Return the smaller of the server's limit and pgmcp's own.
+
+        Args:
+            name: the setting with the server's limit.
+            own_ms: pgmcp's limit.
+        """
+        server_ms = int(self.values.get(name) or 0)
+        if 0 < server_ms <= own_ms:
+            return Limit(server_ms, self.describe(name))
+        return Limit(own_ms)
 
     def describe(self, name: str) -> str:
         """Return the server's own limit in words: "statement_timeout = 1s, set for the role"."""
@@ -154,7 +164,8 @@ def caller_settings(
     """Return the settings of a transaction that runs a caller's statement.
 
     Args:
-        is_pooled: whether other clients of a pooler share the session and may have changed its settings.
+        client_encoding: the value to set; "" sets none.
+        is_pooled: whether other clients share the session and may have changed its settings.
     """
     names = KEPT_SETTINGS if is_pooled else ("search_path", "DateStyle")
     kept = {name: defaults.values[name] for name in names if name in defaults.values}
@@ -178,8 +189,8 @@ def own_settings(
 ) -> list[tuple[str, str]]:
     """Return the settings of a transaction that runs an own statement, in this order.
 
-    The caller's search path is set first, and its schemas are stored in a setting, because pgmcp's statements
-    need them. Then pgmcp's own search path is set.
+    The role's search path is set first, and its schemas are stored in `CALLER_SCHEMAS_SETTING`, because
+    pgmcp's statements need them. Then pgmcp's own search path is set.
     """
     path = without_temporary_schema(defaults.values.get("search_path", ""))
     kept = {name: defaults.values[name] for name in _OWN_KEPT if name in defaults.values}
@@ -201,10 +212,10 @@ class TransactionLimits(NamedTuple):
     lock: Limit
     idle: Limit
 
-    def beside(self, session: "TransactionLimits") -> list[tuple[str, str]]:
-        """Return the settings that a transaction needs in a session with the limits `session`.
+    def needed_in(self, session: "TransactionLimits") -> list[tuple[str, str]]:
+        """Return the limits that a transaction has to set in a session with the limits `session`.
 
-        Empty if the session's limits are close enough, see `TIMEOUT_SLACK_MS`.
+        A limit is left out if the session's is close enough, see `TIMEOUT_SLACK_MS`.
         """
         settings = []
         if not _is_near(self.statement, session.statement):
@@ -214,7 +225,7 @@ class TransactionLimits(NamedTuple):
         return settings
 
     def settings(self, defaults: SessionDefaults) -> dict[str, str]:
-        """Return the limits as settings."""
+        """Return the limits as settings, with the role's transaction_timeout if the server has it."""
         limits = {
             _STATEMENT_TIMEOUT: str(self.statement.ms),
             _LOCK_TIMEOUT: str(self.lock.ms),

@@ -11,12 +11,12 @@ statements set theirs in each transaction. A statement can change settings with 
 undoes such a change. In a session that other clients share, for example behind a pooler, all settings are set
 in each transaction.
 
-The SELECT before the statement also sets the role and the settings of the person that the statement runs for;
+The SELECT before the statement also sets the role and the settings of the caller that the statement runs for;
 ROLLBACK undoes both. This SELECT also takes the transaction's snapshot, because PostgreSQL allows SET
 TRANSACTION READ WRITE only before the first snapshot. A statement inside the worker's SELECT … LIMIT cannot
-be a SET, so the first SELECT is left out if nothing has to be set; it is a quarter of PostgreSQL's work for a
-`select 1`. So that it can be left out, the session keeps the host's application_name between statements. It
-does not keep the name of a principal.
+be a SET. If also nothing has to be set, the first SELECT is left out, because it is a quarter of PostgreSQL's
+work for a `select 1`. For that, the session keeps the host's application_name between statements. It does not
+keep the name of a principal.
 """
 
 import time
@@ -65,9 +65,9 @@ _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEM
 """ROLLBACK does not undo nextval(), and lastval() would show it."""
 
 _DISCARD_PLANS: Final = b"DISCARD PLANS"
-"""Run after a statement that took a role. PL/pgSQL caches plans. If a function is wrongly declared IMMUTABLE
-and reads a setting, its result is part of the plan, so the next person would get rows by the settings of the
-previous one.
+"""Run after a statement with a caller's role. PL/pgSQL caches plans. If a function is wrongly declared
+IMMUTABLE and reads a setting, its result is part of the plan. The next caller would get rows by the settings
+of the previous one.
 """
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -89,7 +89,7 @@ def run_statement(
     """Run the statement and return its rows, up to the limits; the transaction has ended when this returns.
 
     Args:
-        connection: idle, in autocommit.
+        connection: an idle connection in autocommit mode.
         sql: the statement, without a trailing semicolon.
         request: its origin and limits.
         limits: the smaller of the request's and the server's limits.
@@ -135,7 +135,11 @@ def _encode(text: str, encoding: TextEncoding) -> bytes:
 
 
 def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple[str, str]]:
-    """Return the role and the settings of a person, as `set_local` takes them."""
+    """Return the role and the settings of a caller, as `set_local` takes them.
+
+    Raises:
+        FailedError: one of them has a character that is not in the encoding.
+    """
     role = [(ROLE_SETTING, identity.role)] if identity.role else []
     try:
         return [
@@ -179,7 +183,8 @@ class _Exchange:
     """One pipelined exchange with the server, through libpq's own interface.
 
     psycopg's cursors would buffer the whole result and convert its values to objects. get_result() blocks
-    while libpq is busy, and the worker could not read a Cancel meanwhile; so `_receive` waits for both first.
+    while libpq is busy, and the worker could not read a Cancel meanwhile. So `_receive` first waits for the
+    server and the front.
 
     Attributes:
         failure: the last error that the server sent for this exchange; None without one.
@@ -253,7 +258,7 @@ class _Exchange:
             return facts.own_settings(limits)
         if facts.is_pooled:
             return facts.caller_settings(limits)
-        return limits.beside(facts.session_limits)
+        return limits.needed_in(facts.session_limits)
 
     def _begin(self) -> bytes:
         if self._request.origin is StatementOrigin.OWN:

@@ -1,8 +1,8 @@
-"""The encoding of text between the server and the worker, and how the worker decodes it.
+"""Chooses the encoding of text between the server and the worker, and encodes and decodes text.
 
 A server that converts text refuses a whole result for one byte that it cannot convert. So text arrives in the
 server's own encoding, if Python knows it. The worker decodes it, and shows an invalid byte as U+FFFD. A
-SQL_ASCII database has no defined encoding: UTF-8 is tried, unless the connection string names a
+SQL_ASCII database has no defined encoding: its text is read as UTF-8, unless the connection string names a
 client_encoding.
 
 Names of encodings: PostgreSQL manual, "Character Set Support".
@@ -80,7 +80,7 @@ class TextEncoding:
         """Return the bytes of a statement.
 
         Raises:
-            UnicodeEncodeError: a character does not exist in this encoding.
+            UnicodeEncodeError: the encoding lacks a character, or would replace it by a similar one.
         """
         encoded = text.encode("ascii" if self.is_client_only else self.codec)
         # Some codecs write a similar character: euc_jp turns a yen sign into a backslash, which can move the
@@ -90,7 +90,7 @@ class TextEncoding:
         return encoded
 
     def character_position(self, position: int, text: str) -> int:
-        """Convert an offset in this text, as the server counts it, to an offset in characters."""
+        """Return an offset in characters for an offset in this text as the server counts it."""
         if not self.counts_bytes or text.isascii():
             return position
         return len(text.encode(self.codec, "replace")[:position].decode(self.codec, "ignore"))

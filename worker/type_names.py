@@ -1,4 +1,4 @@
-"""Names of types by OID: PostgreSQL's own are known in advance, others are queried once."""
+"""Finds the names of types by OID. Those of PostgreSQL's common types are known; others are queried once."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import psycopg
 from psycopg import pq
 
 Ask = Callable[[bytes, list[bytes], list[int]], pq.abc.PGresult]
-"""Runs one of pgmcp's own statements, with parameters and their types."""
+"""Runs one of pgmcp's own statements; the arguments are the SQL, the parameters and their type OIDs."""
 
 Columns = Sequence[tuple[str, int]]
 """A name and a type OID per column."""
@@ -60,7 +60,13 @@ class TypeNames:
             return None
 
     def look_up(self, ask: Ask, columns: Columns) -> list[tuple[str, str]]:
-        """Return the columns with the names of their types; queries the server for unknown names."""
+        """Return the columns with the names of their types; query the server for names that are not cached.
+
+        A type that the server does not name is "unknown".
+
+        Raises:
+            FailedError: raised by `ask`, because the connection broke.
+        """
         unseen = sorted({oid for _, oid in columns if oid not in self._name_by_oid})
         if unseen:
             self._ask(ask, unseen)

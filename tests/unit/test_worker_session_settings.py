@@ -23,7 +23,7 @@ def test_a_transaction_sets_its_timeout_unless_the_one_of_the_session_comes_soon
 ) -> None:
     session = choose_limits(DEFAULTS, 30_000)
 
-    assert choose_limits(DEFAULTS, timeout_ms).beside(session) == set_for_transaction
+    assert choose_limits(DEFAULTS, timeout_ms).needed_in(session) == set_for_transaction
 
 
 def test_a_smaller_timeout_of_the_role_is_the_one_of_the_session_and_need_not_be_set() -> None:
@@ -32,7 +32,7 @@ def test_a_smaller_timeout_of_the_role_is_the_one_of_the_session_and_need_not_be
     session = choose_limits(defaults, 30_000)
 
     assert session.statement.ms == 1_000
-    assert choose_limits(defaults, 20_000).beside(session) == []
+    assert choose_limits(defaults, 20_000).needed_in(session) == []
 
 
 @pytest.mark.parametrize(
