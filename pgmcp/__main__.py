@@ -23,9 +23,9 @@ def main() -> None:
 def _run() -> None:
     # Hosts wait for this: import nothing that only the command line needs.
     if sys.argv[1:] in ([], ["serve"]) and _COMPLETION_VARIABLE not in os.environ:
-        from pgmcp.cli.serve import serve
+        from pgmcp.cli.serve import serve_stdio
 
-        serve()
+        serve_stdio()
     else:
         from pgmcp.cli.app import app
 

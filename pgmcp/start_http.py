@@ -13,10 +13,10 @@ from socket import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from pgmcp.composition import open_backend
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError, SettingsError
-from pgmcp.serve import open_backend
-from pgmcp.start import read_settings
+from pgmcp.start_stdio import read_settings
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import (
     ListenAddress,

@@ -64,7 +64,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def open_database(url: str | None) -> Iterator[str]:
+def empty_database(url: str | None) -> Iterator[str]:
     """Yield the URL of an empty database, with its owner."""
     if url:
         yield url
@@ -110,7 +110,7 @@ def main() -> None:
     console = Console(stderr=True)
     scales = []
     for table_count in arguments.tables:
-        with open_database(arguments.url) as url:
+        with empty_database(arguments.url) as url:
             reader_url, load_s = make(url, table_count, arguments.seed, console, is_filled=arguments.filled)
             runs = asyncio.run(measure_all(reader_url, arguments.tokens))
             scales.append(Scale(table_count, load_s, tuple(runs)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 from msgspec.structs import replace
 
+from pgmcp.composition import open_pipeline
 from pgmcp.errors import PgmcpError, SqlRejectedError
 from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.fork_server import ForkServer, can_fork
@@ -14,7 +15,6 @@ from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.pipeline import Pipeline
-from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 from testing.attacked_cluster import Target
 from testing.fingerprint import Fingerprint, changes, take_fingerprint, wal_position_bytes

@@ -27,7 +27,7 @@ from pgmcp.untrusted import fence_lines
 from worker.row_format import text_row
 
 
-class KeptResults(Protocol):
+class ResultStore(Protocol):
     """Stores results and returns rows of them."""
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
@@ -87,7 +87,7 @@ class _Entry:
         return len(self.result.rows.json)
 
 
-class ResultStore:
+class LocalResultStore:
     """Stores results in this process, by an id that cannot be guessed.
 
     Args:

@@ -5,7 +5,7 @@ introspection   runs them, for some tables at a time
 rows            decodes their cells
 assembly        builds a `Catalog` from the rows
 short_types     short names of types
-column_values   values and ranges from constraints and statistics
+known_values    values and ranges from constraints and statistics
 catalog         the result: immutable tables and columns, and lookups by name
 cache           one catalog per database, refreshed in the background
 sampling        values of columns without statistics

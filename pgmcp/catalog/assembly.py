@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table, TableKind
-from pgmcp.catalog.column_values import listed_values, looks_like_key, read_range
+from pgmcp.catalog.known_values import listed_values, looks_like_key, read_range
 from pgmcp.catalog.row_security import RowSecurity
 from pgmcp.catalog.rows import (
     ColumnRow,

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
-from pgmcp.catalog.column_values import look_like_codes
 from pgmcp.catalog.identifiers import singular, split_words
+from pgmcp.catalog.known_values import look_like_codes
 from pgmcp.catalog.short_types import referenced_column, shown_type
 from pgmcp.plural import count_of
 from pgmcp.quoting import quote_identifier

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
-from pgmcp.catalog.column_values import looks_like_key, read_range, text_of
+from pgmcp.catalog.known_values import looks_like_key, read_range, text_of
 from pgmcp.catalog.queries import MAX_LISTED_VALUES, NEVER_ANALYSED
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without

@@ -318,8 +318,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve MCP over stdio (the default without a command) or HTTP."""
-    from pgmcp.cli.serve import check, serve_http
-    from pgmcp.cli.serve import serve as serve_stdio
+    from pgmcp.cli.serve import check, serve_http, serve_stdio
 
     if only_check:
         check()

@@ -48,7 +48,7 @@ async def open_session(
     # Started first, so that it imports its modules in parallel.
     fork_server = start_fork_server()
     try:
-        from pgmcp.serve import open_pipeline
+        from pgmcp.composition import open_pipeline
 
         async with open_pipeline(settings, fork_server, context_file, observers=observers) as (
             pipeline,

@@ -83,7 +83,7 @@ def draft_entries(audit: Path | None, *, database: str | None, is_agreed: bool) 
 
 async def _propose(audit: Path | None, session: Session) -> Imported:
     """Return those proposals of the model whose SQL the database can plan."""
-    from pgmcp.serve import make_model
+    from pgmcp.composition import make_model
 
     model = make_model(session.settings.openai)
     if model is None:

@@ -112,7 +112,7 @@ async def _evaluate(
     options: EvaluateOptions,
     say: Callable[[str], None],
 ) -> Outcome:
-    from pgmcp.serve import make_model
+    from pgmcp.composition import make_model
 
     outcome, meter = Outcome(), Meter()
     done = 0

@@ -17,7 +17,8 @@ from pgmcp.untrusted import escape_untrusted
 
 Fetch = Callable[[str], Awaitable[Sequence[Sequence[JsonScalar]]]]
 
-# A partition is read through its parent. Policies that only restrict let no row be seen.
+# Partitions are left out, because queries read them through their parent. The names of policies are NULL if
+# none is permissive: restrictive policies alone show no row.
 _RELATIONS_SQL: Final = """
 SELECT n.nspname, c.relname,
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),

@@ -15,14 +15,14 @@ _WAITING: Final = (
 )
 
 
-def serve() -> None:
+def serve_stdio() -> None:
     """Serve MCP over stdio until the host closes the connection."""
     descriptors = claim_standard_streams()
     fork_server = start_fork_server()
     is_person = os.isatty(descriptors.reading)  # shows a person that the server is waiting
     if is_person:
         sys.stderr.write(_WAITING)
-    from pgmcp.start import run
+    from pgmcp.start_stdio import run
 
     try:
         run(descriptors, fork_server, loads_at_once=is_person)
@@ -52,7 +52,7 @@ def check() -> None:
     Raises:
         SettingsError: they are invalid.
     """
-    from pgmcp.start import read_settings
+    from pgmcp.start_stdio import read_settings
 
     _, _, surface_settings = read_settings()
     sys.stdout.write(f"the settings are valid: {', '.join(surface_settings.database_names)}\n")

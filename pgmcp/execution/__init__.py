@@ -12,8 +12,7 @@ result             columns, rows, and why they are incomplete
 Modules about workers:
 
 pool               the workers of one database: how many, who has one, when one is replaced
-allocation         decides who gets an idle worker, and how many to start
-worker_queue       callers that wait for a worker
+allocation         callers that wait for a worker, who gets an idle one, and how many to start
 worker_starts      workers that are being started, and what the database refused
 connecting         starts a worker and connects it
 connection_hints   hints for failed connections

@@ -1,6 +1,7 @@
 """Decides how many waiting statements get an idle worker of a pool, and how many workers to start.
 
-These functions only compute: `pool` gives them counts, and does what they return.
+`allocate` only computes: `pool` gives it counts, and does what it returns. `WorkerQueue` holds the callers
+that wait for a worker.
 
 Express statements are cheap. They may use the reserved workers, and any worker that no general statement
 waits for. General statements may be heavy. They leave the reserved workers free, in a new pool too: while
@@ -9,9 +10,15 @@ workers for general statements start one at a time, because heavy statements tha
 all processors of a small database server.
 """
 
+import asyncio
+from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
+
+from pgmcp.errors import ExecutionError
+from pgmcp.execution.worker_process import WorkerProcess
 
 SHARE_RESERVED: Final = 4
 """One worker in four is reserved, and at least one of three. Of one or two workers, none is reserved, because
@@ -24,6 +31,20 @@ _EXPRESS_WORKERS: Final = 2
 def reserved_of(workers: int) -> int:
     """Return how many of a pool's workers are reserved for express statements."""
     return 0 if workers < 3 else max(1, workers // SHARE_RESERVED)
+
+
+class PoolSize(Struct, frozen=True):
+    """Limits of a pool.
+
+    Attributes:
+        min_workers: kept while the database is in use.
+        max_workers: maximum number of workers; each is one process with one connection.
+        max_waiting: statements that may wait for a worker.
+    """
+
+    min_workers: int
+    max_workers: int
+    max_waiting: int
 
 
 class PoolState(Struct, frozen=True):
@@ -121,3 +142,49 @@ def _growth(state: PoolState) -> int:
         return state.max_workers
     first = reserved + 1 if state.general + state.waiting_general else _EXPRESS_WORKERS
     return max(first - state.workers, 0) or int(state.may_grow)
+
+
+Place = asyncio.Future[WorkerProcess]
+"""The place of one caller; its result is the worker that the caller gets."""
+
+
+class WorkerQueue:
+    """The places of callers that wait.
+
+    Attributes:
+        general: places of statements that may be heavy.
+        express: places of statements that keep a worker only for a short time.
+    """
+
+    def __init__(self) -> None:
+        self.general: deque[Place] = deque()
+        self.express: deque[Place] = deque()
+
+    def __len__(self) -> int:
+        return len(self.general) + len(self.express)
+
+    def join(self, *, is_express: bool) -> Place:
+        """Return a new place at the end."""
+        place: Place = asyncio.get_running_loop().create_future()
+        (self.express if is_express else self.general).append(place)
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Remove a place, if it is still in the queue."""
+        for waiting in (self.general, self.express):
+            with suppress(ValueError):
+                waiting.remove(place)
+
+    def drop_cancelled(self) -> None:
+        """Remove callers that were cancelled and have not removed themselves yet."""
+        for waiting in (self.general, self.express):
+            for place in [place for place in waiting if place.done()]:
+                waiting.remove(place)
+
+    def fail(self, error: ExecutionError) -> None:
+        """Give every caller an error instead of a worker."""
+        for waiting in (self.general, self.express):
+            while waiting:
+                place = waiting.popleft()
+                if not place.done():
+                    place.set_exception(error)

@@ -16,16 +16,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import BusyError, ExecutionError, WorkerLostError
-from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved_of
+from pgmcp.execution.allocation import Allocation, PoolSize, PoolState, WorkerQueue, allocate, reserved_of
 from pgmcp.execution.connecting import ConnectionTarget, Connector
 from pgmcp.execution.shared_session import SharedSession
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from pgmcp.execution.worker_queue import WorkerQueue
 from pgmcp.execution.worker_starts import WorkerStarts
 from pgmcp.plural import count_of
 from worker.protocol import SHARED_SESSION, Backend
@@ -37,21 +35,6 @@ GROW_EVERY_S: Final = 0.5
 
 RETIRE_AFTER_S: Final = 60.0
 """A worker beyond the minimum is ended if it was not needed for this long."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSize:
-    """Limits of a pool.
-
-    Attributes:
-        min_workers: kept while the database is in use.
-        max_workers: maximum number of workers; each is one process with one connection.
-        max_waiting: statements that may wait for a worker.
-    """
-
-    min_workers: int
-    max_workers: int
-    max_waiting: int
 
 
 class WorkerPool:

@@ -25,12 +25,13 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
+from pgmcp.execution.allocation import PoolSize
 from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.exchange import DisconnectedError, Exchanges, Statement
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import BRIEF_S, EXPLAIN, CheapShapes, Plan, read_plan
-from pgmcp.execution.pool import PoolSize, WorkerPool
+from pgmcp.execution.pool import WorkerPool
 from pgmcp.execution.replies import no_worker, read_rows
 from pgmcp.execution.result import Identity, RowLimits, Rows
 from pgmcp.execution.spawn import Spawn

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table
-from pgmcp.catalog.column_values import text_of
+from pgmcp.catalog.known_values import text_of
 from pgmcp.catalog.rendering import column_name, value_literal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pgmcp.answers.answer import Answer
 from pgmcp.answers.fitted import FittedAnswer, fit_answer
-from pgmcp.answers.result_store import KeptResults, render_page
+from pgmcp.answers.result_store import ResultStore, render_page
 from pgmcp.answers.structured import as_json
 from pgmcp.answers.text import as_text
 from pgmcp.catalog.catalog import Catalog, Table
@@ -27,7 +27,7 @@ class Presenter:
 
     max_tokens: int
     count_tokens: Callable[[str], int]
-    store: KeptResults | None = None
+    store: ResultStore | None = None
 
     async def fit(
         self, answer: Answer, *, owner: str | None = None, more_rows_hint: str = ""

@@ -14,15 +14,15 @@ What is decided where:
   `operands` (operators of CASE, IN and BETWEEN), `qualified_names` (which `name.column` is a call),
   `refused_casts` (where a cast or a domain's CHECK of a column's type may be called; its searches are
   `explicit_casts`, `implicit_casts` and `domain_literals`, which follow columns with `column_values`).
-- `functions`: whether a function may be called. `lookup` finds the functions and operators that a name can
-  mean, by the search path and by the types of the arguments (`overloads`, `argument_types`). `column_types`
-  finds the types of columns, in the scopes of `statement_columns`; `columns` says which `relation.name` is a
-  column. `call_graph` follows what the database's own functions, views and row policies call. It asks
-  `node_refusals` about each of them alone, `body_calls` what a function's body calls (`body` reads its text,
-  `sql_function` and `body_statement` its trees), `type_casts` which casts and checks a type has, and
-  `given_values` what functions do with values of any type. `pgmcp.execution.policy` reads the database's own
-  functions, operators, types, views and row policies from the catalog; `shipped_lists` has PostgreSQL's own
-  functions and those of extensions.
+- `functions`: whether a function may be called. `name_lookup` finds the functions and operators that a name
+  can mean, by the search path and by the types of the arguments (`overloads`, `argument_types`).
+  `column_types` finds the types of columns, in the scopes of `statement_columns`; `columns` says which
+  `relation.name` is a column. `call_graph` follows what the database's own functions, views and row policies
+  call. It asks `node_refusals` about each of them alone, `body_calls` what a function's body calls (`body`
+  reads its text, `sql_function` and `body_statement` its trees), `type_casts` which casts and checks a type
+  has, and `given_values` what functions do with values of any type. `pgmcp.execution.policy` reads the
+  database's own functions, operators, types, views and row policies from the catalog; `shipped_lists` has
+  PostgreSQL's own functions and those of extensions.
 - `second_opinion`: whether another grammar also sees one read. It knows neither EXPLAIN nor SHOW.
 - `self_test`: whether these guards work in this interpreter; if not, every statement is refused, or, if only
   sqlglot fails, every query.

@@ -14,7 +14,7 @@ from pgmcp.validation.constant_types import (
 from pgmcp.validation.functions_in_from import FunctionsInFrom
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.item_columns import either
-from pgmcp.validation.lookup import Lookup
+from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands
 from pgmcp.validation.overloads import (
     ANY_ROW,

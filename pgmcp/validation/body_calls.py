@@ -18,7 +18,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import BUILT_IN_TYPES
 from pgmcp.validation.given_values import GivenValues, parameter_columns
 from pgmcp.validation.grammar import Node, strings
-from pgmcp.validation.lookup import ANY_SCHEMA, Lookup
+from pgmcp.validation.name_lookup import ANY_SCHEMA, Lookup
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references

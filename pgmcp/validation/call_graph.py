@@ -25,7 +25,7 @@ from pgmcp.validation.catalog_objects import (
 from pgmcp.validation.column_values import EVERY, result_of
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast
 from pgmcp.validation.given_values import GivenValues
-from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.name_lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.node_refusals import NodeRefusals, OperatorVerdict, allowable, policy_of
 from pgmcp.validation.refusal_reasons import Refusal
 from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of

@@ -27,7 +27,7 @@ from pgmcp.validation.item_columns import (
     joined,
     names_of,
 )
-from pgmcp.validation.lookup import ANY_SCHEMA
+from pgmcp.validation.name_lookup import ANY_SCHEMA
 from pgmcp.validation.overloads import ANY_ROW, RECORD, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.statement_columns import Item, StatementItems, WithQuery, visible_items
 

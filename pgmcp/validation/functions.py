@@ -30,7 +30,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.function_settings import FunctionSettings
 from pgmcp.validation.given_values import GivenValues
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.name_lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS

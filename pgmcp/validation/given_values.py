@@ -16,7 +16,7 @@ from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import looks_up_cast
 from pgmcp.validation.grammar import Node, strings
-from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.name_lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.overloads import CallShape
 from pgmcp.validation.polymorphic_types import is_polymorphic
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogNode, CatalogRelation
-from pgmcp.validation.lookup import Lookup
+from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column

@@ -12,7 +12,7 @@ from pgmcp.validation.catalog_objects import CatalogFunction, ResolutionFacts
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.item_columns import either
-from pgmcp.validation.lookup import ANY_SCHEMA, Lookup
+from pgmcp.validation.name_lookup import ANY_SCHEMA, Lookup
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.scopes import with_references
 

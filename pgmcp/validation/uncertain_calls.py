@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from pgmcp.quoting import quote_identifier
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator
 from pgmcp.validation.grammar import Node, name_of, strings
-from pgmcp.validation.lookup import PG_CATALOG, Lookup
+from pgmcp.validation.name_lookup import PG_CATALOG, Lookup
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape, TypeSystem
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal

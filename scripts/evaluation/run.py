@@ -6,11 +6,11 @@ from typing import Any
 
 from pgmcp.cli.evaluate import share_table, show_outcome
 from pgmcp.cli.terminal import Terminal
+from pgmcp.composition import make_model, open_pipeline
 from pgmcp.evaluation import report
 from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation
-from pgmcp.serve import make_model, open_pipeline
 from pgmcp.settings import load_settings
 from scripts.evaluation.databases import Database
 from scripts.evaluation.endpoint import ScriptedReplies

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgmcp.answers.result_store import Page, ResultStore, render_page
+from pgmcp.answers.result_store import LocalResultStore, Page, render_page
 from pgmcp.errors import ResultGoneError
 from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
 
@@ -15,15 +15,15 @@ def make_rows(count: int, name: str = "x") -> Rows:
     return Rows(_COLUMNS, [[number, name] for number in range(1, count + 1)])
 
 
-async def keep(store: ResultStore, rows: Rows) -> str:
+async def keep(store: LocalResultStore, rows: Rows) -> str:
     result_id = await store.keep(rows)
     assert result_id is not None
     return result_id
 
 
 @pytest.fixture
-def store() -> ResultStore:
-    return ResultStore(max_bytes=100_000, lifetime_s=60)
+def store() -> LocalResultStore:
+    return LocalResultStore(max_bytes=100_000, lifetime_s=60)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def store() -> ResultStore:
     [(1, 2, [1, 2]), (99, 3, [99, 100, 101]), (200, 5, [200, 201]), (250, 250, [])],
 )
 async def test_rows_come_back_from_any_row_on(
-    store: ResultStore, first_row: int, max_rows: int, expected: list[int]
+    store: LocalResultStore, first_row: int, max_rows: int, expected: list[int]
 ) -> None:
     count = max(expected, default=250)
     result_id = await keep(store, make_rows(count))
@@ -42,7 +42,7 @@ async def test_rows_come_back_from_any_row_on(
     assert row_count == count
 
 
-async def test_values_and_columns_are_what_they_were(store: ResultStore) -> None:
+async def test_values_and_columns_are_what_they_were(store: LocalResultStore) -> None:
     cells = [1, 1.5, True, None, 'é"\\\n\x00', "\u2028"]
     columns = tuple(Column("", "text") for _ in cells)
     result_id = await keep(store, Rows(columns, [cells], Truncation.ROWS))
@@ -53,7 +53,7 @@ async def test_values_and_columns_are_what_they_were(store: ResultStore) -> None
 
 
 async def test_a_caller_makes_room_at_its_own_expense() -> None:
-    store = ResultStore(max_bytes=1_000, lifetime_s=60)
+    store = LocalResultStore(max_bytes=1_000, lifetime_s=60)
     of_bob = await store.keep(make_rows(20), owner="bob")
     of_alice = [await store.keep(make_rows(20), owner="alice") for _ in range(20)]
 
@@ -65,7 +65,7 @@ async def test_a_caller_makes_room_at_its_own_expense() -> None:
 
 @pytest.mark.parametrize("first_row", [0, 4])
 async def test_a_row_that_is_not_there_is_refused_with_those_that_are(
-    store: ResultStore, first_row: int
+    store: LocalResultStore, first_row: int
 ) -> None:
     result_id = await keep(store, make_rows(3))
 
@@ -77,7 +77,7 @@ async def test_a_row_that_is_not_there_is_refused_with_those_that_are(
 
 async def test_a_result_is_gone_when_its_time_is_over() -> None:
     now_s = 0.0
-    store = ResultStore(max_bytes=1000, lifetime_s=60, clock=lambda: now_s)
+    store = LocalResultStore(max_bytes=1000, lifetime_s=60, clock=lambda: now_s)
     result_id = await keep(store, make_rows(1))
 
     now_s = 59.9
@@ -89,7 +89,7 @@ async def test_a_result_is_gone_when_its_time_is_over() -> None:
 
 
 async def test_the_oldest_results_make_room_for_a_new_one() -> None:
-    store = ResultStore(max_bytes=250, lifetime_s=60)
+    store = LocalResultStore(max_bytes=250, lifetime_s=60)
     first, second, third = [await keep(store, make_rows(1, "x" * 100)) for _ in range(3)]
 
     with pytest.raises(ResultGoneError):
@@ -99,14 +99,14 @@ async def test_the_oldest_results_make_room_for_a_new_one() -> None:
 
 
 async def test_a_result_above_the_limit_is_not_stored_and_removes_no_other() -> None:
-    store = ResultStore(max_bytes=250, lifetime_s=60)
+    store = LocalResultStore(max_bytes=250, lifetime_s=60)
     small = await keep(store, make_rows(1))
 
     assert await store.keep(make_rows(1000)) is None
     assert await store.read(small, 1, 1)
 
 
-async def test_ids_cannot_be_guessed_from_one_another(store: ResultStore) -> None:
+async def test_ids_cannot_be_guessed_from_one_another(store: LocalResultStore) -> None:
     ids = {await keep(store, make_rows(1)) for _ in range(100)}
 
     assert len(ids) == 100
@@ -114,7 +114,7 @@ async def test_ids_cannot_be_guessed_from_one_another(store: ResultStore) -> Non
 
 
 async def test_a_result_is_read_by_its_owner_alone() -> None:
-    store = ResultStore(max_bytes=10_000, lifetime_s=60)
+    store = LocalResultStore(max_bytes=10_000, lifetime_s=60)
     of_alice, of_nobody = await store.keep(make_rows(3), owner="alice"), await store.keep(make_rows(3))
     assert of_alice is not None
     assert of_nobody is not None

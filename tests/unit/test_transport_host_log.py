@@ -34,7 +34,7 @@ async def log(host: Host) -> HostLog:
 
 
 async def warn(log: HostLog, text: str, level: int = logging.WARNING) -> None:
-    log.handle(logging.LogRecord("pgmcp.serve", level, __file__, 1, text, (), None))
+    log.handle(logging.LogRecord("pgmcp.composition", level, __file__, 1, text, (), None))
     await asyncio.sleep(0)  # what is logged is taken on the loop's next turn
 
 

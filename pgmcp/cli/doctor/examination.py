@@ -24,12 +24,12 @@ from pgmcp.cli.doctor.report import (
 from pgmcp.cli.doctor.settings import examine_settings
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.cli.terminal import Terminal
+from pgmcp.composition import open_pipeline
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.features import features
 from pgmcp.observability.call_log import configure_logging
-from pgmcp.serve import open_pipeline
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
 from pgmcp.settings.origins import find_address
 from pgmcp.tokens import TokenCounter

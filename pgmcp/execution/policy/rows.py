@@ -20,7 +20,7 @@ from pgmcp.validation.catalog_objects import (
     Volatility,
 )
 from pgmcp.validation.lexer import TokenKind, tokenize
-from pgmcp.validation.lookup import ANY_SCHEMA
+from pgmcp.validation.name_lookup import ANY_SCHEMA
 from pgmcp.validation.overloads import CatalogType, TypeSystem
 from pgmcp.validation.refusal_reasons import RefusalReason
 

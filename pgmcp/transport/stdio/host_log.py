@@ -23,8 +23,8 @@ SHOWN_LOGGERS: Final = (
     "pgmcp.execution.pool",  # a killed worker's statement could not be ended
     "pgmcp.tunnel.tunnel",  # the tunnel through the bastion has ended
     "pgmcp.execution.connecting",  # the database did not end the statement of a killed worker
-    "pgmcp.serve",  # read-only transactions are off
-    "pgmcp.start",  # the settings cannot be used
+    "pgmcp.composition",  # read-only transactions are off
+    "pgmcp.start_stdio",  # the settings cannot be used
     "pgmcp.execution.role",  # the role can do more than read
 )
 MAX_WAITING: Final = 20

@@ -308,7 +308,7 @@ def test_writes_are_refused_without_read_only_transactions_too(
 
 def test_switching_read_only_transactions_off_is_warned_of(unguarded_server: RawServer) -> None:
     assert unguarded_server.call("execute_sql", sql="select id from things").rows == [[0]]
-    assert "WARNING pgmcp.serve: read-only transactions are off" in unguarded_server.stderr
+    assert "WARNING pgmcp.composition: read-only transactions are off" in unguarded_server.stderr
 
 
 def test_an_answers_text_keeps_to_its_tokens(shop_url: str, start_server: StartServer) -> None:

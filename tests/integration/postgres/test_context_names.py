@@ -12,7 +12,7 @@ import pytest
 from pgmcp.cli.doctor.answer_checks import check_context_names
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status
-from pgmcp.serve import open_pipeline
+from pgmcp.composition import open_pipeline
 from pgmcp.settings import load_settings
 from pgmcp.settings.origins import find_address
 

@@ -15,7 +15,7 @@ from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.cli.doctor.safety_checks import check_read_only
-from pgmcp.serve import open_pipeline
+from pgmcp.composition import open_pipeline
 from pgmcp.settings import load_settings
 from pgmcp.settings.origins import find_address
 from testing.issuer import RESOURCE, Issuer

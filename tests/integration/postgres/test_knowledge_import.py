@@ -16,13 +16,13 @@ import pytest
 from pgmcp.answers.answer import Source
 from pgmcp.cli.command_session import Session
 from pgmcp.cli.context_changes import ImportRequest, find_entries
+from pgmcp.composition import open_pipeline
 from pgmcp.generation.context_check import find_unknown_names
 from pgmcp.generation.context_edit import replace_context
 from pgmcp.generation.context_file import load_context
 from pgmcp.knowledge.changes import plan_changes
 from pgmcp.knowledge.importing import Imported
 from pgmcp.pipeline import CallOptions, Pipeline
-from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 
 pytestmark = pytest.mark.anyio

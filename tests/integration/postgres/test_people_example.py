@@ -11,10 +11,10 @@ from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.cli.doctor.safety_checks import check_mapped_roles
+from pgmcp.composition import open_pipeline
 from pgmcp.errors import RoleRefusedError, UnmappedPrincipalError
 from pgmcp.identity import Principal
 from pgmcp.pipeline import CallOptions
-from pgmcp.serve import open_pipeline
 from pgmcp.settings import Settings, load_settings
 from pgmcp.settings.origins import find_address
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
 from pgmcp.answers.budget import MAX_CHARACTERS_PER_TOKEN
-from pgmcp.answers.result_store import KeptResults, ResultStore
+from pgmcp.answers.result_store import LocalResultStore, ResultStore
 from pgmcp.errors import GuardFailedError, PgmcpError, UnmappedPrincipalError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.result import RowLimits
@@ -127,13 +127,13 @@ async def _open_sharing(settings: Settings) -> AsyncIterator["Sharing | None"]:
         yield sharing
 
 
-def _result_store(settings: Settings, sharing: "Sharing | None", *, is_over_http: bool) -> KeptResults | None:
+def _result_store(settings: Settings, sharing: "Sharing | None", *, is_over_http: bool) -> ResultStore | None:
     if sharing is not None and sharing.results is not None:
         return sharing.results
     server = settings.server
     if not server.kept_results_bytes:
         return None
-    return ResultStore(
+    return LocalResultStore(
         max_bytes=server.kept_results_bytes,
         lifetime_s=server.kept_results_ttl_s,
         # If several servers answer, another one may have stored the result.

@@ -1,6 +1,6 @@
 import pytest
 
-from pgmcp.catalog.column_values import listed_values, looks_like_key, read_range
+from pgmcp.catalog.known_values import listed_values, looks_like_key, read_range
 
 
 @pytest.mark.parametrize(

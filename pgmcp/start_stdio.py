@@ -155,7 +155,7 @@ def read_settings(
 
 
 def _load_composition() -> OpenBackend:
-    from pgmcp.serve import open_backend
+    from pgmcp.composition import open_backend
 
     return open_backend
 
