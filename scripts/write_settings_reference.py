@@ -31,8 +31,8 @@ _HEADING_BY_GROUP = {
 _EXAMPLE_HEAD_BY_GROUP = {
     "database": """\
 # Settings of pgmcp. Copy this file to .env in the folder the server starts in and fill in what you need.
-# An empty value counts as unset. A line that starts with "#PG_MCP_" shows the default; remove the "#" to
-# change it. The process environment overrides this file, and this file overrides the YAML file in
+# An empty value counts as unset. A line such as "#PG_MCP_DATABASE_PORT=5432" shows a default; remove the "#"
+# to change it. The process environment overrides this file, and this file overrides the YAML file in
 # PG_MCP_CONFIG_FILE. A value ends at " #", where a comment begins; put 'quotes' around a value with " #".
 #
 # One database. Set its URL, or host, dbname, user and password. If none of these is set, libpq's own

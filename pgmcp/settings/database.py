@@ -31,13 +31,13 @@ class DatabaseSettings(Section):
 
     url: Url | None = unset(
         "connection URL or libpq key=value string; several hosts are allowed. It overrides host, port and "
-        "dbname, and also user and password if it contains them"
+        "dbname, and every other setting that it contains, such as user, password and ssl_mode"
     )
     url_file: SecretFile | None = unset(
         "file that holds the URL, instead of the URL. Its user and password are read for each new "
         "connection, the rest at the start"
     )
-    host: Host | None = unset("host name, address or socket folder; a comma list of hosts is tried in order")
+    host: Host | None = unset("host name, address or socket folder; comma-separated ones are tried in order")
     port: int = number(5432, "", 1, 65535, "TCP port of every host")
     dbname: str | None = unset("name of the database on the server; same as the user if unset")
     user: str | None = unset("role to log in as; grant it only SELECT")
@@ -86,16 +86,16 @@ class DatabaseSettings(Section):
     )
     include_schemas: SchemaPatterns = Field(
         default=(),
-        description="schemas shown to the model, a comma list, * allowed; if unset, all but the system "
+        description="schemas shown to the model, comma-separated, * allowed; if unset, all but the system "
         "schemas. This is not a security boundary; use GRANT",
     )
     exclude_schemas: SchemaPatterns = Field(
-        default=(), description="schemas hidden from the model, a comma list, * allowed"
+        default=(), description="schemas hidden from the model, comma-separated, * allowed"
     )
     roles: RoleEntries = Field(
         default=(),
-        description="database role of each caller over HTTP, a comma list of principal=role and "
-        "claim:value=role; the first match counts. The caller's statements run with this role",
+        description="database role of each caller over HTTP: principal=role and claim:value=role, "
+        "comma-separated; the first match counts. The caller's statements run with this role",
     )
     default_role: RoleName | None = unset(
         "database role of callers that PG_MCP_DATABASE_ROLES does not match, and of callers without a token "
@@ -103,7 +103,7 @@ class DatabaseSettings(Section):
     )
     claim_settings: ClaimSettings = Field(
         default=(),
-        description="settings that row policies can read, a comma list of setting=claim, for example "
+        description="settings that row policies can read, as setting=claim, comma-separated, for example "
         "app.tenant=tenant; each gets the value of the claim in the caller's token, or an empty text. "
         "Requires roles or a default role",
     )

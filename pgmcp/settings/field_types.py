@@ -118,26 +118,26 @@ def _find_root_cert(text: str) -> str:
 def _split_function_names(value: object) -> tuple[str, ...]:
     names = tuple(name.strip() for name in str(value).split(",") if name.strip())
     if not all(_FUNCTION_NAME.fullmatch(name) for name in names):
-        raise ValueError("expected a comma list of name, schema.name, schema.*, prefix_* or extension:name")
+        raise ValueError("expected comma-separated name, schema.name, schema.*, prefix_* or extension:name")
     return names
 
 
 def _split_patterns(value: object) -> tuple[str, ...]:
     patterns = tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
     if any(pattern.count(".") > 2 for pattern in patterns):
-        raise ValueError("expected a comma list of column, table.column or schema.table.column, * allowed")
+        raise ValueError("expected comma-separated column, table.column or schema.table.column, * allowed")
     return patterns
 
 
 def _split_hosts(value: object) -> tuple[str, ...]:
     hosts = tuple(host.strip().lower() for host in str(value).split(",") if host.strip())
     if not all(_HTTP_HOST.fullmatch(host) for host in hosts):
-        raise ValueError("expected a comma list of host or host:port, as clients write them in a URL")
+        raise ValueError("expected comma-separated host or host:port, as clients write them in a URL")
     return hosts
 
 
 def split_networks(value: object) -> tuple[str, ...]:
-    """Return the addresses and networks of a comma list.
+    """Return the addresses and networks of a comma-separated list.
 
     Raises:
         ValueError: one of them is neither.
@@ -147,21 +147,21 @@ def split_networks(value: object) -> tuple[str, ...]:
         for network in networks:
             ip_network(network)
     except ValueError:
-        raise ValueError("expected a comma list of addresses or networks, such as 10.0.0.0/8") from None
+        raise ValueError("expected comma-separated addresses or networks, such as 10.0.0.0/8") from None
     return networks
 
 
 def _split_origins(value: object) -> tuple[str, ...]:
     origins = tuple(origin.strip().lower() for origin in str(value).split(",") if origin.strip())
     if not all(_HTTP_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError("expected a comma list of https://host or https://host:port, without a path")
+        raise ValueError("expected comma-separated https://host or https://host:port, without a path")
     return origins
 
 
 def _check_token_hashes(hashes: SecretStr) -> SecretStr:
     pairs = [pair.strip() for pair in hashes.get_secret_value().split(",") if pair.strip()]
     if not all(_TOKEN_HASH.fullmatch(pair) for pair in pairs):
-        raise ValueError("expected a comma list of name=hash, as `pgmcp token NAME` prints them")
+        raise ValueError("expected comma-separated name=hash, as `pgmcp token NAME` prints them")
     names = [pair.partition("=")[0] for pair in pairs]
     if len(set(names)) < len(names):
         raise ValueError("expected every name once")
@@ -177,7 +177,7 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
 
 
 def split_keys(keys: SecretStr) -> tuple[str, ...]:
-    """Return the keys of a comma list."""
+    """Return the keys of a comma-separated list."""
     return tuple(key.strip() for key in keys.get_secret_value().split(",") if key.strip())
 
 
@@ -185,7 +185,7 @@ def _check_state_keys(keys: SecretStr) -> SecretStr:
     listed = split_keys(keys)
     if not listed or not all(_STATE_KEY.fullmatch(key) for key in listed):
         raise ValueError(
-            "expected a comma list of keys of 32 characters or more, as of `openssl rand -hex 32`"
+            "expected comma-separated keys of 32 characters or more, as of `openssl rand -hex 32`"
         )
     return keys
 
@@ -215,7 +215,7 @@ def _split_roles(value: object) -> tuple[tuple[str, str, str], ...]:
         found = _ROLE_ENTRY.fullmatch(entry)
         if found is None or not is_role_name(found["role"]):
             raise ValueError(
-                "expected a comma list of principal=role or claim:value=role, with names of database roles"
+                "expected comma-separated principal=role or claim:value=role, with names of database roles"
             )
         entries.append((found["claim"] or "", found["value"].strip(), found["role"].strip()))
     if len({entry[:2] for entry in entries}) < len(entries):
@@ -226,7 +226,7 @@ def _split_roles(value: object) -> tuple[tuple[str, str, str], ...]:
 def _split_claim_settings(value: object) -> tuple[tuple[str, str], ...]:
     pairs = [tuple(part.strip() for part in pair.partition("=")) for pair in _split(value)]
     if not all(_CLAIM_SETTING.fullmatch(name) and claim for name, _, claim in pairs):
-        raise ValueError("expected a comma list of setting=claim, each setting with a dot such as app.tenant")
+        raise ValueError("expected comma-separated setting=claim, each setting with a dot such as app.tenant")
     if len({name.lower() for name, _, _ in pairs}) < len(pairs):
         raise ValueError("expected every setting once")
     return tuple((name, claim) for name, _, claim in pairs)

@@ -24,18 +24,18 @@ class HttpSettings(Section):
 
     allowed_hosts: HttpHosts = Field(
         default=(),
-        description="values allowed in the Host header, a comma list of host or host:port; the listening "
-        "address is always allowed, and on loopback also localhost",
+        description="values allowed in the Host header, each a host or host:port, comma-separated; the "
+        "listening address is always allowed, and on loopback also localhost",
     )
     allowed_origins: HttpOrigins = Field(
         default=(),
-        description="websites whose pages may call the server, a comma list such as https://app.example.com; "
-        "on loopback also websites on this machine",
+        description="websites whose pages may call the server, comma-separated, such as "
+        "https://app.example.com; on loopback also websites on this machine",
     )
     forwarded_allow_ips: Networks = Field(
         default=(),
-        description="addresses or networks of proxies, a comma list; the log takes the client's address from "
-        "their X-Forwarded-For header",
+        description="addresses or networks of proxies, comma-separated; the log takes the client's address "
+        "from their X-Forwarded-For header",
     )
     max_body_bytes: int = number(1024**2, "bytes", 1024, 16 * 1024**2, "maximum bytes of one request")
     max_connections: int = number(
@@ -62,7 +62,7 @@ class HttpSettings(Section):
         "name it as their audience. Required with an issuer or introspection"
     )
     tokens: TokenHashes | None = unset(
-        "static bearer tokens, a comma list of name=hash; `pgmcp token NAME` makes a token and its hash"
+        "static bearer tokens as name=hash, comma-separated; `pgmcp token NAME` makes a token and its hash"
     )
     issuer: SecureUrl | None = unset(
         "OAuth 2.1 issuer whose JWT access tokens are accepted, written exactly as in their claim iss"
@@ -70,13 +70,13 @@ class HttpSettings(Section):
     jwks_url: SecureUrl | None = unset("URL of the issuer's keys; from the issuer's metadata if unset")
     audience: Words = Field(
         default=(),
-        description="accepted audiences of tokens, a comma list; the public URL if unset",
+        description="accepted audiences of tokens, comma-separated; the public URL if unset",
     )
-    required_scopes: Words = Field(default=(), description="scopes that every token needs, a comma list")
+    required_scopes: Words = Field(default=(), description="scopes that every token needs, comma-separated")
     token_types: TokenTypes = Field(
         default=("at+jwt", "jwt"),
-        description="accepted types of JWT (the header typ), a comma list; use at+jwt alone if the issuer "
-        "follows RFC 9068",
+        description="accepted types of JWT (the header typ), comma-separated; use at+jwt alone if the "
+        "issuer follows RFC 9068",
     )
     principal_claim: str = Field(default="sub", description="claim whose value is the caller's name")
     jwks_outage_s: float = number(
@@ -96,10 +96,10 @@ class HttpSettings(Section):
     introspection_client_id: str | None = unset("client id for introspection")
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
-        "encryption keys, a comma list, the same on every server; each has at least 32 characters, the first "
-        "encrypts, all decrypt. They encrypt results and answers in PG_MCP_RATE_LIMIT_STORAGE_URL, session "
-        "ids, and drafts that a host keeps while it asks a person. If unset, servers share neither results "
-        "nor answers, and one server cannot read another's session ids and drafts"
+        "encryption keys, comma-separated, the same on every server; each has at least 32 characters, the "
+        "first encrypts, all decrypt. They encrypt results and answers in PG_MCP_RATE_LIMIT_STORAGE_URL, "
+        "session ids, and drafts that a host keeps while it asks a person. If unset, servers share neither "
+        "results nor answers, and one server cannot read another's session ids and drafts"
     )
 
     @model_validator(mode="after")

@@ -101,12 +101,13 @@ def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: li
     variables = dotenv | process
     config_file = variables.get(variable_of(CONFIG_FILE))
     yaml = sources.read_config_file(Path(config_file.text.strip()), problems) if config_file else {}
-    # These are resolved here; a variable that the YAML file refers to may have any name.
+    # Not read as settings below: variables that the YAML file refers to, which may have any name, and those
+    # that name files of settings.
     resolved = {given.text for path, given in yaml.items() if path[-1] in sources.FIELD_BY_REFERENCE}
     resolved |= {variable_of(CONFIG_FILE), variable_of(ENV_FILE)}
     highest_first = [
-        sources.settings_of_variables(process, but_for=resolved),
-        sources.settings_of_variables(dotenv, but_for=resolved),
+        sources.settings_of_variables(process, except_for=resolved),
+        sources.settings_of_variables(dotenv, except_for=resolved),
         sources.resolve_references(yaml, variables),
     ]
     main = next(
@@ -209,6 +210,8 @@ def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str
         case "pair":
             location = (*location, context["setting"])
     path, given = _find(location, highest_first)
+    if path in (CONFIG_FILE, ENV_FILE):
+        return f"{given.name} cannot be set in a YAML file: set the variable {variable_of(path)}"
     if path[-1] in sources.FIELD_BY_REFERENCE:
         # The value may be the secret itself, so the message must not contain it.
         return (

@@ -152,9 +152,9 @@ class _ServerSettings(Section):
     )
     hidden_values: ColumnPatterns = Field(
         default=(),
-        description="columns whose values, enum labels and CHECKs are not sent to the model: a comma list of "
-        "column, table.column or schema.table.column, * allowed. Values of columns with sensitive names are "
-        "not sent in any case",
+        description="columns whose values, enum labels and CHECKs are not sent to the model: column, "
+        "table.column or schema.table.column, comma-separated, * allowed. Values of columns with "
+        "sensitive names are not sent in any case",
     )
     allowed_functions: FunctionNames = Field(
         default=(),

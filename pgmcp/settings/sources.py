@@ -249,13 +249,13 @@ def _read_secret(given: Given, problems: list[str]) -> str:
 
 
 def settings_of_variables(
-    variables: Mapping[str, Given], *, but_for: Container[str]
+    variables: Mapping[str, Given], *, except_for: Container[str]
 ) -> dict[SettingPath, Given]:
     """Return the settings among variables; unknown `PG_MCP_` names are included, for validation to report."""
     return {
         _path_of(name.upper()): given
         for name, given in variables.items()
-        if name not in but_for and (name.upper().startswith(PREFIX) or name.upper() in PATH_BY_VARIABLE)
+        if name not in except_for and (name.upper().startswith(PREFIX) or name.upper() in PATH_BY_VARIABLE)
     }
 
 

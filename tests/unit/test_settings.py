@@ -490,9 +490,9 @@ def test_roles_and_settings_of_claims_are_a_mapping_in_yaml_and_a_list_in_a_vari
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"ROLES": "alice"}, "expected a comma list of principal=role or claim:value=role"),
-        ({"ROLES": "alice=none"}, "expected a comma list of principal=role or claim:value=role"),
-        ({"ROLES": f"alice={'r' * 64}"}, "expected a comma list of principal=role or claim:value=role"),
+        ({"ROLES": "alice"}, "expected comma-separated principal=role or claim:value=role"),
+        ({"ROLES": "alice=none"}, "expected comma-separated principal=role or claim:value=role"),
+        ({"ROLES": f"alice={'r' * 64}"}, "expected comma-separated principal=role or claim:value=role"),
         ({"ROLES": "alice=a,alice=b"}, "expected every principal and every value of a claim once"),
         ({"DEFAULT_ROLE": "none"}, "expected the name of a database role"),
         ({"CLAIM_SETTINGS": "app.tenant=tenant"}, "expected ROLES or DEFAULT_ROLE to be set too"),
@@ -631,6 +631,10 @@ def test_an_unknown_name_in_the_env_file_is_an_error_too(tmp_path: Path) -> None
             "sever.max_queue (c.yaml) is not a setting, did you mean server.max_queue?",
         ),
         (
+            "env_file: other.env",
+            "env_file (c.yaml) cannot be set in a YAML file: set the variable PG_MCP_ENV_FILE",
+        ),
+        (
             "databases: {a: {host: h, passwd: hush}}",
             "databases.a.passwd (c.yaml) is not a setting, did you mean databases.a.password?",
         ),
@@ -754,7 +758,7 @@ def test_a_function_list_takes_names_only() -> None:
 
     assert message == (
         "PG_MCP_SERVER_DENIED_FUNCTIONS is 'ok,no way()': "
-        "expected a comma list of name, schema.name, schema.*, prefix_* or extension:name"
+        "expected comma-separated name, schema.name, schema.*, prefix_* or extension:name"
     )
 
 

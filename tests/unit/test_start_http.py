@@ -22,12 +22,12 @@ TOKENS = f"robot={'0' * 64}"
         ({"ISSUER": "https://issuer.example"}, "expected PUBLIC_URL to be set too"),
         ({"ISSUER": "http://issuer.example", "PUBLIC_URL": RESOURCE}, "expected https://host/path"),
         ({"PUBLIC_URL": "https://a:Quagga-1@mcp.example.com"}, "without a user or a password"),
-        ({"TOKENS": "pgmcp_Quagga-1"}, "(its value is not shown): expected a comma list of name=hash"),
+        ({"TOKENS": "pgmcp_Quagga-1"}, "(its value is not shown): expected comma-separated name=hash"),
         ({"TOKENS": f"{TOKENS},{TOKENS}"}, "expected every name once"),
         ({"TLS_CERT": __file__}, "expected TLS_CERT and TLS_KEY together"),
         ({"INTROSPECTION_URL": "https://a.example", "PUBLIC_URL": RESOURCE}, "INTROSPECTION_CLIENT_ID"),
-        ({"ALLOWED_HOSTS": "https://mcp.example.com"}, "expected a comma list of host or host:port"),
-        ({"ALLOWED_ORIGINS": "*"}, "expected a comma list of https://host"),
+        ({"ALLOWED_HOSTS": "https://mcp.example.com"}, "expected comma-separated host or host:port"),
+        ({"ALLOWED_ORIGINS": "*"}, "expected comma-separated https://host"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(variables: dict[str, str], said: str) -> None:
@@ -125,7 +125,7 @@ async def test_with_static_tokens_alone_there_is_no_server_to_name() -> None:
 
 @pytest.mark.parametrize("proxies", ["somewhere", "10.0.0.1/8"])
 def test_proxies_that_are_not_networks_are_refused(proxies: str) -> None:
-    with pytest.raises(SettingsError, match=r"--forwarded-allow-ips .*expected a comma list of addresses"):
+    with pytest.raises(SettingsError, match=r"--forwarded-allow-ips .*expected comma-separated addresses"):
         read_proxies(proxies)
 
 
