@@ -33,14 +33,14 @@ from pgmcp.features import features
 _EPILOG: Final = """\
 [bold]Exit codes[/bold]
   0  done
-  1  the database or the model gave no answer, or doctor found a failure
+  1  no answer, a limit was reached, a file could not be written, or a check failed
   2  the command line or the settings are invalid
-  3  refused: not one harmless read, or a question this schema cannot answer
+  3  refused: the statement or the role, or a question that this schema cannot answer
 130  interrupted; the statement is cancelled on the server too
 143  ended by SIGTERM, with the same effect; 129 if the terminal was closed
 
 Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FORCE_COLOR are respected.
-In a pipe only the answer is printed, without colour."""
+In a pipe, standard output has only the answer, without colour."""
 
 
 app = typer.Typer(
@@ -93,7 +93,7 @@ def ask(
     ] = "",
     **extras: Any,
 ) -> None:
-    """Ask a question; shows the SQL, the rows and how they were found."""
+    """Ask a question; show the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
     _refuse_file_after_csv(csv, question[1:])  # it would be part of the question
     options = with_extras(OutputOptions(form, database, limit), extras)

@@ -1,6 +1,6 @@
 r"""The backslash commands of psql that show what is in a database: `\dt`, `\d orders`, `\l`.
 
-They work in `pgmcp shell`, and as `pgmcp sql "\dt"` for those who try it there.
+They work in `pgmcp shell`, and as the argument of `pgmcp sql`.
 """
 
 import re
@@ -28,11 +28,11 @@ _NO_LIMIT: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class CommandHelp:
-    """A command that exists.
+    """The help on one command.
 
     Attributes:
         usage: its names, each with a backslash, and its argument.
-        in_shell_only: it refers to earlier inputs or changes later ones.
+        in_shell_only: whether it needs a shell, because it refers to earlier inputs or changes later ones.
     """
 
     usage: str
@@ -149,11 +149,11 @@ async def run_catalog_command(
 
 
 def refusal_of(command: BackslashCommand, *, in_shell: bool = False) -> InvalidArgumentError:
-    """Return the error for a command that shows nothing of a database."""
+    """Return the error for an unknown command, or one that works in the shell only."""
     if command.name in _COMMAND_BY_NAME:
         return InvalidArgumentError(f"\\{command.name} works in `pgmcp shell` only")
     known = ", ".join(each.usage for each in COMMANDS if not each.in_shell_only)
-    elsewhere = rf"known are {known}; \? in `pgmcp shell` lists more"
+    elsewhere = rf"known commands: {known}; \? in `pgmcp shell` lists more"
     all_known = r"\? lists all commands" if in_shell else elsewhere
     return InvalidArgumentError(
         f"there is no command \\{command.name[:20]}",

@@ -71,7 +71,7 @@ def draft(
     database: DatabaseOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Let the model propose terms, notes, joins and questions; shows the change first."""
+    """Let the model propose terms, notes, joins and questions; show the change first."""
     from pgmcp.cli.context_changes import draft_entries
 
     draft_entries(audit, database=database, is_agreed=yes)

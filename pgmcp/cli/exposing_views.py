@@ -14,9 +14,7 @@ from typing import Final
 from pgmcp.quoting import quote_literal
 
 MADE_BY: Final = "made by pgmcp setup-sql"
-"""The comment on the role and the views of the script. A role of that name without this comment was not
-created by the script, and keeps its settings.
-"""
+"""The script's comment on its role and its views. A role without this comment keeps its settings."""
 
 # Parts of a rule, as PostgreSQL 12 to 18 write it. Names in it have a backslash before each space.
 _ALIASES_OF_JOIN: Final = r":joinaliasvars [(](?:[{]VAR [^{}]*[}] ?)*[)]"

@@ -183,7 +183,7 @@ DatabaseOption = Annotated[
         "--database",
         "-d",
         metavar="NAME",
-        help="A configured database; default: the first.",
+        help="A configured database, if not the default one.",
         autocompletion=complete_database,
     ),
 ]

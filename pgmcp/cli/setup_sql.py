@@ -57,14 +57,14 @@ END $pgmcp$;
 """
 
 _REVOKE_TEMPORARY = """
--- PostgreSQL lets every role create temporary tables. This takes it from all of them: grant TEMPORARY to the
--- roles that need it.
+-- PostgreSQL lets every role create temporary tables. This takes the right from PUBLIC: grant TEMPORARY to
+-- the roles that need it.
 {comment}REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
 """
 
 _SCHEMA = """
--- Schema {schema}: the tables, views and sequences that are there, and those that their owners, and roles
--- that may create some, add later.
+-- Schema {schema}: grants on the existing tables, views and sequences, and default privileges for later
+-- ones of their owners and of other roles that may create some.
 DO $pgmcp$
 DECLARE
   relation record;
@@ -95,7 +95,7 @@ BEGIN
     SELECT r.rolname
       FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
              WHERE c.relnamespace = {schema_text}::pg_catalog.regnamespace
-               AND NOT EXISTS (  -- who created an extension need not own other tables
+               AND NOT EXISTS (  -- the creator of an extension need not own other tables
                  SELECT FROM pg_catalog.pg_depend AS e
                   WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid
                     AND e.deptype = 'e')
@@ -121,23 +121,23 @@ BEGIN
         'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON SEQUENCES TO %I',
         creator, {schema_name}, {role_text});
     ELSE
-      RAISE WARNING 'what % adds later will not be readable: that role has to run this script, too', creator;
+      RAISE WARNING 'later tables of % will not be readable: that role has to run this script, too', creator;
     END IF;
   END LOOP;
 END $pgmcp$;
 """
 
 _REVOKE_CREATE = """
--- Before PostgreSQL 15 every role may create tables in the schema public. This takes it from all of them:
+-- Before PostgreSQL 15 every role may create tables in the schema public. This takes the right from PUBLIC:
 -- grant CREATE to the roles that need it.
 {comment}REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;
 """
 
 _ROW_SECURITY = """
--- Row-level security: which rows the role sees. Policies apply to every statement of the role. Once it is
--- enabled for a table, every role but its owner sees only the rows of its own policies, so write one for each
--- role that reads the table. `pgmcp setup-sql --check` lists the policies that filter what the role sees. The
--- tenant is set in pgmcp's connection string:
+-- Row-level security decides which rows the role sees. Policies apply to every statement of the role. Once
+-- row-level security is enabled for a table, every role but the owner sees only the rows of its own policies.
+-- So write a policy for each role that reads the table. `pgmcp setup-sql --check` lists the policies that
+-- filter rows of this role. The tenant is set in pgmcp's connection string:
 -- ?options=-c%20app.tenant%3Da
 -- For example, for a table orders with a column tenant:
 -- ALTER TABLE {schema}.orders ENABLE ROW LEVEL SECURITY;

@@ -104,7 +104,7 @@ class _Tour:
 
     async def show_direct(self, sql: str) -> str:
         """Run SQL, and show the rows; return the error's text, "" for an answer."""
-        self.screen.ask("SQL", "the categories with the fullest shelves")
+        self.screen.ask("SQL", "the categories with the most pieces in stock")
         self.screen.sql(sql)
         return self._show_rows(*await self.call("execute_sql", sql=sql))
 
@@ -126,7 +126,9 @@ class _Tour:
 
     async def show_runaway(self) -> bool:
         """Start an endless query; return whether it was stopped, in its backend too."""
-        self.screen.ask("Runaway", f"a query for years, and a limit of {_RUNAWAY_TIMEOUT_S} s")
+        self.screen.ask(
+            "Runaway", f"a query that would run for years, with a limit of {_RUNAWAY_TIMEOUT_S} s"
+        )
         self.screen.sql(_RUNAWAY_SQL)
         with psycopg.connect(self.shop.admin_url, autocommit=True) as watcher:
             call = asyncio.create_task(self.call("execute_sql", sql=_RUNAWAY_SQL))
@@ -147,7 +149,7 @@ async def _drive(screen: Screen, shop: Shop, question: str) -> ExitCode:
     """Start the server as a host does, and run the tour."""
     environment = {**server_environment(shop), "PG_MCP_SERVER_QUERY_TIMEOUT": str(_RUNAWAY_TIMEOUT_S)}
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+", encoding="utf-8") as log:
-        # An empty working directory, so that no .env selects another database.
+        # The working directory is empty, so that no .env selects another database.
         server = StdioServerParameters(
             command=sys.executable, args=[*SERVER_ARGUMENTS], env=environment, cwd=folder
         )
@@ -220,7 +222,9 @@ def _describe(answer: dict[str, Any]) -> str:
     rows = f"{'the first ' if truncated else ''}{count} row{'' if count == 1 else 's'}"
     source = _WORDS_BY_SOURCE.get(answer["source"], answer["source"])
     facts = f"{rows}, {sum(answer['elapsed_ms'].values()):.0f} ms, {source}"
-    return f"{facts}; bounded by {truncated['reason']}: {truncated['hint']}" if truncated else facts
+    return (
+        f"{facts}; more than the limit of {truncated['reason']}: {truncated['hint']}" if truncated else facts
+    )
 
 
 def _count_rows(shop: Shop) -> int:

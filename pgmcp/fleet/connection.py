@@ -164,7 +164,7 @@ def _connection_pool(url: str) -> "ConnectionPool":
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What `try_redis` found.
+    """The result of `try_redis`.
 
     Attributes:
         text: the server and its version, or the reason why it cannot be used.
@@ -175,7 +175,7 @@ class Trial:
 
 
 async def try_redis(url: str) -> Trial:
-    """Run a script that writes, as the rate limits do, and return what Redis says of itself.
+    """Run a script that writes, as the rate limits do, and return the version of Redis.
 
     Raises:
         SettingsError: the Redis client is not installed, or does not take the URL.

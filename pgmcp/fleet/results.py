@@ -90,7 +90,7 @@ class SharedResultStore:
     """Results by an id that cannot be guessed, for all servers of a fleet.
 
     Args:
-        max_bytes: limit of the encrypted bytes of all results of all servers; a larger result is not stored.
+        max_bytes: limit of the encrypted bytes of all results of all servers together.
         lifetime_s: lifetime of a result.
     """
 

@@ -1,4 +1,4 @@
-"""Builds what a fleet shares from the settings: the storage in which calls are counted, results, answers."""
+"""Builds the shared objects of a fleet from the settings: counts of calls, results, answers."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ class OutagePolicy:
     """What happens to calls while Redis cannot be used.
 
     Attributes:
-        servers: number of servers that share the budgets; each grants an equal share.
+        servers: number of servers that share the budgets; each allows an equal part.
         refuse: refuse all calls instead.
     """
 
@@ -98,7 +98,7 @@ def _answers(redis: SharedRedis, settings: "Settings") -> "AnswerRelay | None":
 def _describe_outage(settings: "RateLimitSettings") -> str:
     if settings.on_outage == "refuse":
         return "every call is refused"
-    return f"this server grants 1/{settings.servers} of the rate limits, and keeps no results for later pages"
+    return f"this server allows 1/{settings.servers} of the rate limits, and stores no results"
 
 
 def shared_counts(redis: SharedRedis, policy: OutagePolicy) -> SharedCounts:

@@ -9,5 +9,6 @@ messages of ssh.
 
 libpq uses no TLS on a UNIX socket, regardless of `sslmode`. Therefore workers connect to a loopback port with
 the database's own name as `host` and the port's address as `hostaddr`: TLS then verifies the database's name.
-The port accepts connections of this user only. With `sslmode=disable` workers connect to the private socket.
+On Linux the port accepts only connections of this user and of root. With `sslmode=disable`, workers connect
+to the private socket.
 """

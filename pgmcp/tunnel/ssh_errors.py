@@ -17,8 +17,8 @@ _CAUSES: Final = (
     (
         r"HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed",
         "the bastion's host key is not the one in known_hosts",
-        "somebody may be impersonating the bastion. If its administrator confirms the new key, remove the "
-        "old one with `ssh-keygen -R HOST`. Then, " + _TRY_IT + " and compare the fingerprint",
+        "another machine may be impersonating the bastion. If its administrator confirms the new key, remove "
+        "the old one with `ssh-keygen -R HOST`. Then, " + _TRY_IT + " and compare the fingerprint",
     ),
     (
         r"No \S+ host key is known|Host key verification failed",

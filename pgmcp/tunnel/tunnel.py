@@ -24,7 +24,7 @@ from pgmcp.tunnel.ssh_errors import broken_error, is_refusal, last_line, opening
 logger = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S: Final = 20.0
-"""Timeout of the whole login, also through further hosts; a connection may take 30 s in all."""
+"""Timeout of the whole login, including hosts of ProxyJump; a connection may take 30 s in all."""
 
 EXPLAIN_TIMEOUT_S: Final = 1.0
 """How long to wait for ssh's message after a connection broke, because it may arrive later."""

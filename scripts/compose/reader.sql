@@ -39,8 +39,8 @@ BEGIN
   END IF;
 END $pgmcp$;
 
--- Schema "public": the tables, views and sequences that are there, and those that their owners, and roles
--- that may create some, add later.
+-- Schema "public": grants on the existing tables, views and sequences, and default privileges for later
+-- ones of their owners and of other roles that may create some.
 DO $pgmcp$
 DECLARE
   relation record;
@@ -71,7 +71,7 @@ BEGIN
     SELECT r.rolname
       FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
              WHERE c.relnamespace = '"public"'::pg_catalog.regnamespace
-               AND NOT EXISTS (  -- who created an extension need not own other tables
+               AND NOT EXISTS (  -- the creator of an extension need not own other tables
                  SELECT FROM pg_catalog.pg_depend AS e
                   WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid
                     AND e.deptype = 'e')
@@ -97,17 +97,17 @@ BEGIN
         'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON SEQUENCES TO %I',
         creator, 'public', 'pgmcp_reader');
     ELSE
-      RAISE WARNING 'what % adds later will not be readable: that role has to run this script, too', creator;
+      RAISE WARNING 'later tables of % will not be readable: that role has to run this script, too', creator;
     END IF;
   END LOOP;
 END $pgmcp$;
 
 COMMIT;
 
--- PostgreSQL lets every role create temporary tables. This takes it from all of them: grant TEMPORARY to the
--- roles that need it.
+-- PostgreSQL lets every role create temporary tables. This takes the right from PUBLIC: grant TEMPORARY to
+-- the roles that need it.
 REVOKE TEMPORARY ON DATABASE "shop" FROM PUBLIC;
 
--- Before PostgreSQL 15 every role may create tables in the schema public. This takes it from all of them:
+-- Before PostgreSQL 15 every role may create tables in the schema public. This takes the right from PUBLIC:
 -- grant CREATE to the roles that need it.
 REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;

@@ -67,7 +67,7 @@ def test_a_command_of_the_shell_is_known_elsewhere_too(name: str) -> None:
 def test_an_unknown_command_lists_those_that_work_there() -> None:
     unknown = BackslashCommand("echo")
 
-    assert refusal_of(unknown).hint.startswith(r"known are \d [NAME], \dt [PATTERN], ")
+    assert refusal_of(unknown).hint.startswith(r"known commands: \d [NAME], \dt [PATTERN], ")
     assert refusal_of(unknown, in_shell=True).hint == r"\? lists all commands"
 
 

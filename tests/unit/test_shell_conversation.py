@@ -161,7 +161,7 @@ async def test_after_a_failure_nothing_uses_an_older_statement(command: str, fai
     error = await shell.refused(command)
 
     assert isinstance(error, InvalidArgumentError)
-    assert str(error) == "the last input failed, so there is no result of it"
+    assert str(error) == "the last input failed, so it has no result"
     assert error.hint.endswith("run this again: select 1 as one")
     assert shell.executor.statements == ran
 

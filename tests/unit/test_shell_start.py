@@ -47,7 +47,7 @@ async def test_each_input_of_a_batch_waits_until_the_rate_limit_allows_it() -> N
 
     assert [await batch.run_one() for _ in range(3)] == [True, True, True]
     assert batch.now_s == 120
-    assert batch.remarks == ["the rate limit is reached; going on in 60 s"] * 2
+    assert batch.remarks == ["the rate limit is reached; waiting 60 s"] * 2
 
 
 async def test_an_input_for_which_waiting_does_not_help_ends_the_batch() -> None:

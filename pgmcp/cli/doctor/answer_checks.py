@@ -86,7 +86,7 @@ async def check_statistics(context: CheckContext, check: str) -> CheckResult:
     return CheckResult(
         Status.WARN,
         check,
-        f"of {count_of(len(found), 'table')} with rows, {len(unknown)} without statistics: "
+        f"{len(unknown)} of {count_of(len(found), 'table')} with rows have no statistics: "
         + enumerate_some(unknown),
         "run ANALYZE as the owner of the tables: values, ranges and plans depend on statistics",
     )
@@ -119,8 +119,8 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
         check,
         f"{text}, but not {count_of(len(grants.unreadable), 'other')} in its schemas: "
         f"{escape_untrusted(enumerate_some(grants.unreadable))}",
-        "leave it if they are hidden on purpose; otherwise run the script of `pgmcp setup-sql` again, which "
-        "also grants what their owners add later",
+        "if they are hidden on purpose, change nothing; otherwise run the script of `pgmcp setup-sql` again, "
+        "which also grants later tables of their owners",
     )
 
 
@@ -209,7 +209,7 @@ async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
             Status.WARN,
             check,
             "nothing: the role may read no table",
-            "GRANT USAGE on the schema and SELECT on its tables, `pgmcp setup-sql` prints the script; "
+            "GRANT USAGE on the schema and SELECT on its tables (`pgmcp setup-sql` prints the script); "
             "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may exclude all, too",
         )
     if not context.model_endpoint:
@@ -218,7 +218,7 @@ async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
     text = f"with a question to {context.model_endpoint}, never rows: {_describe(catalog)}"
     server = context.settings.server
     if server.sample_rows and server.send_values:
-        text += "; more of tables without statistics, once sampled (PG_MCP_SERVER_SAMPLE_ROWS=0 reads none)"
+        text += "; samples of tables without statistics (PG_MCP_SERVER_SAMPLE_ROWS=0 turns sampling off)"
     if await asyncio.to_thread(context.database.context) != DatabaseContext():
         text += "; terms, notes and similar verified questions of the context file"
     return CheckResult(Status.OK, check, text)

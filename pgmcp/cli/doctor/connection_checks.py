@@ -133,7 +133,7 @@ def judge_tls(check: str, protection: Protection, address: Address) -> CheckResu
 
 
 def _judge_plain(check: str, protection: Protection, address: Address) -> CheckResult:
-    if address.is_verified:  # a mode that verifies certificates requires one, so there is a pooler
+    if address.is_verified:  # such a mode requires TLS, so there is a pooler
         return CheckResult(
             Status.WARN,
             check,

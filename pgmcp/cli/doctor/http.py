@@ -103,18 +103,18 @@ async def examine_fleet(limits: RateLimitSettings, http: HttpSettings) -> list[C
         ]
     return [
         CheckResult(Status.OK, f"{FLEET_CHECK}: rate limits", f"counted in {tried.text}; {_outage(limits)}"),
-        _kept_results(http),
+        _check_stored_results(http),
     ]
 
 
 def _outage(limits: RateLimitSettings) -> str:
     if limits.on_outage == "refuse":
-        return "calls are refused while it is away"
-    return f"a server grants 1/{limits.servers} while it is away"
+        return "while Redis cannot be used, every call is refused"
+    return f"while Redis cannot be used, each server allows 1/{limits.servers} of the limits"
 
 
-def _kept_results(http: HttpSettings) -> CheckResult:
-    check = f"{FLEET_CHECK}: kept results"
+def _check_stored_results(http: HttpSettings) -> CheckResult:
+    check = f"{FLEET_CHECK}: stored results"
     if not http.state_key_list:
         return CheckResult(
             Status.WARN,

@@ -67,14 +67,14 @@ async def check_role(context: CheckContext, check: str) -> CheckResult:
             Status.FAIL,
             check,
             f"role_refused: {text}; this database is not served",
-            "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
+            "connect as a role that can only read (`pgmcp setup-sql` prints a script that makes one); "
             "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false would only warn",
         )
     return CheckResult(
         Status.WARN,
         check,
         text,
-        "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
+        "connect as a role that can only read (`pgmcp setup-sql` prints a script that makes one); "
         "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=true refuses any other",
     )
 

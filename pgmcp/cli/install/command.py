@@ -35,7 +35,7 @@ class Request:
         variant: an entry that starts another command, such as the demo.
         file: the host's file, if it is not in the usual place.
         pairs: variables as NAME=value.
-        url: of a server over HTTP, which the host shall use instead of starting one.
+        url: of a server over HTTP that the host uses instead of starting one.
     """
 
     host: HostName
@@ -101,7 +101,7 @@ class Change:
         if not self.file.target.parent.is_dir():
             yield f"Its folder does not exist and will be created: is {self.host.title} installed?"
         if self.file.text:
-            yield "Values of other entries are not shown, only …"
+            yield 'Values of other entries are shown as "…"'
 
     def _warn(self) -> Iterator[str]:
         if self.is_shared:
@@ -112,7 +112,7 @@ class Change:
         yield f"{names}: the secret shown as {conninfo.HIDDEN} is written to that file in plain text."
         yield "With --env-file or --config-file it stays in your own file."
         if self.file.is_open_to_others:
-            yield "The file is readable by others; this will be removed."
+            yield "Other users can read the file; this permission will be removed."
 
 
 def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
@@ -198,14 +198,14 @@ def make_remote_entry(request: Request, url: str, there: Mapping[str, Any]) -> d
     host = HOST_BY_NAME[request.host]
     if host.http_transport is None:
         raise SettingsError(
-            f"{host.title} reaches servers over HTTP from its maker's machines, not by this file",
-            hint="omit --http: over stdio it starts the server itself",
+            f"{host.title} uses no URL in this file: it calls servers over HTTP from its vendor's machines",
+            hint="omit --http: the host then starts the server over stdio",
         )
     if request.pairs or request.env_file or request.config_file or request.variant:
         flags = ", ".join(["--env", "--env-file", "--config-file", *(each.flag for each in entry_options())])
         raise SettingsError(
-            f"--http goes with none of {flags}",
-            hint="the settings are those of the server that runs there",
+            f"--http cannot be combined with {flags}",
+            hint="a server over HTTP has settings of its own",
         )
     if not _URL.fullmatch(url):
         raise SettingsError(

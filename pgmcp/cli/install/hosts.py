@@ -90,7 +90,7 @@ HOST_BY_NAME: Final = {
         True,
         True,
         "${env:NAME}",
-        "restart Cursor; Settings, MCP, shows the state",
+        "restart Cursor; its settings show the state under MCP",
         {},
     ),
     HostName.VSCODE: Host(

@@ -34,10 +34,10 @@ from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.untrusted import escape_untrusted, shorten
 
 _RULES: Final = """\
-SQL begins with an SQL keyword, "(" or "--" and ends with ";". Everything else is a question for the
+SQL begins with an SQL keyword, "(", "--" or "/*" and ends with ";". Everything else is a question for the
 configured model; a verified question needs no model. Only the first line decides. A line that begins or ends
-with "?" is always a question. Tab completes; Alt-Enter begins a new line;
-Ctrl-C cancels a statement; an input that begins with a space is not saved.
+with "?" is always a question. Tab completes; Alt-Enter begins a new line; Ctrl-C cancels a statement.
+An input that begins with a space is not saved.
 """
 _NOTHING_YET: Final = "there is no statement yet"
 _MIN_SQL_CHARACTERS: Final = 1_000
@@ -310,12 +310,12 @@ class Conversation:
         return self._last
 
     def _need_success(self) -> Turn:
-        """Return the last turn; raise if a later input failed, because old rows would look like its own."""
+        """Return the last turn. Raise if a later input failed, because old rows would look like its rows."""
         last = self._need_last()
         if self._failed is not None:
             earlier = shorten(last.question or " ".join(last.sql.split()), _MAX_NAMED_CHARACTERS)
             raise InvalidArgumentError(
-                "the last input failed, so there is no result of it",
+                "the last input failed, so it has no result",
                 hint=f"correct it; or, for the earlier result, run this again: {earlier}",
             )
         return last

@@ -84,7 +84,7 @@ _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
 def _write_whole(file: FileIO, line: bytes) -> None:
-    """Append a complete line or nothing: the next input would be joined to half a line, and be lost."""
+    """Append the whole line or nothing: after half a line, the next input could not be read."""
     before = os.fstat(file.fileno()).st_size
     written = file.write(line)
     if written != len(line):

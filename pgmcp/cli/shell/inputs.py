@@ -49,7 +49,7 @@ _LOOKS_LIKE_SQL: Final = {
     ),
 }
 _OFTEN_MISSPELT: Final = ("select", "with", "values", "table", "explain", "insert", "update", "delete")
-"""Not SHOW, which "how" resembles."""
+"""Without SHOW, because "how" resembles it."""
 _NEAR_ENOUGH: Final = 0.75
 _END: Final = re.compile(r";|\\gx?[ \t\r;]*(?=\n|$)|\\(?=[A-Za-z?!])")
 """Tokens that may end SQL. PostgreSQL has no use for a backslash outside strings."""
@@ -71,7 +71,7 @@ class Input:
     r"""One input.
 
     Attributes:
-        text: SQL without what ends it, a question without a "?" in front, a command with its backslash.
+        text: SQL without its terminator, a question without a "?" in front, a command with its backslash.
         meant: the keyword that the first word of a question resembles, if the question may be SQL; else "".
         as_records: SQL that ends with `\gx`.
         refused: another command that follows SQL on its last line, as in `select 1 \watch`; "" if none does.
@@ -172,7 +172,7 @@ def _line_length(text: str) -> int:
 
 
 def _sql_end(text: str) -> tuple[int | None, int | None]:
-    r"""Return the length of the first statement with what ends it, and where a command other than \g begins.
+    r"""Return the length of the first statement and its terminator, and where a command other than \g begins.
 
     The length is None if the statement has not ended.
     """

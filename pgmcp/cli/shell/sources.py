@@ -1,4 +1,4 @@
-"""Finds what a statement reads, also while it is being typed: tables, their columns, and listed values.
+"""Finds the tables, columns and listed values of a statement, also of an incomplete one.
 
 The columns are also those of WITH queries and subqueries. Values are those that the catalog lists for the
 column that a condition compares; it lists no values of a column that the operator hides.
@@ -85,7 +85,7 @@ _TEXT: Final = re.compile(r"'(?:[^']|'')*'?|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The tables that a statement makes itself.
+    """The tables that a statement defines.
 
     Attributes:
         queries: WITH queries, by name in lower case.
@@ -101,7 +101,7 @@ class _Body:
     """The text of a WITH query or of a subquery.
 
     Attributes:
-        names: its column names, where the statement gives them.
+        names: its column names, if the statement gives them.
     """
 
     start: int
@@ -112,11 +112,11 @@ class _Body:
 
 
 def find_derived(statement: str, catalog: Catalog) -> Derived:
-    """Return the WITH queries and subqueries of a statement; a body that is not closed reaches to its end."""
+    """Return the WITH queries and subqueries of a statement; an unclosed body extends to its end."""
     text = _TEXT.sub(lambda found: "'" + " " * (len(found[0]) - 1), statement)
     queries: dict[str, Table] = {}
     subqueries: dict[int, Source] = {}
-    # The inner before the outer, which may read it.
+    # Inner bodies first, because outer ones may read them.
     for body in sorted(_bodies(text), key=lambda each: (each.end, -each.start)):
         table = _table(body, text, catalog, queries, subqueries)
         if body.is_query:
@@ -140,7 +140,7 @@ def _bodies(text: str) -> Iterator[_Body]:
 
 
 def _closing(text: str, start: int) -> int:
-    """Return the place of the parenthesis that closes what begins before `start`, or the end."""
+    """Return the place of the parenthesis that closes the one before `start`, or the end of the text."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
@@ -167,7 +167,7 @@ def _table(
 
 
 def _flat(body: str) -> str:
-    """Return the text with spaces for what is in parentheses."""
+    """Return the text with spaces in place of everything in parentheses."""
     flat, depth = [], 0
     for character in body:
         depth -= character == ")" and depth > 0

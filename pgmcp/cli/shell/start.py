@@ -68,7 +68,7 @@ async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]
 
 
 def find_line(item: Input, error: PgmcpError) -> int:
-    """Return the line of the whole input where the error is; where the input begins if no place is known."""
+    """Return the line of the error in the whole input; if it is unknown, the line where `item` begins."""
     if not isinstance(error, SqlRejectedError | StatementFailedError) or error.sql != item.text:
         return item.line
     return item.line + item.text.count("\n", 0, error.position or 0)
@@ -80,7 +80,7 @@ async def run_when_allowed(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> bool:
-    """Run an input, and wait where the rate limit asks for it.
+    """Run an input; if the rate limit is reached, wait and run it again.
 
     Raises:
         RateLimitedError: waiting does not help.
@@ -91,7 +91,7 @@ async def run_when_allowed(
         except RateLimitedError as error:
             if error.retry_after_s is None:
                 raise
-            remark(f"the rate limit is reached; going on in {error.retry_after_s:.0f} s")
+            remark(f"the rate limit is reached; waiting {error.retry_after_s:.0f} s")
             await sleep(error.retry_after_s)
 
 
@@ -143,7 +143,7 @@ async def _converse(
                     continue
                 case False:
                     return
-                case None:  # what follows may build on it
+                case None:  # later inputs may need its result
                     break
 
 

@@ -3,7 +3,7 @@
                  ┌─▶ pgmcp ─┐    ┌─▶ PgBouncer ─▶ primary
 callers ─▶ nginx ┼─▶ pgmcp ─┼────┤                  │
                  └─▶ pgmcp ─┘    └─▶ standby ◀──────┘
-                        └─▶ Redis: rate limits, kept results
+                        └─▶ Redis: rate limits, stored results
 """
 
 import asyncio

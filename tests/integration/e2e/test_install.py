@@ -114,7 +114,7 @@ def test_other_entries_stay_to_the_letter_and_none_of_them_is_shown(
     assert desktop_file.with_name("claude_desktop_config.json.bak1").read_text() == before
     assert desktop_file.stat().st_mode & 0o777 == 0o600
     assert "is written to that file in plain text" in done.stdout
-    assert "The file is readable by others" in done.stdout
+    assert "Other users can read the file" in done.stdout
     assert "postgresql://reader:***@127.0.0.1:1/shop" in done.stdout
     assert "Okapi" not in done.stdout + done.stderr
     assert PASSWORD not in done.stdout + done.stderr
@@ -339,10 +339,10 @@ def test_headers_of_an_entry_stay_when_its_address_changes(project: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("claude-desktop", "--http", "https://mcp.example.com/mcp"), "not by this file"),
+        (("claude-desktop", "--http", "https://mcp.example.com/mcp"), "uses no URL in this file"),
         (("cursor", "--http", "https://a:Quagga-1@mcp.example.com/mcp"), "without a user or a password"),
         (("cursor", "--http", "mcp.example.com"), "--http takes"),
-        (("cursor", "--http", "https://mcp.example.com/mcp", "--demo"), "--http goes with none"),
+        (("cursor", "--http", "https://mcp.example.com/mcp", "--demo"), "--http cannot be combined"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(

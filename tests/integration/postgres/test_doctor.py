@@ -358,7 +358,7 @@ async def test_tables_without_statistics_are_named(new_database: Callable[[], st
     statistics = (await examine({"PG_MCP_DATABASE_URL": url}))["database main: statistics"]
 
     assert statistics.status is Status.WARN
-    assert statistics.text == "of 2 tables with rows, 1 without statistics: public.unknown"
+    assert statistics.text == "1 of 2 tables with rows have no statistics: public.unknown"
     assert "ANALYZE" in statistics.hint
 
 
