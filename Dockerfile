@@ -38,5 +38,6 @@ CMD ["serve"]
 FROM runtime AS http
 EXPOSE 8765
 CMD ["serve", "--http", "0.0.0.0:8765"]
-# It asks the address that the server was started with, over HTTP or TLS; a server over stdio counts as healthy.
+# It requests /healthz at the address that the server was started with, over HTTP or TLS. A server over stdio counts as
+# healthy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-m", "pgmcp.healthcheck"]

@@ -1,4 +1,4 @@
-"""The documentation, checked against the code: settings, errors, links, the code map, examples."""
+"""The documentation, checked against the code: settings, errors, links, the code map, examples, figures."""
 
 import json
 import os
@@ -11,10 +11,28 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from pgmcp.catalog import queries, sampling
+from pgmcp.charts import draw
 from pgmcp.cli.app import app
+from pgmcp.cli.catalog_commands import COMMANDS
+from pgmcp.cli.errors import ExitCode, exit_code_for
 from pgmcp.errors import ErrorCode
+from pgmcp.execution import credentials, plan, worker_starts
+from pgmcp.features import make_extensions
+from pgmcp.generation import prompt_writer
 from pgmcp.generation.context_file import load_context
+from pgmcp.lookup import fan_out, value_check, value_hints
+from pgmcp.pipeline import identities, repair_loop, writing
 from pgmcp.settings import load_settings, setting_specs
+from pgmcp.surface import asking, resources, verified_tools
+from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema
+from pgmcp.surface.tools import ExecuteSql, Query
+from pgmcp.transport import progress
+from pgmcp.transport.http import direct_calls, questions, request_checks
+from pgmcp.transport.http.authentication import introspection, jwks
+from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.tunnel import tunnel
+from scripts.load.scenarios import SCENARIOS
 from scripts.write_settings_reference import write_example, write_reference
 
 _ROOT = Path(__file__).parents[2]
@@ -25,6 +43,9 @@ _ARCHITECTURE = (_ROOT / "ARCHITECTURE.md").read_text("utf-8")
 _SETTINGS = (_ROOT / "docs/settings.md").read_text("utf-8")
 _ERRORS = (_ROOT / "docs/errors.md").read_text("utf-8")
 _DEVELOPER = (_ROOT / "docs/developer.md").read_text("utf-8")
+_PERFORMANCE = (_ROOT / "docs/performance.md").read_text("utf-8")
+_SHELL = (_ROOT / "docs/shell.md").read_text("utf-8")
+_HTTP = HttpLimits()
 
 # A default is in code marks; a dash stands for none.
 _SETTING_ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| (?:\u2013|`([^`]+)`) \|", re.MULTILINE)
@@ -221,3 +242,125 @@ def test_a_readers_page_stays_a_page(reader: str) -> None:
 
 def test_the_readme_stays_short_enough_to_be_read() -> None:
     assert len(_README.splitlines()) <= 380
+
+
+_FIGURES = (
+    ("README.md", f"every {progress.INTERVAL_S:g} s during a longer stage"),
+    ("docs/answers.md", f"for at most {value_hints.MAX_HINTS} values"),
+    ("docs/answers.md", f"at most {value_hints.MAX_COLUMNS} such columns"),
+    ("docs/answers.md", f"in the {value_hints._MAX_SEARCHED_TABLES} tables that fit the question best"),
+    ("docs/answers.md", f"one statement of at most {writing.INDEX_LOOKUP_TIMEOUT_S:g} s"),
+    ("docs/answers.md", f"up to {prompt_writer.MAX_EXAMPLES} examples from the context file"),
+    ("docs/answers.md", f"the first {value_check._MAX_SCANNED_ROWS:,} rows"),
+    ("docs/answers.md", f"up to {value_check._MAX_SHOWN_VALUES} similar values"),
+    ("docs/answers.md", f"its table has at most {repair_loop.SMALL_TABLE_ROWS:,} rows"),
+    ("docs/answers.md", f"At most {fan_out._MAX_PROBES} such queries"),
+    ("docs/answers.md", f"up to {queries.MAX_LISTED_VALUES} short texts"),
+    ("docs/answers.md", f"for at most {queries.MAX_SAMPLED_TABLES} tables"),
+    ("docs/answers.md", f"and {sampling.TOTAL_TIMEOUT_S:g} seconds in total"),
+    ("docs/answers.md", f"at most {verified_tools.MAX_TOKENS} estimated tokens"),
+    ("docs/answers.md", f"not asked again for {asking.QUIET_S / 60:g} minutes"),
+    ("docs/answers.md", f"within {asking.STATE_LIFETIME_S / 60:g} minutes, with your answer"),
+    ("docs/bastion.md", f"attempts grow to {worker_starts.MAX_DELAY_S:g} seconds"),
+    ("docs/bastion.md", f"after about {3 * tunnel._ALIVE_INTERVAL_S} seconds"),
+    ("docs/dba.md", f"stopped after {plan.BRIEF_S:g} s"),
+    ("docs/developer.md", f"each database that has at most {resources.MAX_LISTED_TABLES}"),
+    ("docs/errors.md", f"drawing took longer than {draw.TIMEOUT_S:g} s"),
+    ("docs/http.md", f"a comment line every {direct_calls.KEEP_ALIVE_S:g} s"),
+    ("docs/http.md", f"at most every {jwks.COOLDOWN_S:g} s"),
+    ("docs/http.md", f"(every {jwks.REFRESH_AFTER_S:g} s)"),
+    ("docs/http.md", f"cached for at most {introspection.CACHED_S:g} s"),
+    ("docs/http.md", f"`PG_MCP_HTTP_MAX_BODY_BYTES`, {_HTTP.body_timeout_s:g} s"),
+    (
+        "docs/http.md",
+        f"{request_checks.MAX_HEADERS} headers, {request_checks.MAX_HEADER_BYTES >> 10} KB, "
+        f"{_HTTP.header_timeout_s:g} s",
+    ),
+    ("docs/http.md", f"address of a request | {request_checks.MAX_TARGET_BYTES >> 10} KB"),
+    ("docs/http.md", f"does not read | {_HTTP.write_timeout_s:g} s without progress"),
+    ("docs/http.md", f"an idle connection | {_HTTP.keep_alive_s} s"),
+    ("docs/passwords.md", f"After {credentials.COMMAND_TIMEOUT_S:g} seconds it is killed"),
+    ("docs/passwords.md", f"until {credentials.EXPIRY_MARGIN_S:g} seconds before `expires`"),
+    ("docs/roles.md", f"the schemas of up to {identities.MAX_ROLES} roles"),
+    ("docs/scaling.md", f"wait for {questions.MAX_RELAYED} such answers"),
+)
+
+
+@pytest.mark.parametrize(("page", "figure"), _FIGURES, ids=[figure for _, figure in _FIGURES])
+def test_a_page_has_the_figure_of_the_code(page: str, figure: str) -> None:
+    assert figure in " ".join((_ROOT / page).read_text("utf-8").split())
+
+
+def test_the_map_of_the_code_names_functions_and_classes_that_exist() -> None:
+    folders = ("pgmcp", "worker", "scripts", "testing", "tests")
+    code = "\n".join(file.read_text("utf-8") for each in folders for file in (_ROOT / each).rglob("*.py"))
+    names = re.findall(r"`((?:_\w+|[A-Z]\w*[a-z]\w*(?:\.\w+)?|[A-Z]+(?:_[A-Z]+)+))`", _ARCHITECTURE)
+
+    assert len(names) > 20
+    parts = {part for name in names if not name.startswith("PG_MCP_") for part in name.split(".")}
+    assert sorted(part for part in parts if not re.search(rf"\b{part}\b", code)) == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        (
+            "query",
+            (*Query.__struct_fields__, *(each.argument.name for each in make_extensions() if each.argument)),
+        ),
+        (
+            "execute_sql",
+            (
+                *ExecuteSql.__struct_fields__,
+                *(each.argument.name for each in make_extensions() if each.argument),
+            ),
+        ),
+        ("search_schema", SearchSchema.__struct_fields__),
+        ("refresh_schema", RefreshSchema.__struct_fields__),
+    ],
+)
+def test_the_readme_lists_the_arguments_of_a_tool(tool: str, arguments: tuple[str, ...]) -> None:
+    _, _, description = _README.partition(f"**`{tool}`**")
+    listed = re.search(r"Arguments?: ([^.;]*)", re.sub(r"\([^)]*\)", "", description))
+
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == list(arguments)
+
+
+def test_the_shell_page_lists_every_command() -> None:
+    _, _, section = _SHELL.partition("## Commands\n")
+    rows = re.findall(r"^\| (`\\.+?) \|", section.partition("\n## ")[0], re.MULTILINE)
+
+    listed = {name for row in rows for name in re.findall(r"`\\(\w+|\?)", row)}
+    assert listed == {name for command in COMMANDS for name in command.names}
+
+
+def test_the_errors_page_lists_the_exit_code_of_each_error() -> None:
+    rows = re.findall(r"^\| (\d+) \|.*\|([^|]*)\|$", _ERRORS, re.MULTILINE)
+
+    listed = {code: int(number) for number, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+    others = {code for code in ErrorCode if exit_code_for(code) is ExitCode.FAILED}
+    assert listed == {code: exit_code_for(code) for code in ErrorCode if code not in others}
+
+
+def test_the_shop_has_as_many_verified_questions_as_the_analysts_page_says() -> None:
+    context = yaml.safe_load((_ROOT / "pgmcp/demo/shop_context.yaml").read_text("utf-8"))
+
+    assert len(context["databases"]["shop"]["verified"]) == 12
+    assert "The shop has twelve verified questions." in (_ROOT / "docs/analyst.md").read_text("utf-8")
+
+
+def test_the_performance_page_has_the_limits_of_the_load_test() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)`[^|]*\|(?:[^|]+\|){2}([^|]+)\|[^|]+\|([^|]+)\|$", _PERFORMANCE, re.MULTILINE
+    )
+    bounds = [(name, float(cell.split()[0])) for name, *cells in rows for cell in cells if "\u00d7" in cell]
+
+    assert len(bounds) == 9
+    names = {name for name, _ in bounds}
+    assert bounds == [
+        (scenario.name, gate.at_most)
+        for scenario in SCENARIOS
+        for gate in scenario.gates
+        if scenario.name in names and gate.at_most is not None
+    ]
