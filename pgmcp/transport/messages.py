@@ -1,6 +1,7 @@
 """Decodes and encodes JSON-RPC messages, and reports invalid ones."""
 
 import json
+import math
 import re
 from typing import Any, Final, Literal
 
@@ -75,7 +76,7 @@ def decode(encoded: bytes) -> tuple[Any, bool]:
     """Return the JSON value of a message, and whether its text had to be repaired.
 
     Invalid UTF-8 becomes U+FFFD, and so do halves of surrogate pairs, which JavaScript writes if a text was
-    cut inside an emoji.
+    cut inside an emoji. NaN and infinite numbers, which Python writes, become null, as in JavaScript.
 
     Raises:
         BadMessageError: the message is not JSON.
@@ -88,11 +89,17 @@ def decode(encoded: bytes) -> tuple[Any, bool]:
     except RecursionError:
         raise BadMessageError("the message is JSON nested too deeply", code=PARSE_ERROR) from None
     try:
-        value = json.loads(text.decode("utf-8", errors="replace"))
+        decoded = text.decode("utf-8", errors="replace")
+        value = json.loads(decoded, parse_constant=lambda _: None, parse_float=_finite)
         repaired = _LONE_SURROGATE.sub(_REPLACEMENT, json.dumps(value, ensure_ascii=False))
         return msgspec.json.decode(repaired), True
     except (ValueError, RecursionError):
         raise BadMessageError("the message is not JSON", code=PARSE_ERROR) from None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 def read_message(value: Any) -> Request | None:

@@ -85,7 +85,8 @@ class StdioServer:
             return
         if was_repaired:
             logger.warning(
-                "a line from the host had invalid UTF-8 or half a surrogate pair; U+FFFD replaces it"
+                "a line from the host was not valid: U+FFFD replaces invalid UTF-8 and halves of surrogate "
+                "pairs, null replaces NaN and infinite numbers"
             )
         self._session.receive(value)
         self.opened.set()
