@@ -24,6 +24,7 @@ class HostDescriptors:
 
 def claim_standard_streams() -> HostDescriptors:
     """Return the host's descriptors; afterwards stdin is empty, and stdout goes to stderr."""
+    _open_closed_streams()
     claimed = HostDescriptors(os.dup(_STDIN), os.dup(_STDOUT))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _STDIN)
@@ -31,3 +32,17 @@ def claim_standard_streams() -> HostDescriptors:
     sys.stdout.flush()
     os.dup2(_STDERR, _STDOUT)
     return claimed
+
+
+def _open_closed_streams() -> None:
+    """Open the null device in place of standard streams that the host has closed.
+
+    Otherwise the next file that is opened would get the number of a standard stream.
+    """
+    for descriptor in (_STDIN, _STDOUT, _STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(_STDOUT, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w", closefd=False)
