@@ -40,7 +40,7 @@ MAX_LISTED_TABLES: Final = 200
 
 RESOURCES_PER_PAGE: Final = 100
 MAX_URI_CHARACTERS: Final = 1_000
-"""Maximum length of a URI in an error; valid ones are shorter."""
+"""Maximum length of a URI in an error and in a subscription; valid ones are shorter."""
 
 _TEXT: Final = "text/plain"
 _SCHEMA: Final = re.compile(r"schema://([^/?#]+)(?:\?page=([^&#]*)|/([^/?#]+))?")
@@ -195,7 +195,7 @@ def check_subscribable(settings: SurfaceSettings, uri: str) -> None:
     Raises:
         RequestError: the URI is not the schema of a configured database or a table in it.
     """
-    found = _SCHEMA.fullmatch(uri)
+    found = _SCHEMA.fullmatch(uri) if len(uri) <= MAX_URI_CHARACTERS else None
     if found is None or unquote(found[1]) not in settings.database_names:
         raise RequestError(
             INVALID_PARAMS,

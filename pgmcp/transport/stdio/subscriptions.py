@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.surface.changes import Event, ResourcesListChanged, ResourceUpdated, ToolsListChanged
-from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
+from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, RequestError
+from pgmcp.surface.resources import MAX_URI_CHARACTERS
 from pgmcp.transport.messages import Id, notification
 
 MAX_SUBSCRIPTIONS: Final = 1_000
-"""Maximum for one host; it can subscribe to the whole schema instead."""
+"""Maximum number of URIs and streams for one host; it can subscribe to the whole schema instead."""
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
@@ -80,7 +81,12 @@ class Subscriptions:
         uris = wanted.get("resourceSubscriptions") or []
         if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
             raise RequestError(INVALID_PARAMS, "notifications.resourceSubscriptions: expected a list of URIs")
-        if len(self._streams) >= MAX_SUBSCRIPTIONS or len(uris) > MAX_SUBSCRIPTIONS:
+        if any(len(uri) > MAX_URI_CHARACTERS for uri in uris):
+            raise RequestError(INVALID_PARAMS, f"a URI has more than {MAX_URI_CHARACTERS} characters")
+        if request_id in self._streams:
+            raise RequestError(INVALID_REQUEST, "a stream with this id is open")
+        count = sum(max(1, len(stream.uris)) for stream in self._streams.values())
+        if count + max(1, len(uris)) > MAX_SUBSCRIPTIONS:
             raise RequestError(INTERNAL_ERROR, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
         lists: frozenset[type[ListEvent]] = frozenset(
             kind for kind, name in _FILTER_BY_LIST.items() if wanted.get(name) is True

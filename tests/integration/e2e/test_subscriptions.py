@@ -171,5 +171,7 @@ def test_subscriptions_are_bounded(stock: Stock, folder: Path) -> None:
             server.request("resources/subscribe", uri=f"schema://stock/table_{number}")
 
         refused = server.request("resources/subscribe", uri="schema://stock/one_more")
+        too_long = server.request("resources/subscribe", uri=f"schema://stock/{'x' * 1_000_000}")
 
-        assert refused["error"]["code"] == INVALID_PARAMS
+        assert refused["error"]["code"] == too_long["error"]["code"] == INVALID_PARAMS
+        assert len(str(too_long)) < 2_500
