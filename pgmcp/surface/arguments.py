@@ -23,6 +23,9 @@ from pgmcp.untrusted import shorten
 MAX_NOTED_ARGUMENTS: Final = 5
 """Maximum number of unknown arguments in a note; a call can contain thousands."""
 
+MAX_INTEGER: Final = 2**63 - 1
+"""PostgreSQL has no larger integers, and messages repeat a number."""
+
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _HINT: Final = "the tool's input schema says what it takes"
@@ -213,6 +216,8 @@ def _read_integer(name: str, value: Any) -> int:
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool):
         raise _wrong(name, "an integer", value)
+    if abs(number) > MAX_INTEGER:
+        raise _wrong(name, "an integer of 64 bits", value)
     return number
 
 

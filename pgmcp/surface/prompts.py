@@ -106,6 +106,9 @@ def get_prompt(settings: SurfaceSettings, name: str, raw: Mapping[str, Any]) -> 
 def _read_arguments(prompt: Prompt, raw: Mapping[str, Any]) -> dict[str, str]:
     names = [name for name, _ in prompt.arguments]
     given = {name: value for name, value in raw.items() if value not in (None, "")}
+    for name, value in given.items():
+        if name in names and not isinstance(value, str | int | float):
+            raise InvalidArgumentError(f"{name}: expected a string")
     unknown = [name for name in given if name not in names]
     if unknown:
         from pgmcp.surface.arguments import check_near_names
@@ -128,7 +131,10 @@ def _explore(settings: SurfaceSettings, given: Mapping[str, str]) -> str:
 
 
 def _ask(settings: SurfaceSettings, given: Mapping[str, str]) -> str:
-    where, question = _name_database(settings, given["database"]), given["question"]
+    from pgmcp.argument_bounds import checked_question
+
+    where = _name_database(settings, given["database"])
+    question = checked_question(given["question"]) if given["question"].strip() else ""
     asked = f"Answer this question from {where}:\n{question}" if question else ""
     steps = ASK_BY_QUERY if settings.answers_questions else ASK_BY_SQL
     return ASK.format(question=asked or f"Ask me what I want to know from {where}.", steps=steps)

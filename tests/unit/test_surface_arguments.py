@@ -58,6 +58,8 @@ def test_loose_values_are_taken(
         ({"count": True}, "count: expected an integer, got true"),
         ({"count": "1e400"}, "count: expected an integer"),
         ({"count": "9" * 5_000}, "count: expected an integer"),
+        ({"count": 2**63}, "count: expected an integer of 64 bits"),
+        ({"count": -1e308}, "count: expected an integer of 64 bits"),
         ({"is_drawn": "perhaps"}, "is_drawn: expected true or false, got 'perhaps'"),
         ({"order": "sideways"}, "order: expected 'up', 'down' or 'as_it_is', got 'sideways'"),
         ({"order": ["up"]}, "order: expected 'up', 'down' or 'as_it_is'"),

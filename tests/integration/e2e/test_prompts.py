@@ -85,10 +85,13 @@ def test_what_the_prompt_asks_for_is_accepted(shop_server: RawServer) -> None:
         ("drop_tables", {}, "Unknown prompt: drop_tables"),
         ("explore_database", {"database": "nowhere"}, "databases: shop"),
         ("explore_database", {"databse": "shop"}, "this prompt takes database"),
+        ("explore_database", {"database": ["shop"]}, "database: expected a string"),
+        ("ask_question", {"question": {"text": "How many?"}}, "question: expected a string"),
+        ("ask_question", {"question": "x" * 10_000}, "the question has 10000 characters"),
     ],
 )
 def test_a_wrong_prompt_is_the_protocols_own_error(
-    prompt: str, arguments: dict[str, str], said: str, shop_server: RawServer
+    prompt: str, arguments: dict[str, Any], said: str, shop_server: RawServer
 ) -> None:
     reply = shop_server.request("prompts/get", name=prompt, arguments=arguments)
 
