@@ -105,6 +105,8 @@ class Surface:
     ) -> None:
         self._settings = settings
         self._backend = backend
+        self._settings_done = _event_of(settings)
+        self._backend_done = _event_of(backend)
 
     def load(self) -> None:
         """Import the modules that a list of tools needs. Slow: do not call it on the event loop."""
@@ -154,7 +156,7 @@ class Surface:
     async def settled(self) -> None:
         """Wait until the pipeline has been built, or has failed to build."""
         if not self._backend.done():
-            await asyncio.wait([self._backend])
+            await self._backend_done.wait()
 
     async def list_tools(self, cursor: str | None, principal: "Principal | None" = None) -> dict[str, Any]:
         """Return the protocol's list of tools."""
@@ -182,7 +184,7 @@ class Surface:
         if not any(tool.database in mapped for tool in found):
             return found
         if not self._backend.done():
-            await asyncio.wait([self._backend])
+            await self._backend_done.wait()
         if self._backend.cancelled() or self._backend.exception():
             return found  # calls will say why they fail
         has_role = self._backend.result().pipeline.databases.has_role
@@ -282,7 +284,7 @@ class Surface:
 
     async def _wait_for_settings(self) -> SurfaceSettings:
         if not self._settings.done():
-            await asyncio.wait([self._settings])
+            await self._settings_done.wait()
         return self._known_settings()
 
     def _known_settings(self) -> SurfaceSettings:
@@ -292,7 +294,7 @@ class Surface:
 
     async def _built(self) -> Backend:
         if not self._backend.done():
-            await asyncio.wait([self._backend])
+            await self._backend_done.wait()
         return self._backend.result()
 
     async def _built_for_request(self) -> Backend:
@@ -300,6 +302,17 @@ class Surface:
             return await self._built()
         except PgmcpError as error:
             raise RequestError(INTERNAL_ERROR, _describe(error)) from error
+
+
+def _event_of(future: "asyncio.Future[Any]") -> asyncio.Event:
+    """Return an event that is set when a future is done.
+
+    Thousands of requests may wait for it. Each that stops waiting for the future itself would search the list
+    of all others.
+    """
+    done = asyncio.Event()
+    future.add_done_callback(lambda _: done.set())
+    return done
 
 
 def _describe(error: PgmcpError) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pgmcp.surface import Caller, RequestError, Surface
 from pgmcp.surface.changes import ResourcesListChanged, ToolsListChanged
-from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
+from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
 from pgmcp.transport.messages import (
     BadMessageError,
     Request,
@@ -41,8 +41,12 @@ from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 logger = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
+MAX_IN_FLIGHT: Final = 10_000
+"""Maximum number of requests that are not answered yet; each takes memory until it is."""
 
 CONNECTION_CLOSED: Final = -32000
+REQUEST_CANCELLED: Final = -32800
+"""As in the Language Server Protocol; the Model Context Protocol has no code for it."""
 
 Send = Callable[[dict[str, Any]], None]
 Handler = Callable[[Request, Caller], Awaitable[dict[str, Any]]]
@@ -62,7 +66,8 @@ class Session:
         self._subscriptions = Subscriptions(send)
         self._questions = Questions(send)
         self._handshake = Handshake(self._questions.elicit)
-        self._in_flight: dict[str, tuple[Request, asyncio.Task[None]]] = {}
+        self._in_flight: dict[asyncio.Task[Any], tuple[Request, Send]] = {}
+        self._task_by_id: dict[str, asyncio.Task[Any]] = {}
         self._runners = Runners()
         self._is_ending = False
         self._is_untraced = False
@@ -120,7 +125,7 @@ class Session:
     async def end(self) -> None:
         """Stop all requests in flight, and answer each with an error."""
         self._is_ending = True
-        running = [task for _, task in self._in_flight.values()]
+        running = list(self._in_flight)
         for task in running:
             task.cancel()
         if running:
@@ -177,29 +182,44 @@ class Session:
             return
 
         def note_task(task: asyncio.Task[None]) -> None:
-            self._in_flight[_key(request.id)] = request, task
+            self._in_flight[task] = request, reply
+            self._task_by_id[_key(request.id)] = task
 
         self._runners.start(partial(self._run, request, handler, caller, reply), note_task)
 
     def _cancel(self, request_id: object) -> None:
-        found = self._in_flight.get(_key(request_id))
-        if found is not None:
-            request, task = found
+        task = self._task_by_id.get(_key(request_id))
+        if task is not None:
             task.cancel()
-            # A task that is cancelled before it began never runs, so it cannot remove itself.
-            task.add_done_callback(lambda _: self._forget(request))
+            task.add_done_callback(self._forget_unbegun)
 
-    def _forget(self, request: Request) -> None:
+    def _forget_unbegun(self, task: asyncio.Task[Any]) -> None:
+        """Forget a request whose task was cancelled before it began, so that it did not do so itself."""
+        if task in self._in_flight:
+            self._answer_cancelled(*self._in_flight[task])
+            self._forget(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        request, _ = self._in_flight.pop(task)
         key = _key(request.id)
-        found = self._in_flight.get(key)
-        if found is not None and found[0] is request:  # the host may have reused the id
-            del self._in_flight[key]
+        if self._task_by_id.get(key) is task:  # the host may have reused the id
+            del self._task_by_id[key]
+
+    def _answer_cancelled(self, request: Request, reply: Send) -> None:
+        """Answer a request that ends with the server, or whose batch waits for all answers; no other."""
+        if self._is_ending:
+            error = RequestError(CONNECTION_CLOSED, "Connection closed: the server is stopping")
+        elif reply is not self._send:
+            error = RequestError(REQUEST_CANCELLED, "Request cancelled")
+        else:
+            return
+        reply(error_of(request.id, error))
 
     def _route(self, request: Request) -> tuple[Handler, Caller]:
         """Return the handler and the caller of a request.
 
         Raises:
-            RequestError: the request is not allowed in this era.
+            RequestError: the request is not allowed in this era, or too many are not answered yet.
         """
         caller = self._handshake.caller_of(request)
         era = self._handshake.era
@@ -209,6 +229,10 @@ class Session:
             raise RequestError(METHOD_NOT_FOUND, "Method not found", request.method[:100])
         if era is Era.UNDECIDED:
             self._handshake.require_open(request.method)
+        if len(self._in_flight) >= MAX_IN_FLIGHT:
+            raise RequestError(
+                INVALID_REQUEST, f"{MAX_IN_FLIGHT} requests are not answered yet: wait for their answers"
+            )
         return handler, caller
 
     async def _run(self, request: Request, handler: Handler, caller: Caller, reply: Send) -> None:
@@ -220,14 +244,7 @@ class Session:
         except RequestError as error:
             reply(error_of(request.id, error))
         except asyncio.CancelledError:
-            # A request that the host has cancelled is not answered; a request that ends with the server is.
-            if self._is_ending:
-                reply(
-                    error_of(
-                        request.id,
-                        RequestError(CONNECTION_CLOSED, "Connection closed: the server is stopping"),
-                    )
-                )
+            self._answer_cancelled(request, reply)
             raise
         except Exception:
             logger.exception("%s failed in a way that was not anticipated", request.method)
@@ -243,7 +260,8 @@ class Session:
                 result = stamped(request.method, result)
             reply(result_of(request.id, result))
         finally:
-            self._forget(request)
+            if (task := asyncio.current_task()) is not None:
+                self._forget(task)
 
     async def _traced(self, request: Request, handler: Handler, caller: Caller) -> dict[str, Any]:
         if request.method == "tools/call" and not self._surface.is_settled:
@@ -374,7 +392,7 @@ def _cursor(request: Request) -> str | None:
     cursor = request.params.get("cursor")
     if cursor is not None and not isinstance(cursor, str):
         raise RequestError(INVALID_PARAMS, "params.cursor: expected a string")
-    return cursor
+    return cursor or None  # some hosts send "" for the first page
 
 
 def _key(request_id: object) -> str:
