@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.features import make_extensions
+from pgmcp.observability.standard_error import log_handler
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.server import StdioServer
@@ -45,6 +46,7 @@ def run(descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads
     Raises:
         PgmcpError: the server could not be built; raised after the host has closed standard input.
     """
+    logging.lastResort = log_handler(logging.WARNING)  # for what is logged before the settings are read
     run_coroutine(lambda: _serve(descriptors, fork_server, loads_at_once=loads_at_once))
 
 
@@ -170,7 +172,7 @@ def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
 
 
 def _log_unusable(error: PgmcpError) -> None:
-    logging.basicConfig()  # the settings of logging may be the invalid ones
+    logging.basicConfig(handlers=[log_handler()])  # the settings of logging may be the invalid ones
     hint = f"\nhint: {error.hint}" if error.hint else ""
     logger.error("no call can be answered; each reply will have this error: %s%s", error, hint)
 

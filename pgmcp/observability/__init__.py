@@ -4,6 +4,8 @@ call_log   a log line at the end of each call; the call's id in all lines writte
 audit      one line of JSON per call: who asked what of which database, and the outcome; never a value
 telemetry  OpenTelemetry spans and metrics, and metrics as a page for Prometheus, if the operator enables them
 outcome    the outcome of a call in one word
+standard_error
+           writes log lines without waiting for their reader
 
 None of them sees rows. Only the audit file contains SQL, and only if the operator enables that.
 """

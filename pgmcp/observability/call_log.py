@@ -5,7 +5,6 @@ All lines written during a call have its id.
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from pgmcp.observability.outcome import OutcomeObserver
+from pgmcp.observability.standard_error import log_handler
 from pgmcp.pipeline import Call, Stage
 from pgmcp.plural import count_of
 
@@ -103,7 +103,7 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send log lines to stderr; stdout belongs to the protocol."""
     # These are not in our format, and each costs microseconds (Python's logging HOWTO, "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    target = logging.StreamHandler(sys.stderr)
+    target = log_handler()
     target.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=level, handlers=[target])
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from pgmcp.errors import UnreachableError
 from pgmcp.observability.audit import AuditFile, digest_of
 from pgmcp.observability.call_log import CallLog, JsonLines, TextLines
 from pgmcp.observability.outcome import outcome_of
+from pgmcp.observability.standard_error import MAX_WAITING_BYTES, NonBlockingHandler
 from pgmcp.pipeline import Call, Operation, Stage
 
 
@@ -101,3 +104,77 @@ def test_a_line_of_the_audit_file_distinguishes_statements_without_showing_them(
         "answered",
         2,
     )
+
+
+class Pipe:
+    """A pipe with a handler at one end and a reader that reads when it is told to at the other."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        os.set_blocking(self.reading, False)
+        self.handler = NonBlockingHandler(self.writing)
+
+    def log(self, text: str) -> None:
+        self.handler.handle(logging.LogRecord("test", logging.INFO, __file__, 0, text, (), None))
+
+    def read(self) -> str:
+        """Return what the pipe holds."""
+        try:
+            return os.read(self.reading, 1 << 20).decode()
+        except BlockingIOError:
+            return ""
+
+    def read_all(self) -> str:
+        """Return what the pipe and the handler hold."""
+        text = ""
+        while chunk := self.read():
+            text += chunk
+            self.handler.flush()
+        return text
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    os.close(pipe.reading)
+    os.close(pipe.writing)
+
+
+def test_a_log_line_is_written_at_once(pipe: Pipe) -> None:
+    pipe.log("na\u00efve \ud83d")
+
+    assert pipe.read() == "na\u00efve \\ud83d\n"
+
+
+def test_log_lines_that_nothing_reads_do_not_block_and_are_written_later(pipe: Pipe) -> None:
+    lines = [f"{number} {'x' * 1000}\n" for number in range(200)]  # three times as much as a pipe holds
+    for line in lines:
+        pipe.log(line[:-1])
+
+    assert pipe.read_all() == "".join(lines)
+
+
+def test_log_lines_beyond_the_bound_are_dropped_and_counted(pipe: Pipe) -> None:
+    lines = [f"{number} {'x' * 1000}\n" for number in range(2 * MAX_WAITING_BYTES // 1000)]
+    for line in lines:
+        pipe.log(line[:-1])
+    dropped = pipe.handler.dropped
+    kept = pipe.read_all()
+    pipe.log("the last")
+
+    assert kept == "".join(lines[:-dropped])
+    assert pipe.read().splitlines() == [
+        f"{dropped} log lines were dropped, because nothing has read standard error",
+        "the last",
+    ]
+
+
+def test_a_reader_of_the_log_that_has_gone_ends_nothing() -> None:
+    reading, writing = os.pipe()
+    handler = NonBlockingHandler(writing)
+    os.close(reading)
+
+    handler.handle(logging.LogRecord("test", logging.INFO, __file__, 0, "to nobody", (), None))
+
+    os.close(writing)

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from testing.raw_jsonrpc import RawServer
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+NAN = float("nan")  # written as NaN
 REPLY_TIMEOUT_S = 30.0
 MEGABYTE = 1_000_000
 RUNAWAY = "select count(*) from order_items a, order_items b, orders"
@@ -24,18 +26,28 @@ RUNAWAY = "select count(*) from order_items a, order_items b, orders"
 class Lines:
     """A server that is written to and read from in lines of bytes."""
 
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], folder: Path, stderr: int | None = None) -> None:
         with (folder / "stderr.txt").open("ab") as log:
             self.process = subprocess.Popen(
                 COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 env=environment,
                 cwd=folder,
                 bufsize=0,
             )
         self._held = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
     def write(self, line: bytes, end: bytes = b"\n") -> None:
         assert self.process.stdin is not None
@@ -76,13 +88,8 @@ def initialize(version: str) -> bytes:
 
 @pytest.fixture
 def lines(shop_environment: dict[str, str], folder: Path) -> Iterator[Lines]:
-    server = Lines(shop_environment, folder)
-    yield server
-    server.process.kill()
-    server.process.wait()
-    for stream in (server.process.stdin, server.process.stdout):
-        if stream is not None:
-            stream.close()
+    with Lines(shop_environment, folder) as server:
+        yield server
 
 
 def test_a_line_that_is_no_request_is_answered_with_its_id_where_it_can_be_read(lines: Lines) -> None:
@@ -138,6 +145,16 @@ def test_half_a_surrogate_pair_and_broken_utf_8_are_replaced(lines: Lines) -> No
 
     assert cut["result"]["structuredContent"]["rows"] == [["\ufffd"]]
     assert broken["result"]["structuredContent"]["rows"] == [["\ufffd"]]
+
+
+def test_a_number_that_json_does_not_have_means_that_an_argument_is_left_out(lines: Lines) -> None:
+    lines.open()
+
+    answer = lines.ask(
+        request("tools/call", 1, name="execute_sql", arguments={"sql": "select 1", "limit": NAN})
+    )
+
+    assert answer["result"]["structuredContent"]["rows"] == [[1]]
 
 
 def test_a_byte_order_mark_carriage_returns_and_empty_lines_are_no_matter(lines: Lines) -> None:
@@ -235,6 +252,59 @@ def test_a_host_that_never_reads_does_not_keep_the_server_from_ending(lines: Lin
     lines.process.send_signal(signal.SIGTERM)
 
     assert lines.process.wait(20) == 0
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """A pipe that accepts nothing more, because nothing reads it."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    yield writing
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.parametrize("port", ["", "many"], ids=["valid settings", "invalid settings"])
+def test_a_host_that_never_reads_the_log_blocks_nothing(
+    port: str, shop_environment: dict[str, str], folder: Path, full_pipe: int
+) -> None:
+    environment = shop_environment | {"LOG_LEVEL": "DEBUG"} | ({"PG_MCP_DATABASE_PORT": port} if port else {})
+    with Lines(environment, folder, full_pipe) as lines:
+        lines.ask(b"this is not json")  # a warning before the settings are read
+        lines.open()
+        answer = lines.ask(request("tools/call", 1, name="execute_sql", arguments={"sql": "select 1"}))
+        lines.ask(b"this is not json")  # and one afterwards
+        pong = lines.ask(request("ping", 2))
+        if not port:
+            lines.process.send_signal(signal.SIGTERM)
+
+            assert lines.process.wait(20) == 0
+
+    assert answer["result"]["isError"] is bool(port)
+    assert pong["result"] == {}
+
+
+@pytest.mark.parametrize(("closed", "answers"), [("2>&-", 1), ("<&- >&- 2>&-", 0)])
+def test_a_server_ends_in_order_if_standard_streams_are_closed(
+    closed: str, answers: int, shop_environment: dict[str, str], folder: Path
+) -> None:
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {closed}', "sh", *COMMAND],
+        input=request("ping", 1),
+        capture_output=True,
+        env=shop_environment,
+        cwd=folder,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 0
+    assert len(ended.stdout.splitlines()) == answers
+    assert b"Traceback" not in ended.stderr
 
 
 def test_a_statement_cut_short_by_the_end_of_the_server_is_answered(
