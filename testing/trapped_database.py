@@ -17,6 +17,7 @@ from pgmcp.catalog.hidden import find_hidden
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.row_security import read_row_security
 from pgmcp.catalog.sampling import sample
+from pgmcp.catalog.scope import CatalogScope
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.grants import check_hidden, find_exposing_views, read_usable_schemas, with_descendants
 from pgmcp.cli.hidden_columns import ColumnName
@@ -155,7 +156,7 @@ def own_fetch(supervisor: Supervisor) -> Fetch:
 async def read_everything(supervisor: Supervisor) -> None:
     """Read the catalog, the policy and the role, as a server does."""
     fetch = own_fetch(supervisor)
-    catalog = await read_catalog(fetch)
+    catalog = await read_catalog(fetch, scope=CatalogScope(exclude_schemas=("no_such_schema",)))
     assert {table.name for table in catalog.tables} >= {"people", "shop"}
     people = next(table for table in catalog.tables if table.name == "people")
     assert [column.type for column in people.columns] == ["integer", "mood", "date"]

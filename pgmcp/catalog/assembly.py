@@ -161,7 +161,7 @@ class Assembly:
             name=name,
             kind=_KIND_BY_RELKIND[kind],
             comment=f"{comment} {_CUT_REMARK}".strip() if id_ in self._cut else comment,
-            columns=self._with_allowed_values(columns, schema, name, constraints),
+            columns=self._with_allowed_values(columns, relation, constraints),
             primary_key=next(_keys(columns, constraints, "p"), ()),
             foreign_keys=tuple(self._foreign_keys(columns, constraints)),
             unique_constraints=tuple(_keys(columns, constraints, "u")),
@@ -227,12 +227,14 @@ class Assembly:
         return values, read_range(text for text in known.bounds if text)
 
     def _with_allowed_values(
-        self, columns: _Columns, schema: str, table: str, constraints: Sequence[ConstraintRow]
+        self, columns: _Columns, relation: Row, constraints: Sequence[ConstraintRow]
     ) -> tuple[Column, ...]:
         """Return the columns, with the values that a check lists instead of those from statistics.
 
-        A NOT NULL constraint that is not validated leaves a column nullable.
+        A NOT NULL constraint that is not validated leaves a column nullable. PostgreSQL does not enforce the
+        checks of a foreign table, so there may be other values.
         """
+        _, schema, table, kind, *_ = relation
         allowed = {
             constraint.column_numbers[0]: values
             for constraint in constraints
@@ -248,7 +250,7 @@ class Assembly:
             for number, column in zip(columns.numbers, columns.columns, strict=True)
         )
         return tuple(
-            replace(column, values=allowed[number], may_hold_others=False)
+            replace(column, values=allowed[number], may_hold_others=kind == "f")
             if number in allowed and not self._scope.hides(schema, table, column.name)
             else column
             for number, column in zip(columns.numbers, shown, strict=True)
@@ -293,8 +295,11 @@ def _by_id(rows: Iterable[Row]) -> dict[int, str]:
 
 
 def _keys(columns: _Columns, constraints: Sequence[ConstraintRow], kind: str) -> Iterator[tuple[str, ...]]:
+    """Yield the valid keys of one kind, whose columns the role may read."""
     for constraint in constraints:
-        if constraint.kind == kind and (names := columns.names(constraint.column_numbers)):
+        if constraint.kind != kind or _lacks(constraint):
+            continue
+        if names := columns.names(constraint.column_numbers):
             yield names
 
 

@@ -66,8 +66,8 @@ async def read_catalog(
     session = await _fetch_all(fetch, queries.SESSION)
     server_version = _major_version(session[0][0])
     found = await _fetch_all(fetch, queries.RELATIONS)
-    left_out = {schema for schema in {row[1] for row in found} if not scope.includes(schema)}
-    relations = sorted((row for row in found if row[1] not in left_out), key=lambda row: row[0])
+    left_out = await _find_left_out_schemas(fetch, scope)
+    relations = sorted((row for row in found if scope.includes(row[1])), key=lambda row: row[0])
     types = Types(await _fetch_all(fetch, queries.ENUMS), await _fetch_all(fetch, queries.DOMAINS))
     # In threads, so that requests are served meanwhile: 10,000 tables take a second of work.
     assembly = await asyncio.to_thread(Assembly, relations, types, scope, old, row_security)
@@ -91,6 +91,13 @@ async def _read_row_security(fetch: Fetch) -> RowSecurity:
     except CatalogDeniedError as error:
         logger.warning("the tables with row-level security could not be read from the catalog (%s)", error)
         return RowSecurity()
+
+
+async def _find_left_out_schemas(fetch: Fetch, scope: CatalogScope) -> list[str]:
+    """Return the schemas that the scope excludes, also those whose relations would not be listed."""
+    if not (scope.include_schemas or scope.exclude_schemas):
+        return []
+    return [schema for (schema,) in await _fetch_all(fetch, queries.SCHEMAS) if not scope.includes(schema)]
 
 
 def _major_version(server_version: str) -> int:

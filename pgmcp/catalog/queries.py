@@ -22,25 +22,48 @@ MAX_SAMPLED_TABLES: Final = 200
 MAX_LISTED_VALUES: Final = 100
 """Values of one column; the default statistics target lets ANALYZE keep 100 common ones and 101 bounds."""
 
+
+def _may_read(relation: str) -> str:
+    """Return a condition: the role may read a column of this row of pg_class."""
+    return (
+        f"pg_catalog.has_schema_privilege({relation}.relnamespace, 'USAGE') "
+        f"AND pg_catalog.has_any_column_privilege({relation}.oid, 'SELECT')"
+    )
+
+
 # User schemas cannot begin with pg_, so this leaves out pg_catalog, pg_toast and every pg_temp_n.
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-# Partitions are left out, and so is an inheritance child that adds no column and whose name begins with its
-# parent's: a read of the parent reads it. Other children are listed as tables.
+# A partition is left out if the role may read a table above it, or may not read pg_inherits. An inheritance
+# child is left out if it has only columns of a readable parent, and its name begins with the parent's: a read
+# of the parent reads it. Other children are listed as tables.
 # Relations of extensions are left out, and so are those in an extension's own schema. `hidden` explains what
 # is left out.
 _RELATIONS = f"""
     pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND {_USER_SCHEMA}
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-      AND NOT c.relispartition
+      AND NOT (c.relispartition AND (
+          NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid)
+          OR EXISTS (
+              WITH RECURSIVE above (id) AS (
+                  SELECT i.inhparent FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid
+                  UNION
+                  SELECT i.inhparent
+                  FROM above AS a JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = a.id
+              )
+              SELECT FROM above AS a JOIN pg_catalog.pg_class AS parent ON parent.oid = a.id
+              WHERE {_may_read("parent")})))
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_inherits AS i
           JOIN pg_catalog.pg_class AS parent ON parent.oid = i.inhparent
                AND pg_catalog.starts_with(c.relname::pg_catalog.text, parent.relname::pg_catalog.text)
-          WHERE i.inhrelid = c.oid AND NOT EXISTS (
+          WHERE i.inhrelid = c.oid AND NOT c.relispartition AND {_may_read("parent")} AND NOT EXISTS (
               SELECT FROM pg_catalog.pg_attribute AS own
-              WHERE own.attrelid = c.oid AND own.attnum > 0 AND own.attislocal AND NOT own.attisdropped))
+              WHERE own.attrelid = c.oid AND own.attnum > 0 AND NOT own.attisdropped AND NOT EXISTS (
+                  SELECT FROM pg_catalog.pg_attribute AS of_parent
+                  WHERE of_parent.attrelid = i.inhparent AND of_parent.attname = own.attname
+                    AND of_parent.attnum > 0)))
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_depend AS e
           WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
@@ -89,6 +112,14 @@ SELECT pg_catalog.current_setting('server_version') AS server_version,
        pg_catalog.current_database() AS database,
        pg_catalog.current_setting('pgmcp.schemas') AS search_path"""
 
+# Schemas with a relation that the role may read, whether it is listed or not.
+SCHEMAS = f"""
+SELECT n.nspname::pg_catalog.text AS schema_name
+FROM pg_catalog.pg_namespace AS n
+WHERE {_USER_SCHEMA} AND EXISTS (
+    SELECT FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_may_read("c")})"""
+
 # reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent also reads
 # its partitions or inheriting tables, so the parent gets their sum. ANALYZE writes sums to partitioned
 # tables, so those between parent and leaf are not counted.
@@ -97,7 +128,7 @@ WITH RECURSIVE family (root, member) AS (
     SELECT i.inhparent, i.inhrelid
     FROM pg_catalog.pg_inherits AS i
     JOIN pg_catalog.pg_class AS parent ON parent.oid = i.inhparent
-    WHERE parent.relkind IN ('p', 'r') AND NOT parent.relispartition
+    WHERE parent.relkind IN ('p', 'r')
     UNION
     SELECT f.root, i.inhrelid
     FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.member
@@ -122,8 +153,7 @@ FROM (
     SELECT c.oid::pg_catalog.int8 AS id, c.oid, n.nspname::pg_catalog.text AS schema_name,
            c.relname::pg_catalog.text AS name, c.relkind::pg_catalog.text AS kind, c.reltuples, c.relpages
     FROM {_RELATIONS}
-      AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-      AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+      AND {_may_read("c")}
 ) AS visible
 LEFT JOIN pg_catalog.pg_description AS d
        ON d.classoid = '1259' AND d.objoid = visible.oid AND d.objsubid = 0
@@ -158,7 +188,8 @@ GROUP BY a.attrelid"""
 def constraints(first_id: int, last_id: int, server_version: int) -> str:
     """Return the statement that reads the constraints of these relations.
 
-    It reads only NOT NULL constraints that are not validated; the others are properties of the columns.
+    It reads only NOT NULL constraints that are not validated; the others are properties of the columns. A key
+    is not validated if its index is invalid, as that of ALTER TABLE ONLY on a partitioned table.
 
     Args:
         server_version: the major version; older servers lack some columns of the catalog.
@@ -172,13 +203,13 @@ SELECT k.conrelid::pg_catalog.int8 AS id,
            k.contype, COALESCE(k.conkey, '{{}}'), k.confrelid::pg_catalog.int8, COALESCE(k.confkey, '{{}}'),
            CASE WHEN k.contype IN ('c', 'x', 'n')
                 THEN pg_catalog.left(pg_catalog.pg_get_constraintdef(k.oid), 1000) END,
-           {is_period}, {is_enforced}, k.convalidated, {nulls_not_distinct}
+           {is_period}, {is_enforced}, k.convalidated AND COALESCE(x.indisvalid, true), {nulls_not_distinct}
        ) ORDER BY k.conname))) AS parts
 FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN '{first_id:d}' AND '{last_id:d}') AS visible
 JOIN pg_catalog.pg_constraint AS k ON k.conrelid = visible.oid
      AND (k.contype IN ('p', 'u', 'f', 'c', 'x') OR k.contype = 'n' AND NOT k.convalidated)
      AND k.conrelid BETWEEN '{first_id:d}' AND '{last_id:d}'
-LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = k.conindid AND k.contype = 'u'
+LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = k.conindid AND k.contype IN ('p', 'u')
 GROUP BY k.conrelid"""
 
 
@@ -327,8 +358,7 @@ FROM {_RELATIONS}
   AND c.relkind IN ('r', 'p', 'm')
   AND NOT pg_catalog.row_security_active(c.oid)
   AND NOT EXISTS (SELECT FROM partly_foreign AS k WHERE k.id = c.oid)
-  AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-  AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+  AND {_may_read("c")}
   AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
 ORDER BY pg_catalog.pg_stat_get_live_tuples(c.oid) DESC, n.nspname, c.relname

@@ -285,7 +285,8 @@ def _inheritance(table: Table, catalog: Catalog) -> str:
     parents = [parent for key in table.parents if (parent := catalog.get(*key)) is not None]
     if not parents:
         return ""
-    return f"inherits from {', '.join(map(catalog.display_name, parents))}, which shows its rows too"
+    verb = "shows" if len(parents) == 1 else "show"
+    return f"inherits from {', '.join(map(catalog.display_name, parents))}, which {verb} its rows too"
 
 
 def _target(key: ForeignKey, catalog: Catalog, *, is_brief: bool = False) -> str:

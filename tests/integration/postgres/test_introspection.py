@@ -200,6 +200,60 @@ def test_partitions_are_folded_into_their_parent_and_their_rows_counted_there(
     assert found(catalog, "events").estimated_rows == 42
 
 
+def test_an_inheriting_table_is_left_out_only_if_its_parent_has_all_its_columns(
+    new_database: NewDatabase,
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE TABLE logs (id int, at date);
+        CREATE TABLE logs_2023 (LIKE logs) INHERITS (logs);
+        CREATE TABLE logs_2024 (LIKE logs);
+        ALTER TABLE logs_2024 INHERIT logs;
+        CREATE TABLE size (width int);
+        CREATE TABLE colour (name text);
+        CREATE TABLE size_and_colour () INHERITS (size, colour);
+        """,
+    )
+
+    catalog = read(url)
+
+    assert [table.name for table in catalog.tables] == ["colour", "logs", "size", "size_and_colour"]
+    assert prompt_line(found(catalog, "size_and_colour"), catalog) == (
+        "size_and_colour(width int, name text) -- inherits from size, colour, which show its rows too"
+    )
+
+
+def test_a_part_of_a_table_is_listed_if_the_role_may_not_read_the_whole(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE TABLE sales (region text, year int) PARTITION BY LIST (region);
+        CREATE TABLE sales_eu PARTITION OF sales FOR VALUES IN ('eu') PARTITION BY LIST (year);
+        CREATE TABLE sales_eu_2025 PARTITION OF sales_eu FOR VALUES IN (2025);
+        CREATE TABLE sales_us PARTITION OF sales FOR VALUES IN ('us');
+        CREATE TABLE logs (id int);
+        CREATE TABLE logs_2025 () INHERITS (logs);
+        INSERT INTO sales SELECT 'eu', 2025 FROM generate_series(1, 40);
+        ANALYZE;
+        DROP ROLE IF EXISTS reader_of_parts;
+        CREATE ROLE reader_of_parts;
+        GRANT SELECT ON sales_eu, sales_eu_2025, logs_2025 TO reader_of_parts;
+        """,
+    )
+    try:
+        catalog = read(url, setup="SET ROLE reader_of_parts")
+    finally:
+        execute(url, "DROP OWNED BY reader_of_parts; DROP ROLE reader_of_parts")
+
+    assert {table.name: table.estimated_rows for table in catalog.tables} == {
+        "logs_2025": None,
+        "sales_eu": 40,
+    }
+
+
 def test_rows_of_subpartitions_and_of_inheriting_tables_are_counted_once(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
@@ -346,6 +400,56 @@ def test_constraints_that_promise_nothing_say_so_and_give_no_values(new_database
     assert "unique nulls not distinct (code)" in text
     assert "EXCLUDE USING gist (span WITH &&)" in text
     assert child.indexes == ()
+
+
+def test_a_partitioned_tables_key_is_none_until_all_partitions_have_its_index(
+    new_database: NewDatabase,
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE TABLE visits (id int NOT NULL, code int) PARTITION BY LIST (id);
+        CREATE TABLE visits_1 PARTITION OF visits FOR VALUES IN (1);
+        ALTER TABLE ONLY visits ADD PRIMARY KEY (id);
+        ALTER TABLE ONLY visits ADD UNIQUE (id, code);
+        INSERT INTO visits VALUES (1, 1), (1, 1);
+        """,
+    )
+    before = found(read(url), "visits")
+
+    execute(
+        url,
+        """
+        DELETE FROM visits;
+        ALTER TABLE visits_1 ADD PRIMARY KEY (id);
+        ALTER INDEX visits_pkey ATTACH PARTITION visits_1_pkey;
+        """,
+    )
+    after = found(read(url), "visits")
+
+    assert (before.primary_key, before.unique_constraints) == ((), ())
+    assert (after.primary_key, after.unique_constraints) == (("id",), ())
+
+
+def test_the_checks_of_a_foreign_table_give_no_complete_list(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE EXTENSION file_fdw;
+        CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+        CREATE FOREIGN TABLE states (state text CHECK (state IN ('open', 'done')))
+            SERVER files OPTIONS (program 'echo lost');
+        """,
+    )
+    with psycopg.connect(url) as connection:
+        held = connection.execute("SELECT state FROM states").fetchall()
+
+    catalog = read(url)
+
+    assert held == [("lost",)]
+    assert prompt_line(found(catalog, "states"), catalog) == "foreign table states(state {open|done|…})"
 
 
 def test_rows_are_estimated_only_once_a_table_was_analysed(url: str) -> None:
@@ -665,15 +769,18 @@ def test_schemas_are_left_out_with_what_refers_to_them(new_database: NewDatabase
         CREATE SCHEMA staging; CREATE SCHEMA sales;
         CREATE TABLE staging.raw (id int PRIMARY KEY);
         CREATE TABLE sales.orders (id int PRIMARY KEY, raw_id int REFERENCES staging.raw);
-        CREATE TABLE here (id int);
+        CREATE TABLE here (id int) PARTITION BY LIST (id);
+        CREATE SCHEMA parts;
+        CREATE TABLE parts.here_1 PARTITION OF here FOR VALUES IN (1);
         """,
     )
 
-    without = read(url, scope=CatalogScope(exclude_schemas=("stag*",)))
+    without = read(url, scope=CatalogScope(exclude_schemas=("stag*", "parts")))
     only = read(url, scope=CatalogScope(include_schemas=("public",)))
 
     assert [table.name for table in without.tables] == ["here", "orders"]
     assert found(without, "sales.orders").foreign_keys == ()
+    assert without.left_out_schemas == ("parts", "staging")  # also the one whose tables are never listed
     assert [table.name for table in only.tables] == ["here"]
 
 
