@@ -1,4 +1,4 @@
-"""The catalog of a database: read with its role's rights, cached, and rendered as text.
+"""Reads the catalog of a database with its role's privileges, caches it, and writes it as text.
 
 queries         the SQL statements
 introspection   runs them, for some tables at a time
@@ -13,5 +13,5 @@ scope           which schemas and values the operator shows
 hidden          relations that exist but are not in the catalog
 row_security    where row-level security policies apply
 rendering       a catalog as text for people and for prompts
-identifiers     quoting, parsing and splitting of names
+identifiers     parses names of SQL, and splits names into words
 """

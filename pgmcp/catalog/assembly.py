@@ -70,7 +70,7 @@ class Assembly:
         relations: rows of `queries.RELATIONS`.
         types: the database's enums and domains.
         scope: decides whose values may be shown.
-        old: the previous catalog, if any.
+        old: the previous catalog, or None.
         row_security: the relations where policies apply.
     """
 
@@ -122,7 +122,8 @@ class Assembly:
         constraints_by_id, indexes_by_id = _by_id(constraints), _by_id(indexes)
         for relation in relations:
             id_ = relation[0]
-            # Without columns it was dropped between two statements, or the role may read no column.
+            # A relation without columns was dropped between two statements, or the role may read none of
+            # them.
             if id_ in self._columns:
                 table = self._table(
                     relation,
@@ -149,7 +150,7 @@ class Assembly:
             scope=self._scope,
             left_out_schemas=tuple(sorted(left_out_schemas)),
         )
-        return self._old if self._old is not None and self._old.says_the_same_as(new) else new
+        return self._old if self._old is not None and self._old.has_same_content(new) else new
 
     def _table(
         self, relation: Row, constraints: Sequence[ConstraintRow], indexes: Sequence[IndexRow]
@@ -200,7 +201,7 @@ class Assembly:
         )
 
     def _column(self, row: ColumnRow, known: StatisticsRow | None, schema: str, table: str) -> Column:
-        values, value_range = self._held(row, known, schema, table)
+        values, value_range = self._values_and_range(row, known, schema, table)
         is_outdated = bool(values) and known is not None and not known.is_fresh
         column = Column(
             name=sys.intern(row.name),
@@ -215,10 +216,10 @@ class Assembly:
         )
         return self._shared.setdefault(column, column)
 
-    def _held(
+    def _values_and_range(
         self, row: ColumnRow, known: StatisticsRow | None, schema: str, table: str
     ) -> tuple[tuple[str, ...], tuple[str, str] | None]:
-        """Return the column's values or range according to statistics."""
+        """Return the values and the range of a column in its statistics, if they may be shown."""
         if known is None or not self._scope.shows_values(schema, table, row.name):
             return (), None
         values = known.all_values if row.is_text or not looks_like_key(row.name) else ()
@@ -275,9 +276,9 @@ class Assembly:
     def _checks(
         self, columns: _Columns, constraints: Sequence[ConstraintRow], schema: str, table: str
     ) -> Iterator[str]:
-        """Yield the checks of readable columns, except hidden ones: a check may list their values."""
+        """Yield the checks of readable columns, except of hidden columns: a check may list their values."""
         for constraint in constraints:
-            # The number of an expression in an exclusion constraint is 0.
+            # In an exclusion constraint, an expression has the column number 0.
             names = columns.names([number for number in constraint.column_numbers if number > 0])
             is_hidden = any(self._scope.hides(schema, table, name) for name in names or ())
             if constraint.definition and names is not None and not is_hidden:

@@ -1,4 +1,4 @@
-"""One cached catalog per database, and what a refresh changed."""
+"""Caches the catalog of a database, and reports what a refresh changed."""
 
 import logging
 import time
@@ -12,8 +12,8 @@ from pgmcp.refreshing_cache import RefreshingCache
 _log = logging.getLogger(__name__)
 
 _MAX_SHARE_OF_READING = 0.1
-"""Maximum share of the time that reads for missing names may take; without it, wrong names could keep a large
-database reading its catalog.
+"""Maximum share of the time that reads after a missing name may take. Without it, calls with wrong names
+could make a large database read its catalog all the time.
 """
 
 
@@ -39,9 +39,10 @@ class SchemaCache:
     """Caches a database's catalog, and reads it again when it is old or on request.
 
     Args:
-        read: reads the catalog, given the previous one or None; its errors reach the callers who wait.
+        read: reads the catalog, given the previous one or None; callers that wait get its errors.
         refresh_interval_s: age at which `get` starts a refresh in the background.
-        samples: adds samples to the catalog once they exist; None adds nothing.
+        samples: adds samples of values to the catalog once they have been read; None adds nothing.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -79,12 +80,20 @@ class SchemaCache:
         self._listeners.append(listener)
 
     async def get(self) -> Catalog:
-        """Return the cached catalog of any age; callers wait only until the first read has succeeded."""
+        """Return the cached catalog of any age; callers wait only until the first read has succeeded.
+
+        Raises:
+            PgmcpError: the first read failed; the next call reads again.
+        """
         catalog, _ = await self._cache.get()
         return self._samples.add_to(catalog) if self._samples else catalog
 
     async def refresh(self) -> CatalogChange:
-        """Read the catalog now, or join a read that is running, and return what changed."""
+        """Read the catalog now, or wait for a read that is running, and return what changed.
+
+        Raises:
+            PgmcpError: the read failed.
+        """
         _, change = await self._cache.refresh()
         return change
 
@@ -92,14 +101,18 @@ class SchemaCache:
         """Return the catalog after a name was not found; read it again unless the last read is recent.
 
         Args:
-            is_outdated: the cached catalog has the name but the database does not, so read it in any case.
+            is_outdated: whether the cached catalog has the name, but the database does not. Then the catalog
+                is read in any case.
+
+        Raises:
+            PgmcpError: the read failed.
         """
         if is_outdated or self._clock() >= self._not_again_before_s:
             await self._cache.refresh()
         return await self.get()
 
     async def close(self) -> None:
-        """Cancel a read that is running, and the callers who wait for it."""
+        """Cancel a read and sampling that are running; callers that wait for the read are cancelled, too."""
         await self._cache.close()
         if self._samples:
             await self._samples.close()

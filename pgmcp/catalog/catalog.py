@@ -14,7 +14,7 @@ from pgmcp.untrusted import escape_untrusted
 
 _DOMAIN = re.compile(r".+ \((.+)\)")
 UNREADABLE_CHARACTER: Final = "\ufffd"
-"""Replaces bytes that are invalid in the encoding they are read in."""
+"""The character that the worker writes for a byte that is invalid in the database's encoding."""
 
 _TEXT = re.compile(r"text|name|(?:.+\.)?citext|character(?: varying)?(?:\(\d+\))?")
 
@@ -33,7 +33,7 @@ class TableKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column the role may read.
+    """A column that the role may read.
 
     Attributes:
         type: as `format_type` writes it; a domain is followed by its base type: "us_zip (text)".
@@ -43,7 +43,7 @@ class Column:
         values: all texts that the column's check allows, or that it contained when last analysed or sampled;
             numbers only if a comment may explain them; empty if they are unknown or many.
         may_hold_others: whether the lists above may be incomplete: the enum has more labels than could be
-            read, or rows have changed since the values were read.
+            read, rows have changed since the values were read, or only a sample of the rows was read.
         value_range: the smallest and largest date or number when last analysed or sampled; None if unknown.
     """
 
@@ -103,14 +103,16 @@ class Table:
 
     Attributes:
         primary_key: column names in key order; empty if there is none.
-        unique_constraints: the column names of each.
+        unique_constraints: the column names of each constraint.
         without_overlaps: the keys and unique constraints whose last column is a range WITHOUT OVERLAPS.
         nulls_not_distinct: the unique constraints that allow at most one NULL.
         check_constraints: definitions of checks, "CHECK ((quantity > 0))", of exclusion constraints, and of
             NOT NULL constraints that are not validated.
-        estimated_rows: the planner's estimate; None for views and tables that were never analysed.
+        estimated_rows: number of rows at the last VACUUM or ANALYZE, partitions and inheriting tables
+            included; None for views and tables that were never analysed.
         has_active_policies: whether row-level security policies may hide rows from the role.
-        parents: (schema, name) of the listed tables that it inherits from; reading one includes its rows.
+        parents: (schema, name) of the tables in the catalog that it inherits from; a query of a parent also
+            returns its rows.
     """
 
     schema: str
@@ -142,7 +144,7 @@ class Catalog:
         time_zone: of the session, as PostgreSQL names it: "Europe/Berlin".
         scope: what the operator excluded, and whose values may not be shown.
         left_out_schemas: schemas with relations that the scope excludes, sorted.
-        database: its name in PostgreSQL.
+        database: the database's name in PostgreSQL.
     """
 
     tables: tuple[Table, ...]
@@ -153,7 +155,7 @@ class Catalog:
     left_out_schemas: tuple[str, ...] = ()
     database: str = ""
 
-    def says_the_same_as(self, other: "Catalog") -> bool:
+    def has_same_content(self, other: "Catalog") -> bool:
         """Return whether another catalog has the same content."""
         return self._facts == other._facts and self.tables == other.tables
 
@@ -169,10 +171,10 @@ class Catalog:
         )
 
     def find(self, name: str) -> Table | None:
-        """Return the table of `table` (through the search path), `schema.table` or `database.schema.table`.
+        """Return the table that `table`, `schema.table` or `database.schema.table` names; None without one.
 
-        The exact spelling wins. Otherwise a spelling that differs only in case is accepted if it is
-        unambiguous.
+        `table` is looked up on the search path. A table with exactly this spelling comes first. Otherwise, a
+        spelling that differs only in case is accepted if it is unambiguous.
         """
         match self.parts_in_database(name):
             case (table,):
@@ -188,7 +190,7 @@ class Catalog:
         return parts[1:] if len(parts) == 3 and parts[0].lower() == self.database.lower() else parts
 
     def get(self, schema: str, name: str) -> Table | None:
-        """Return the table of exactly this schema and name."""
+        """Return the table of exactly this schema and name; None if there is none."""
         return self._by_name.get((schema, name))
 
     def nearest(self, name: str, *, limit: int = 3) -> list[Table]:

@@ -1,4 +1,4 @@
-"""Relations that exist but are not in the catalog: why, and what to query instead.
+"""Explains why a relation that exists is not in the catalog, and what to query instead.
 
 Partitions, tables of extensions and system catalogs are not listed, to save space, and the operator may
 exclude schemas. A statement may still name such a relation, so an error about it explains what it is.
@@ -21,7 +21,7 @@ MAX_NAMES: Final = 20
 """Maximum number of names looked up for one error."""
 
 UNREADABLE: Final = "may not be read by this role"
-"""The reason for a relation that the role lacks the privilege for."""
+"""The reason for a relation that the role may not read."""
 
 _MAX_LISTED_COLUMNS: Final = 40
 
@@ -43,7 +43,8 @@ class HiddenRelation:
         name: as SQL can use it.
         reason: why it is not listed and what to query instead; continues a sentence that begins with the
             name.
-        columns: those that the role may read; empty if the operator excludes its schema.
+        columns: those that the role may read; empty if the operator excludes the schema, and for relations
+            that a query cannot read.
     """
 
     name: str
@@ -51,7 +52,7 @@ class HiddenRelation:
     columns: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """Return a sentence on what it is, why it is not listed, and its columns."""
+        """Return a sentence that says what the relation is, why it is not listed, and its columns."""
         text = f"{self.name} {self.reason}"
         if not self.columns:
             return text
@@ -63,9 +64,13 @@ class HiddenRelation:
 
 
 async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
-    """Return the relations named by `table` or `schema.table` that exist but are not in the catalog.
+    """Return the relations with these names that exist but are not in the catalog.
 
-    Returns nothing if the database does not answer: the result only explains another error.
+    The result explains another error, so it is empty if the database does not answer.
+
+    Args:
+        fetch: runs a catalog query.
+        names: as `table`, `schema.table` or `database.schema.table`.
     """
     wanted = [parts for name in names[:MAX_NAMES] if 1 <= len(parts := catalog.parts_in_database(name)) <= 2]
     wanted = [parts for parts in wanted if catalog.find(".".join(map(quote_identifier, parts))) is None]

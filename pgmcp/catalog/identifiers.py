@@ -1,4 +1,4 @@
-"""Parsing of names in SQL, and their words."""
+"""Parses names in SQL, and splits names into words."""
 
 import re
 
@@ -24,7 +24,7 @@ def split_words(name: str) -> list[str]:
 
 
 def singular(word: str) -> str:
-    """Return the approximate singular of an English plural; other words unchanged."""
+    """Return the approximate singular of an English plural; return other words unchanged."""
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):

@@ -1,6 +1,6 @@
-"""Reads a catalog with ten kinds of statements; details of tables are read for 1,000 tables at a time.
+"""Reads a catalog with the statements of `queries`; the details of 1,000 tables at a time.
 
-The pieces save memory: one result for 10,000 tables would take ten times the memory of the catalog.
+This saves memory: one result for 10,000 tables would take ten times the memory of the catalog.
 """
 
 import asyncio
@@ -48,7 +48,8 @@ async def read_catalog(
 
     Args:
         fetch: runs one statement; its limits must allow about 1.5 MB.
-        scope: what to exclude. Values and ranges come from the sample of the last ANALYZE.
+        scope: which schemas to leave out, and whose values may be shown. Values and ranges come from the
+            statistics of the last ANALYZE.
         old: the previous catalog; unchanged objects are reused, and it is returned if nothing has changed.
         report: called with the parts of the system catalog that the role may not read. Their information,
             such as keys or comments, is missing from the result.
@@ -62,7 +63,7 @@ async def read_catalog(
     report(unreadable)
     require(_VITAL_PARTS, unreadable, purpose="the schema cannot be shown")
     row_security = await _read_row_security(fetch)
-    fetch = _sparing(fetch, unreadable)
+    fetch = _without_unreadable(fetch, unreadable)
     session = await _fetch_all(fetch, queries.SESSION)
     server_version = _major_version(session[0][0])
     found = await _fetch_all(fetch, queries.RELATIONS)
@@ -85,7 +86,7 @@ async def read_catalog(
 
 
 async def _read_row_security(fetch: Fetch) -> RowSecurity:
-    """Return where policies apply; an empty result if the role may not read that."""
+    """Return where policies apply; an empty result if the role may not read the parts that say it."""
     try:
         return await read_row_security(fetch)
     except CatalogDeniedError as error:
@@ -116,7 +117,7 @@ def _ends(piece: Sequence[Row]) -> tuple[int, int]:
     return piece[0][0], piece[-1][0]
 
 
-def _sparing(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
+def _without_unreadable(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
     """Return a `fetch` that removes unreadable parts from each statement."""
 
     async def fetch_without(sql: str) -> Rows:

@@ -1,4 +1,4 @@
-"""Values of columns, from check constraints and planner statistics; and the SQL that casts them to text."""
+"""Reads values of columns from checks and statistics, and writes the SQL that gives them as text."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ _LIST = re.compile(
     rf"CHECK \(+{_NAME}\)?{_TYPE}? = ANY \(+ARRAY\[({_ELEMENT}(?:, {_ELEMENT})*)\]\)?{_TYPE}?\)+"
 )
 
-# Types whose cast to text cannot be replaced, so `text_of` may cast; from character(n), this removes trailing
-# blanks. A domain is written as `name (base type)`.
+# Types that `text_of` may cast to text, because a database cannot replace these casts. The cast from
+# character(n) removes trailing blanks. A domain is written as `name (base type)`.
 _BUILT_IN_TEXT = re.compile(r'(?:[^"]+ \()?(?:text|name|character(?: varying)?(?:\(\d+\))?)\)?')
 
 
@@ -78,7 +78,10 @@ def listed_values(definition: str) -> tuple[str, ...]:
 
 
 def text_of(column: Column, value: str) -> str:
-    """Return an SQL expression for a value as text; for other types, `concat` uses the output function.
+    """Return an SQL expression that gives a value of a text column as text.
+
+    A database could have its own cast to text for other types than PostgreSQL's, so `concat` writes these
+    with their output function.
 
     Args:
         column: a text column; the value has its type.

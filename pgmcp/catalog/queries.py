@@ -20,7 +20,7 @@ MAX_SAMPLED_TABLES: Final = 200
 """Maximum number of tables that are sampled after one read of the catalog, if sampling is on."""
 
 MAX_LISTED_VALUES: Final = 100
-"""Values of one column; the default statistics target lets ANALYZE keep 100 common ones and 101 bounds."""
+"""Maximum number of values of one column. By default, ANALYZE keeps 100 common values and 101 bounds."""
 
 
 def _may_read(relation: str) -> str:
@@ -74,9 +74,9 @@ _RELATIONS = f"""
 def _type_name(type_id: str, modifier: str) -> str:
     """Return an expression for a type's name, without its schema if the caller's search path finds it.
 
-    pgmcp's statements are resolved in pg_catalog alone, so format_type() would put a schema before every
-    other type. The caller's schemas are in a setting, see `worker.protocol`. The schema is kept if the role
-    may not read pg_type.
+    pgmcp's statements have only pg_catalog in their search path, so format_type() writes the schema of every
+    other type. The caller's schemas are in a setting, see `worker.protocol`. The schema stays in the name if
+    the role may not read pg_type.
     """
     return f"""COALESCE((
         SELECT pg_catalog.substr(

@@ -1,4 +1,4 @@
-"""A catalog as text: readable for people and hosts, and dense for the model's prompt.
+"""Writes a catalog as text: readable for people and hosts, and dense for the model's prompt.
 
 Names, comments, labels, defaults and values are untrusted data: each is put on one line, cut at a limit, and
 its invisible or control characters are escaped. The caller fences the whole text once.
@@ -26,7 +26,7 @@ _SHOWN_CODES = 2  # codes that a prompt shows as examples of their form
 _MAX_LOOKUP_COLUMNS = 6  # a table with more columns is not a lookup table
 _REFERENCE = " -> "
 
-# Words that add nothing to a column's name, keys and values.
+# Words in a comment that say nothing beyond a column's name, keys and values.
 _UNINFORMATIVE = """
 a an the of for to each every that this is are primary foreign key referencing reference unique uniquely
 identifier identify id table column field record row possible value allowed
@@ -87,7 +87,7 @@ def render_overview(catalog: Catalog) -> str:
 
 
 def render_table(table: Table, catalog: Catalog) -> str:
-    """Return a table with its columns, keys, values and comments as readable text; long ones are cut."""
+    """Return a table with its columns, keys, values and comments as readable text; long texts are cut."""
     lines = [_name_line(table, catalog)]
     lines += _column_lines(table)
     if len(table.primary_key) > 1:
@@ -138,12 +138,12 @@ def column_name(catalog: Catalog | None, table: Table, column: Column) -> str:
 
 
 def value_literal(value: str) -> str:
-    """Return a value as an SQL literal on one line. Truncated or escaped values are no longer exact."""
+    """Return a value as an SQL literal on one line; long values are cut, unsafe characters escaped."""
     return "'" + _one_line(value, max_characters=_MAX_LABEL_CHARACTERS).replace("'", "''") + "'"
 
 
 class _KeyMarks:
-    """Key marks of single columns, and composite keys for the end of the line."""
+    """Writes the keys of a table for a prompt: marks of columns, and composite keys at the line's end."""
 
     def __init__(self, table: Table, catalog: Catalog) -> None:
         self._table = table
@@ -181,7 +181,7 @@ def _prompt_column(column: Column, keys: _KeyMarks, table: Table, limits: LineLi
     marks = keys.of(column.name)
     max_values = _max_values(column, marks, table, limits)
     if _lists_all_rows(column, marks, table, limits):
-        marks = marks.removeprefix(" unique")  # no value is there twice
+        marks = marks.removeprefix(" unique")  # the list with one value for each row shows this
     type_name = shown_type(
         column,
         is_key=marks.startswith(" pk"),
@@ -205,7 +205,7 @@ def _prompt_column(column: Column, keys: _KeyMarks, table: Table, limits: LineLi
 def _max_values(column: Column, marks: str, table: Table, limits: LineLimits) -> int:
     """Return how many of a column's values a prompt shows."""
     if not column.values or _REFERENCE in marks:
-        return 0  # a lookup table that is referenced shows them itself
+        return 0  # the referenced table shows the values
     if look_like_codes(column.values):
         return 0 if marks else _SHOWN_CODES
     is_lookup = len(table.columns) <= _MAX_LOOKUP_COLUMNS

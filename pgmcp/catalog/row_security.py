@@ -67,8 +67,8 @@ class RowSecurity:
     """The relations to which policies apply for one role.
 
     Attributes:
-        filtered: as (schema, name).
-        others: relations of the same names to which no policy applies, likewise.
+        filtered: the relations, as (schema, name).
+        others: relations with the same names to which no policy applies, as (schema, name).
         search_path: the schemas in which an unqualified name is looked up, in order.
     """
 
@@ -77,11 +77,11 @@ class RowSecurity:
     search_path: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Return whether there is any such relation."""
+        """Return whether policies apply to any relation."""
         return bool(self.filtered)
 
     def covers(self, relation: str) -> bool:
-        """Return whether policies apply to `table` or `schema.table`."""
+        """Return whether policies apply to a relation, given as `table` or `schema.table`."""
         schema, _, name = relation.rpartition(".")
         if schema:
             return (schema, name) in self.filtered
@@ -93,7 +93,7 @@ class RowSecurity:
         return self.filtered | self.others
 
     def describe(self, relations: Iterable[str]) -> str:
-        """Return the note for a statement that reads these relations; "" if no policy applies to any."""
+        """Return the note for a statement that reads these relations; "" if no policy applies to them."""
         covered = list(dict.fromkeys(relation for relation in relations if self.covers(relation)))
         if not covered:
             return ""
@@ -105,7 +105,7 @@ class RowSecurity:
 
 
 async def read_row_security(fetch: Fetch) -> RowSecurity:
-    """Read to which relations policies apply for the session's role.
+    """Return the relations to which policies apply for the session's role.
 
     The result is empty if the role may not execute row_security_active().
 

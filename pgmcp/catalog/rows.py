@@ -1,4 +1,4 @@
-"""Decodes the cells of `queries`: columns, constraints and indexes of one relation, as JSON; and types."""
+"""Decodes the JSON cells that the statements of `queries` return, and resolves enums and domains."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -62,10 +62,11 @@ class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
 
     Attributes:
         listed: values that may be all values of the column; None if there are too many.
-        bounds: some of its dates or numbers, including the least and the greatest; the ends of a missing
-            histogram are null.
-        distinct_count: number of distinct values.
-        is_fresh: few or no rows have changed since, see `queries.statistics`; None if that is unknown.
+        bounds: some of its dates or numbers, including the least and the greatest; None for other types and
+            for keys. An element is None if the histogram has no such end.
+        distinct_count: estimated number of distinct values.
+        is_fresh: whether few or no rows have changed since the ANALYZE, see `queries.statistics`; None if it
+            is not known.
     """
 
     number: int
@@ -89,7 +90,9 @@ def salvage(decode: Callable[[str], _T], text: str, end_of_element: str) -> tupl
     """Return the complete elements of a JSON array, and whether its text was cut.
 
     Args:
-        end_of_element: `]` for an array of arrays, `"` for one of texts.
+        decode: decodes a JSON array.
+        text: the array, perhaps without its end.
+        end_of_element: `]` for an array of arrays, `"` for an array of texts, `,` after numbers.
     """
     if text.endswith("]"):
         return decode(text), False
@@ -132,7 +135,7 @@ class Types:
         self._base: dict[int, tuple[int, str]] = {id_: (base_id, base) for id_, base_id, base in domains}
 
     def spell(self, name: str, type_id: int) -> str:
-        """Return the type's name, for a domain followed by its base type."""
+        """Return the type's name; the name of a domain is followed by its base type."""
         base_id, base = self._resolve(type_id, name)
         return name if base_id == type_id else f"{name} ({base})"
 

@@ -1,10 +1,10 @@
-"""Samples of columns that have no planner statistics.
+"""Reads samples of columns that have no statistics.
 
-PG_MCP_SERVER_SAMPLE_ROWS says how many rows of a table are read; 0 reads none. Tables, partitioned tables and
-materialized views that were never analysed are read, large ones at random pages. Views are skipped, because
-they may compute everything for one row. Foreign tables are skipped, because their rows belong to another
-server. Tables under row-level security are skipped, because PostgreSQL hides their statistics. A column whose
-values may not be shown is not read.
+PG_MCP_SERVER_SAMPLE_ROWS says how many rows of a table are read; 0 turns sampling off. Tables, partitioned
+tables and materialized views that were never analysed are read, large ones at random pages. Views are
+skipped, because they may compute everything for one row. Foreign tables are skipped, because their rows
+belong to another server. Tables under row-level security are skipped, because PostgreSQL hides their
+statistics. A column whose values may not be shown is not read.
 
 As with statistics, only few and short texts are listed. For a table that was read completely, the list has
 all values. A column of a larger table has a list only if each value occurs more than once in the sample; the
@@ -38,7 +38,9 @@ TOTAL_TIMEOUT_S: Final = 30.0
 CLOSE_PATIENCE_S: Final = 0.25
 """How long `ColumnSamples.close` waits for sampling to end by itself."""
 
-_ROW_COUNT, _WHOLE = -1, "whole"  # the place of the number of rows read, and its value if the pages are all
+_ROW_COUNT, _WHOLE = -1, "whole"
+"""The column index of the row with the number of rows read, and its value if all pages were read."""
+
 _MAX_VALUE_CHARACTERS = 64
 _MAX_COLUMNS = 60
 SAMPLE_LIMITS: Final = RowLimits(
@@ -46,10 +48,11 @@ SAMPLE_LIMITS: Final = RowLimits(
 )
 """Limits of one sampling statement, whose rows are values with their counts; high enough for all of them."""
 
-_ROWS_A_PAGE = 100  # wide tables have fewer, so that fewer rows than requested are read
-_MIN_PAGES = 16  # each page is chosen at random, so of a few pages, none might be chosen
+_ROWS_A_PAGE = 100  # in wide tables, a page has fewer rows, so fewer rows than requested are read
+_MIN_PAGES = 16  # each page is chosen at random: if fewer were requested, perhaps none would be chosen
 
-# Without sizes every page is chosen, and LIMIT takes the rows of the first pages.
+# If the role may not read the size of a table, every page is chosen, and LIMIT takes the rows of the first
+# pages.
 _WITHOUT_SIZES: Final = {
     "pg_partition_tree": "(SELECT NULL::pg_catalog.regclass AS relid WHERE false)",
 }
@@ -262,10 +265,10 @@ class ColumnSamples:
         return self._added[1]
 
     async def close(self) -> None:
-        """Cancel sampling that does not end at once.
+        """Wait a moment until sampling ends, then cancel it.
 
-        A short command often ends while the first statement of sampling runs, which takes milliseconds. A
-        cancel request would leave an error in the server's log.
+        A short command often ends while the first statement of sampling runs, which takes milliseconds. If it
+        were cancelled, the server would log an error.
         """
         if self._sampling:
             await asyncio.wait([self._sampling], timeout=CLOSE_PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Which schemas a database shows, and which columns' values may be shown."""
+"""Decides which schemas of a database are in the catalog, and which columns' values may be shown."""
 
 import re
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ _AS_A_WORD = frozenset(_WORDS.split())
 
 @dataclass(frozen=True, slots=True)
 class CatalogScope:
-    """What the operator chose to show; patterns are those of `fnmatch` and ignore case.
+    """The operator's choice of what is shown. The role's grants decide what may be read.
 
-    It decides what is shown; the role's grants decide what may be read.
+    Patterns are those of `fnmatch`, and ignore case.
 
     Attributes:
         include_schemas: patterns of schemas; empty includes all.
-        exclude_schemas: patterns of schemas to leave out of these.
+        exclude_schemas: patterns of schemas that are left out, even if `include_schemas` includes them.
         hidden_values: patterns of columns (`column`, `table.column` or `schema.table.column`) whose values,
             ranges, enum labels and checks are never shown. Values of columns with sensitive names are hidden
             without a pattern.

@@ -1,4 +1,4 @@
-"""Names of types in prompts: short, and left out where a key or a list of values says as much."""
+"""Writes names of types for prompts: short, and left out if a key or a list of values shows the type."""
 
 import re
 
@@ -32,7 +32,7 @@ def short_type(type_name: str) -> str:
 
 
 def shown_type(column: Column, *, is_key: bool, has_list: bool, refers_to: Column | None) -> str:
-    """Return a column's type for a prompt, or "" if it goes without saying.
+    """Return a column's type for a prompt; "" if the rest of the line shows it.
 
     Args:
         is_key: whether the column is the primary key, which is usually an integer.

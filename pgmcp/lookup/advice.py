@@ -1,4 +1,4 @@
-"""Hints for a statement that PostgreSQL refused: similar names, and the labels of an enum."""
+"""Writes hints for a statement that PostgreSQL refused: similar names, enum labels, readable columns."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ _PART = re.compile(_IDENTIFIER)
 
 
 def is_outdated(error: StatementFailedError, sql: str, catalog: Catalog) -> bool:
-    """Return whether the catalog contains the name that PostgreSQL did not find."""
+    """Return whether the cached catalog contains the table or column that PostgreSQL did not find."""
     name = name_at(sql, error.position)
     if error.sqlstate not in MISSING_NAME_SQLSTATES or not name:
         return False
@@ -66,9 +66,9 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
 
 
 def _advise_labels(references: References, catalog: Catalog) -> str:
-    """Return the labels of enum columns that are compared with other texts.
+    """Return the labels of enum columns that the statement compares with other texts.
 
-    Nothing else about values is certain before PostgreSQL has evaluated the conditions.
+    Hints about other columns would be guesses, because PostgreSQL has not evaluated the conditions.
     """
     comparisons = [each for each in resolve(references, catalog) if each.column.enum_labels]
     plain = [each for each in comparisons if not (each.written.case_function or each.written.is_computed)]
@@ -78,8 +78,8 @@ def _advise_labels(references: References, catalog: Catalog) -> str:
 def _advise_readable(message: str, references: References, catalog: Catalog) -> str:
     """Return the columns that the role may read of the relation in the server's message.
 
-    The message is in the server's language, but it contains the relation's name. A relation that is not in
-    the catalog has no readable column, or belongs to a view.
+    The message is in the server's language, but it contains the relation's name. If the catalog lacks the
+    relation, the role may read none of its columns, or a view reads it. Then the result is "".
     """
     for _, relation in references.relations:
         table = catalog.find(relation)
@@ -159,7 +159,7 @@ def _lists_of_columns(tables: list[Table], catalog: Catalog) -> Iterator[str]:
 
 
 def describe_columns(table: Table, catalog: Catalog) -> str:
-    """Return the readable columns of a table, at most the first forty."""
+    """Return a list of the readable columns of a table, at most the first `_MAX_LISTED_COLUMNS`."""
     names = [column_name(None, table, column) for column in table.columns[:_MAX_LISTED_COLUMNS]]
     more = ", …" if len(table.columns) > _MAX_LISTED_COLUMNS else ""
     return f"columns of {catalog.display_name(table)}: {', '.join(names)}{more}"

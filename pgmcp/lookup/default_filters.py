@@ -1,7 +1,7 @@
-"""Default filters of the context file that a query lacks.
+"""Finds default filters of the context file that a query lacks.
 
 Only a filter that is a condition on the table's own columns is checked; a filter in words is only for the
-model. If a query has a condition on one of these columns, the filter does not count as missing.
+model. If a query uses one of these columns in a condition, the filter does not count as missing.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _PROBE: Final = "SELECT EXISTS (SELECT FROM {relation} WHERE ({condition}\n) IS NOT TRUE)"
 
-_UNNAMING: Final = STOP_WORDS | {"between", "like", "not", "null", "or"}
+_COMMON_WORDS: Final = STOP_WORDS | {"between", "like", "not", "null", "or"}
 """Words that conditions and questions share by chance."""
 
 Fetch = Callable[[str], Awaitable[Rows]]
@@ -38,7 +38,7 @@ class MissingFilter:
         condition: as the operator wrote it.
         is_offered: whether the model should be asked to reconsider; False if the question mentions the
             filter.
-        probe: returns whether the table has rows that the filter leaves out.
+        probe: SQL that returns whether the table has rows that the filter leaves out.
     """
 
     table: str
@@ -47,14 +47,20 @@ class MissingFilter:
     probe: str
 
     def describe(self) -> str:
-        """Return which table is read without which filter."""
+        """Return a clause that says which table is read without which filter."""
         return f"{self.table} is read without its default filter: {self.condition}"
 
 
 def find_missing_filters(
     references: References, filters: Mapping[str, str], catalog: Catalog, question: str
 ) -> list[MissingFilter]:
-    """Return the filters of tables in a query on whose columns it has no condition."""
+    """Return the default filters that a query lacks, because it has no condition on their columns.
+
+    Args:
+        references: the names in the query.
+        filters: conditions by table, from the context file.
+        question: the question that the query answers.
+    """
     words = _words(question)
     missing = []
     for name, condition in filters.items():
@@ -75,11 +81,12 @@ def find_missing_filters(
     return missing
 
 
-async def drop_idle(missing: Sequence[MissingFilter], fetch: Fetch) -> list[MissingFilter]:
+async def drop_without_effect(missing: Sequence[MissingFilter], fetch: Fetch) -> list[MissingFilter]:
     """Return the filters that exclude rows of their tables.
 
     Args:
-        fetch: if it takes too long, the filter stays, but is not offered; if it fails, the filter is dropped.
+        fetch: runs a probe. If it takes too long, the filter stays, but is not offered. If it fails, the
+            filter is dropped.
     """
     kept = []
     for each in missing:
@@ -97,7 +104,7 @@ async def drop_idle(missing: Sequence[MissingFilter], fetch: Fetch) -> list[Miss
 
 def _words(text: str) -> set[str]:
     """Return the stems of the words that may name a filter."""
-    return {stem(word) for word in split_words(text) if word not in _UNNAMING}
+    return {stem(word) for word in split_words(text) if word not in _COMMON_WORDS}
 
 
 def _columns_of(condition: str, table: Table) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""Aggregates over rows that a join repeats: sum(orders.total) after a join with order_items.
+"""Finds aggregates over rows that a join repeats, such as sum(orders.total) after a join with order_items.
 
-Keys and equated columns show whether a row of one table determines one row of another. An aggregate over a
-table is suspect if the join contains tables that its rows do not determine. A suspect is reported only if
-PostgreSQL finds that the join repeats rows within a group, because a condition may leave one row of each.
+Keys and columns that the query equates show whether a row of one table determines one row of another. An
+aggregate over a table is suspect if the join contains tables whose rows it does not determine. PostgreSQL
+then checks whether the join repeats rows within a group, because a condition may leave only one row of each.
+If it finds none, nothing is reported. If the check fails, the aggregate is reported as uncertain.
 
 Effects of repeated rows:
 
@@ -12,9 +13,9 @@ Effects of repeated rows:
     count(*)                                       counts rows of the join, which may be intended
 
 A repeated row is not always a mistake: sum(products.price) over order items adds the price of each item sold.
-There are therefore three cases. The model is offered a repair if the repeating table is a part of the
-aggregated one (order_items of orders), or if two tables repeat each other's rows (orders and payments of
-customers). An amount of a table that is listed before the tables that repeat it is only noted.
+So the model is asked to reconsider in two cases only: the repeating table is a part of the aggregated one
+(order_items of orders), or two tables repeat each other's rows (orders and payments of customers). If the
+aggregated table is listed in FROM before the tables that repeat it, the answer only has a note.
 """
 
 import logging
@@ -46,7 +47,7 @@ _UNIT_WORDS: Final = frozenset(_UNIT_WORD_LIST.split())
 _PLAIN_INDEX: Final = re.compile(r"\w+ \([^()]*\)(?: INCLUDE \([^()]*\))?(?: NULLS NOT DISTINCT)?")
 _PROBE: Final = "SELECT EXISTS (SELECT {repeated})"
 _MAX_PROBES: Final = 8
-"""Queries for one statement; aggregates of the same rows need only one."""
+"""Maximum number of probes for one statement; aggregates of the same rows need only one."""
 
 Fetch = Callable[[str], Awaitable[Rows]]
 
@@ -56,12 +57,12 @@ class FanOut:
     """An aggregate over rows that a join may repeat.
 
     Attributes:
-        aggregated: "sum(orders.total)", one or more.
-        table: the table whose rows are repeated.
-        repeated_by: the joined tables that repeat them.
+        aggregated: the aggregates, such as "sum(orders.total)".
+        table: the tables whose rows are repeated, joined with "and".
+        repeated_by: the joined tables that repeat these rows.
         is_offered: whether the model should be asked to reconsider.
-        is_certain: whether repeated rows were found; False if that could not be checked.
-        probe: returns whether the join repeats rows within a group.
+        is_certain: whether repeated rows were found; False if the check failed.
+        probe: SQL that returns whether the join repeats rows within a group.
     """
 
     aggregated: tuple[str, ...]
@@ -83,16 +84,17 @@ class FanOut:
 
 
 def find_suspects(sql: str, catalog: Catalog) -> list[FanOut]:
-    """Return the aggregates over rows that a join may repeat, as far as keys can tell."""
+    """Return the aggregates over rows that a join may repeat according to the keys."""
     suspects = (suspect for block in read_select_blocks(sql) for suspect in _Judge(block, catalog).suspects())
     return list(dict.fromkeys(suspects))
 
 
 async def drop_unrepeated(suspects: Sequence[FanOut], fetch: Fetch) -> list[FanOut]:
-    """Return the suspects whose join repeats rows, with one for all aggregates over the same rows.
+    """Return the suspects whose join repeats rows, merged if they are over the same rows.
 
     Args:
-        fetch: if it fails or takes too long, a suspect stays, but is no longer certain and not offered.
+        fetch: runs a probe. If it fails or takes too long, the suspect stays, but is uncertain and not
+            offered. So are suspects after the first `_MAX_PROBES` probes.
     """
     kept = []
     probes = list(dict.fromkeys(suspect.probe for suspect in suspects))
@@ -218,7 +220,7 @@ class _Judge:
         return item
 
     def _is_mistake(self, owners: Sequence[str], repeating: Sequence[str]) -> bool:
-        """Return whether a table repeats a whole that it is a part of, or tables repeat each other."""
+        """Return whether a repeating table is part of an aggregated one, or tables repeat each other."""
         if not any(self._determined_by([alias]) >= self._tables.keys() for alias in self._tables):
             return True
         return any(self._is_part(part, whole) for part in repeating for whole in owners)
@@ -241,7 +243,7 @@ class _Judge:
         return bool(referring) and referring < key_columns and not key_columns & others
 
     def _counts_rows(self, places: Sequence[Place]) -> bool:
-        """Return whether count() is of a key, and the groups are not rows of its table."""
+        """Return whether count() counts a key, and the query does not group by columns of its table."""
         if len(places) != 1 or (places[0].name,) not in self._keys(places[0].alias):
             return False
         grouped = [self._columns.expand_all(self._meant(item)) for item in self._block.grouped]
@@ -256,7 +258,8 @@ class _Judge:
         last_owner = max(self._order.index(alias) for alias in owners)
         if any(self._order.index(alias) < last_owner for alias in repeating):
             return False
-        # A payment of a sale does not use the sale's price again; an item of an order does use a product's.
+        # Each item of an order uses the product's price again, so its sum is intended. A payment of a sale
+        # does not use the sale's price again.
         is_sum_of_uses = aggregate.function == "sum" and not words.isdisjoint(_UNIT_WORDS)
         return not is_sum_of_uses or all(
             self._refers_only_to(alias, [*owners, *repeating]) for alias in repeating
@@ -294,7 +297,7 @@ class _Judge:
         return None in equated or any(other is not None and other.alias in known for other in equated)
 
     def _equated(self) -> Mapping[Place, "frozenset[Place | None]"]:
-        """Return for each column those that equal it in every row; None among them is a constant."""
+        """Return, for each column, the columns that equal it in every row; None stands for a constant."""
         classes: dict[Place, set[Place | None]] = {}
         for left, right in self._columns.equalities():
             merged = classes.get(left, {left}) | (classes.get(right, {right}) if right else {None})
@@ -305,10 +308,10 @@ class _Judge:
 
 
 class _ExposedColumns:
-    """Spells columns in a block, and adds those inside a subquery to its select list.
+    """Writes columns as a block can name them; a column inside a subquery is added to its select list.
 
     Attributes:
-        inserted: texts for the query, by offset.
+        inserted: texts to insert into the query, by offset.
     """
 
     def __init__(self, block: SelectBlock) -> None:

@@ -1,4 +1,4 @@
-"""Joins between tables: by declared foreign keys, otherwise by the names of key columns."""
+"""Finds joins between tables, by declared foreign keys and by names of columns that are keys elsewhere."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -42,7 +42,7 @@ def _parent_of(table: Table, targets: Iterable[tuple[int, Table]]) -> int | None
 
 
 class _References:
-    """Finds the references of tables; discarded when all are found."""
+    """Finds the tables that each table references."""
 
     def __init__(self, tables: Sequence[Table], archived: Collection[int]) -> None:
         self._tables = tables
@@ -71,7 +71,10 @@ class _References:
         return self._owner_by_column[column, schema]
 
     def _owner_of(self, column: str, schema: str) -> int | None:
-        """Return the table whose key a column's name suggests, also after a prefix: `picker_emp_id`."""
+        """Return the table whose key has the column's name, or its name without a prefix: `picker_emp_id`.
+
+        None if there is no such table, or if several tables are equally near.
+        """
         words = split_words(column)
         for start in range(max(1, len(words) - 1)):
             owners = self._owners.get("_".join(words[start:]))
@@ -82,7 +85,7 @@ class _References:
 
 
 def _owners_of_keys(tables: Sequence[Table], archived: Collection[int]) -> dict[str, list[int]]:
-    """Return tables by the key names that may refer to them: `customer_id` for customers(id)."""
+    """Return the tables by the column names that may refer to them: `customer_id` for customers(id)."""
     owners: dict[str, list[int]] = {}
     for number, table in enumerate(tables):
         if len(table.primary_key) == 1 and number not in archived:

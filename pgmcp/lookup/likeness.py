@@ -1,4 +1,4 @@
-"""Similarity of names and values, by shared trigrams of their folded forms."""
+"""Measures the similarity of names and values, by shared trigrams of their folded forms."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -8,7 +8,7 @@ from pgmcp.catalog.identifiers import split_words
 T = TypeVar("T")
 
 NEAR_ENOUGH = 0.3
-"""Minimum share of trigrams; pg_trgm's default threshold."""
+"""Minimum similarity of a near text; pg_trgm's default threshold."""
 
 
 def fold(text: str) -> str:

@@ -16,7 +16,7 @@ from pgmcp.lookup.search import index_of
 from pgmcp.plural import count_of
 
 _FEWEST_TOKENS = 40
-"""Hardly any table needs fewer tokens; below this, the search for a table that fits would take too long."""
+"""If fewer tokens are left, no further table is tried: hardly any would fit, and each try takes time."""
 
 _LIMITS = (
     LineLimits(values=100, comment_characters=2_000),  # everything in the catalog
@@ -29,7 +29,7 @@ _LIMITS = (
 _NARROWED_TABLES = 4
 """How many of the best tables are shown with some of their columns if they do not fit with all of them."""
 
-# The rest is for names of further tables, so that the model can ask for a better one.
+# The rest of the budget is for names of further tables, so that the model can ask for a better one.
 _TABLES_SHARE_OF_BUDGET = 0.85
 
 
@@ -39,7 +39,7 @@ class Selection:
 
     Attributes:
         text: the tables as `prompt_line` writes them, and after them perhaps names of others.
-        tables: those that are shown with their columns.
+        tables: the tables that are shown with columns.
     """
 
     text: str
@@ -114,7 +114,7 @@ class _Lines:
         return self._tokens_left >= _FEWEST_TOKENS
 
     def add(self, line: str) -> bool:
-        """Add the line if it fits; return whether it did."""
+        """Add the line if it fits; return whether it fits."""
         tokens = self._count_tokens(line + "\n")
         if tokens > self._tokens_left:
             return False

@@ -33,7 +33,7 @@ class UnmatchedPattern:
 
     @property
     def has_wildcard(self) -> bool:
-        """Whether it may be intended for names that do not exist yet."""
+        """Whether the pattern has a wildcard, and so may be meant for names that do not exist yet."""
         return not _WILDCARDS.isdisjoint(self.pattern)
 
     def describe(self) -> str:
@@ -84,7 +84,7 @@ class ScopeCheck:
     """Logs a warning for patterns that match nothing; the same warning only once.
 
     Args:
-        database: its configured name.
+        database: the database's name in the settings.
         hidden_values: the check of the patterns that all databases share.
     """
 
@@ -106,7 +106,7 @@ class HiddenValuesCheck:
     """Logs a warning for patterns of hidden values that match no column of any database.
 
     Args:
-        databases: their configured names.
+        databases: the databases' names in the settings.
     """
 
     def __init__(self, databases: Iterable[str]) -> None:
@@ -115,7 +115,7 @@ class HiddenValuesCheck:
         self._last_text = ""
 
     def check(self, database: str, catalog: Catalog) -> None:
-        """Log a warning once all catalogs are known. Slow: call it in a thread."""
+        """Log a warning if patterns match nothing and all catalogs are known. Slow: call it in a thread."""
         self._unknown.discard(database)
         self._unmatched[database] = {each.pattern: each for each in find_unmatched_columns(catalog)}
         if self._unknown:

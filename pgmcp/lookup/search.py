@@ -1,7 +1,8 @@
-"""Full-text search over the tables of a catalog.
+"""Finds tables of a catalog by full-text search.
 
-The index is SQLite's FTS5, in memory: Okapi BM25 with a weight per column and English stemming, in the
-standard library (import 4 ms). bm25s and rank_bm25 bring numpy: some 200 ms and 20 MB before any work.
+The index is a table of SQLite's FTS5 in memory. It ranks by Okapi BM25 with a weight for each column, and
+stems English words. SQLite is part of the standard library, and its import takes 4 ms. The packages bm25s and
+rank_bm25 import numpy, which takes about 200 ms and 20 MB.
 """
 
 import threading
@@ -25,19 +26,28 @@ if TYPE_CHECKING:
 _NAME_WEIGHT, _COLUMNS_WEIGHT, _COMMENTS_WEIGHT = 4.0, 1.0, 1.0
 _MAX_QUERY_WORDS = 64
 _HUB_WEIGHT = 0.4
-"""Added to the score per doubling of the tables that reference a table: questions are often about these."""
+"""How much a score grows with the tables that reference a table: questions are often about such a table."""
 
 _SIBLING_SHARE = 0.7
-"""Factor for each better table that extends the same table: sixty `order_…` must not crowd out others."""
+"""Factor of a table's score for each better table that extends the same table.
+
+Without it, sixty tables named `order_…` would leave no room for others.
+"""
 
 _KEPT_NAMES = 10_000
-"""Cached column names, which repeat from table to table."""
+"""How many column names have their words cached, because names repeat from table to table."""
 
 _MAX_FOUND_TABLES = 60
-_TARGET_SHARES = (0.8, 0.5)  # share of a table's score for its targets, and for their targets
-_BETWEEN_SHARE = 0.6  # share of the lower of two scores, for a table that references both tables
+_TARGET_SHARES = (0.8, 0.5)
+"""Shares of a table's score for the tables that it references, and for the tables that these reference."""
+
+_BETWEEN_SHARE = 0.6
+"""Share of the lower of two scores for a table that references both tables."""
+
 _MAX_JOINED_BETWEEN = 25
-_MAX_PARTNERS = 6  # per table: twenty dimensions of a fact table would crowd out the tables found
+_MAX_PARTNERS = 6
+"""For one table: twenty dimensions of a fact table would leave no room for tables that match."""
+
 # Words that occur in most questions and comments and do not identify a table.
 _STOP_WORD_LIST = """
 a all an and are as at be by did do does each every find for from get give had has have how i in is it last
@@ -86,7 +96,7 @@ class SearchIndex:
         return [self._tables[number] for number in self._in_order(self._score(text))[:limit]]
 
     def relevant(self, question: str) -> Iterator[Table]:
-        """Yield the tables that match, and those they join through, best first."""
+        """Yield the tables that match, and the tables that they join through, best first."""
         scores = self._join(self._score(question))
         for number in self._in_order(scores):
             yield self._tables[number]
@@ -100,14 +110,14 @@ class SearchIndex:
             yield self._tables[number]
 
     def words(self, text: str) -> frozenset[str]:
-        """Return the words of a text, and those of the schema that they match."""
-        said = _said(text)
-        return frozenset(said) | frozenset(self._vocabulary.matches(said))
+        """Return the words of a text, and the words of the schema that they match."""
+        words = _search_words(text)
+        return frozenset(words) | frozenset(self._vocabulary.matches(words))
 
     def _score(self, text: str) -> dict[int, float]:
-        """Return the score of each table that matches the text, by its index."""
+        """Return the score of each table that matches the text, by the table's index."""
         words_by_weight: dict[float, list[str]] = {}
-        for word, weight in self._vocabulary.matches(_said(text)).items():
+        for word, weight in self._vocabulary.matches(_search_words(text)).items():
             words_by_weight.setdefault(weight, []).append(word)
         scores: dict[int, float] = {}
         for weight, words in words_by_weight.items():
@@ -154,7 +164,10 @@ class SearchIndex:
                 yield source, _BETWEEN_SHARE * sorted(scores)[-2]
 
     def _in_order(self, scores: dict[int, float]) -> list[int]:
-        """Return the indexes, best first, archived last; tables that extend the same one are demoted."""
+        """Return the tables' indexes, best first, archived tables last.
+
+        A table ranks lower for each better table that extends the same table.
+        """
         ranked = sorted(scores, key=lambda number: (-scores[number], number))
         siblings: dict[int, int] = {}
         sunk: dict[int, float] = {}
@@ -167,7 +180,7 @@ class SearchIndex:
         return sorted(ranked, key=lambda number: (number in self._archived, -sunk[number], number))
 
 
-def _said(text: str) -> list[str]:
+def _search_words(text: str) -> list[str]:
     words = [word for word in dict.fromkeys(split_words(text)) if word not in STOP_WORDS]
     return words[:_MAX_QUERY_WORDS]
 

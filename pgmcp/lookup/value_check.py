@@ -1,10 +1,10 @@
 """Finds texts that a query compares with columns that do not contain them, and similar values there.
 
-The catalog's lists of values are checked first. Only for a query that found nothing is the table itself read,
-at most `_MAX_SCANNED_ROWS` rows. For a column whose values may not be shown, the only thing reported is that
-it contains the same text in another case. These findings are only suspicions, because functions around the
-column, collations and types decide what compares equal: PostgreSQL evaluates each condition as written before
-anything is reported.
+The catalog's lists of values are checked first. If they are incomplete, at most `_MAX_SCANNED_ROWS` rows of
+the table are read. For a column whose values may not be shown, the only thing reported is that it contains
+the same text in another case. These findings are only suspicions, because functions around the column,
+collations and types decide what compares equal. So PostgreSQL evaluates each condition as written before
+anything is reported (`drop_met`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -51,7 +51,7 @@ class Comparison:
     """A comparison of a column with a text.
 
     Attributes:
-        written: as written in the query.
+        written: the comparison as the query has it.
     """
 
     table: Table
@@ -92,10 +92,11 @@ class Mismatch:
     """A text that a column does not contain.
 
     Attributes:
-        comparison: where it was found.
+        comparison: the comparison with the text.
         values: values of the column, most similar first; empty if they may not be shown.
         differs_in_case: whether the column contains the text in another case.
-        case_function: "lower" or "upper" if it never returns a text in this case; else "".
+        case_function: "lower" or "upper" if the query calls it and it never returns a text in this case; else
+            "".
     """
 
     comparison: Comparison
@@ -126,7 +127,7 @@ class Mismatch:
 
 
 def resolve(references: References, catalog: Catalog) -> list[Comparison]:
-    """Return the comparisons whose text column is unambiguous in the catalog."""
+    """Return the comparisons with a text or enum column that the catalog has exactly once."""
     return [
         Comparison(table, column, written)
         for written in dict.fromkeys(references.comparisons)
@@ -205,8 +206,9 @@ def _holds_for_a_row(mismatch: Mismatch) -> str:
 def _holds_for_own_values(mismatch: Mismatch) -> str:
     """Return SQL that evaluates the condition without reading a row.
 
-    It does so for the text itself if the mismatch is about its case, else for the similar values. That says
-    nothing about other values in functions: the result is then true.
+    If the mismatch is about the case of a text, the SQL evaluates the condition for the text itself, else for
+    the similar values. If a function computes the compared value, similar values say nothing, so the SQL is
+    `true`.
     """
     written, column = mismatch.comparison.written, mismatch.comparison.column
     if mismatch.case_function:
@@ -218,7 +220,8 @@ def _holds_for_own_values(mismatch: Mismatch) -> str:
     if not values:
         return "false"
     name = quote_identifier(column.name)
-    # The subquery finds nothing; it gives the value the column's type and collation. No text is a new label.
+    # The subquery returns no row; it gives the value the column's type and collation. It is left out for an
+    # enum, because a text that is not a label cannot have that type.
     typed = _NO_VALUE.format(column=name, table=_qualified_name(mismatch.comparison.table))
     as_column = f"COALESCE({typed}, {{}})" if not column.enum_labels else "{}"
     selects = [f"SELECT {as_column.format(quote_literal(value))} AS {name}" for value in values]

@@ -4,9 +4,9 @@
     "mark 0042" -> harbour_marks.title = 'Mark 0042'   columns too large for a list, through an index
 
 A word matches a listed value if they differ only in case, spacing or a plural ending; longer words may also
-be misspelled. Only columns whose values may be shown are searched, so hidden values are never revealed. Large
-columns are read only through an index that finds equal texts, so that one bounded statement touches a few
-pages of it. Phrases are looked up there as they are written, and in the usual cases.
+be misspelled. Only columns whose values may be shown are searched, so hidden values are never shown. Large
+columns are read only through an index that finds equal texts, so that a statement reads a few pages. Phrases
+are looked up there as the question has them, and in lower, upper and title case.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from pgmcp.lookup.search import STOP_WORDS, search
 from pgmcp.quoting import quote_identifier, quote_literal
 
 MAX_HINTS: Final = 12
-"""More hints would distract the model."""
+"""Maximum number of hints about listed values; more would distract the model."""
 
 _MAX_HINTS_PER_WORD = 3
 _MAX_PHRASE_WORDS = 4
@@ -38,7 +38,7 @@ _MIN_MISSPELLED_CHARACTERS = 5
 _MISSPELLED_LIKENESS = 0.5
 _MAX_INDEXED_VALUES = 200_000
 
-_TABLE_SHIFT, _COLUMN_SHIFT, _MAX_PART = 32, 16, 0xFFFF  # packed into one integer
+_TABLE_SHIFT, _COLUMN_SHIFT, _MAX_PART = 32, 16, 0xFFFF  # the bits of table, column and value in a position
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _ValueIndex:
         return [self._value_at(place) for place in self._places_by_form.get(form, ())]
 
     def misspelled(self, form: str) -> str | None:
-        """Return the most similar form, if this one may be a misspelling of it."""
+        """Return the most similar form if this form may be a misspelling of it; else None."""
         ours = trigrams(form)
         shared: dict[str, int] = {}
         for other in chain.from_iterable(self._forms_by_trigram.get(trigram, ()) for trigram in ours):
@@ -96,7 +96,7 @@ def hint_values(catalog: Catalog, question: str, *, shown: Container[Table]) -> 
     """
     index = _index_of(catalog)
     lines: list[str] = []
-    for phrase, values in _spoken(question, index):
+    for phrase, values in _matching_phrases(question, index):
         visible = [value for value in values if value.table in shown]
         lines.extend(_line(phrase, value, catalog) for value in visible[:_MAX_HINTS_PER_WORD])
     return list(dict.fromkeys(lines))[:MAX_HINTS]
@@ -120,7 +120,7 @@ def _listed(catalog: Catalog) -> Iterator[tuple[int, str]]:
                     yield (table_number << _TABLE_SHIFT) | (column_number << _COLUMN_SHIFT) | number, text
 
 
-def _spoken(question: str, index: _ValueIndex) -> Iterator[tuple[str, list[_Value]]]:
+def _matching_phrases(question: str, index: _ValueIndex) -> Iterator[tuple[str, list[_Value]]]:
     """Yield phrases of the question that match values, longer ones first; each word is used once."""
     words = split_words(question)[:_MAX_QUESTION_WORDS]
     taken: set[int] = set()
@@ -139,7 +139,8 @@ def _find(phrase: str, index: _ValueIndex) -> list[_Value]:
     form = _form(phrase)
     if values := index.find(form):
         return values
-    # A phrase of several words would be similar to the value of one of its words.
+    # A phrase of several words is not looked up: it is often similar to the value that one of its words
+    # means.
     if len(form) < _MIN_MISSPELLED_CHARACTERS or " " in form:
         return []
     misspelled = index.misspelled(form)
@@ -250,7 +251,7 @@ def _indexed(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _phrases(question: str, catalog: Catalog) -> Iterator[str]:
-    """Yield runs of words that may be a value, longer ones first, but no run of only words of the schema."""
+    """Yield runs of words that may be a value, longer ones first; not runs of words of the schema only."""
     known = STOP_WORDS | _words_of_names(catalog)
     words = list(_WORD.finditer(question))
     for length in range(_MAX_PHRASE_WORDS, 0, -1):

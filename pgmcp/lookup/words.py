@@ -102,7 +102,7 @@ class Vocabulary:
 
 
 def is_abbreviation(short: str, word: str) -> bool:
-    """Return whether `short` abbreviates `word`: its beginning ("emp"), or few vowels left ("dept")."""
+    """Return whether `short` abbreviates `word`, as its beginning ("emp") or without most vowels ("dept")."""
     if not _MIN_ABBREVIATION <= len(short) <= min(_MAX_ABBREVIATION, len(word) - 2):
         return False
     if word.startswith(short):

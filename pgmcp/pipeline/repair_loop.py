@@ -18,7 +18,7 @@ from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
 from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.reply import SqlReply
-from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
+from pgmcp.lookup.default_filters import MissingFilter, drop_without_effect, find_missing_filters
 from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
 from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request, Stage
@@ -92,7 +92,7 @@ async def _find_remarks(
         return []
     # The probes contain text of the statement and of the operator: the search path resolves its names.
     fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S, origin=StatementOrigin.CALLER)
-    return [*await drop_idle(missing, fetch), *await drop_unrepeated(suspects, fetch)]
+    return [*await drop_without_effect(missing, fetch), *await drop_unrepeated(suspects, fetch)]
 
 
 async def find_mismatches(

@@ -9,7 +9,7 @@ from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import BusyError, DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
+from pgmcp.lookup.default_filters import MissingFilter, drop_without_effect, find_missing_filters
 from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
 from pgmcp.validation.references import find_references
 from testing.own_statements import fetch_with, resolve_as_own
@@ -272,7 +272,7 @@ async def missing_filters(
 
     async def check(catalog: Catalog, fetch: Fetch) -> None:
         suspects = find_missing_filters(find_references(sql), {"clients": condition}, catalog, question)
-        found.extend(await drop_idle(suspects, fetch))
+        found.extend(await drop_without_effect(suspects, fetch))
 
     await with_database(url, check)
     return found
@@ -354,6 +354,6 @@ async def test_without_time_to_evaluate_a_default_filter_its_lack_is_only_noted(
 
     missing = MissingFilter("clients", "deleted_at IS NULL", is_offered=True, probe="SELECT true")
 
-    (kept,) = await drop_idle([missing], too_slow)
+    (kept,) = await drop_without_effect([missing], too_slow)
 
     assert not kept.is_offered
