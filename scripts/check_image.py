@@ -121,7 +121,8 @@ def _database(folder: Path) -> Iterator[str]:
 def _server(root: Path, database_url: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [*_dockerfile_command("http")[:-1], address]  # its own is open to other machines
+    # The last word is an address that other machines can reach.
+    command = [*_dockerfile_command("http")[:-1], address]
     process = subprocess.Popen(_in_root(root, command), env=_environment(database_url))
     try:
         _wait_until_healthy(process, address)

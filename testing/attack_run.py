@@ -46,8 +46,8 @@ class Watch:
         self._witness = self._connect()
         self._witness.execute("listen x")
 
-    def look(self) -> Fingerprint:
-        """Return the target's fingerprint, and what happened to the listening session since the last call."""
+    def observe(self) -> Fingerprint:
+        """Return the target's fingerprint, and the events of the listening session since the last call."""
         witness = self._look_at_witness()
         data_dir, outside = self._target.cluster.data_dir, self._target.outside
         fingerprint = take_fingerprint(self._live_admin(), data_dir, outside=outside)
@@ -92,10 +92,10 @@ async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> d
 
     If a batch changed something, each half of it runs again, until single statements are left.
     """
-    before = watched.look()
+    before = watched.observe()
     for statement in statements:
         await run(statement)
-    changed = changes(before, watched.look())
+    changed = changes(before, watched.observe())
     if not changed:
         return {}
     if len(statements) == 1:

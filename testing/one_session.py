@@ -1,6 +1,6 @@
 """A server with one session for all connections, as pglite-socket has: a proxy in front of a real session.
 
-A client cannot see this in `backend_type`, which is that of a normal client; PGlite's differs.
+Unlike on PGlite, `backend_type` does not show this: it is that of a normal client.
 """
 
 import asyncio

@@ -3,9 +3,10 @@
     test ── arguments, environment, folder, three files ─▶ this file as a program ── fork ─▶ pgmcp
          ◀── process id; exit code at the end ────────────
 
-A forked process differs from `python -m pgmcp` in two ways. Its modules are there already, so what is read
-while they load (colours, locale, time zone) cannot be set: such an environment gets a new process. At its end
-it frees no objects, which takes as long as the rest. Tests of starts and ends use `COMMAND`.
+A forked process differs from `python -m pgmcp` in two ways. Its modules are loaded already, so variables that
+they read while they load (colours, locale, time zone) have no effect: an environment with such variables gets
+a new process. At its end it frees no objects, because that takes as long as the rest. Tests of starts and
+ends use `COMMAND`.
 """
 
 import atexit
@@ -55,7 +56,7 @@ class Files(NamedTuple):
 
 
 class Process(Protocol):
-    """What both kinds of processes can do; see `subprocess.Popen`."""
+    """The interface of both kinds of processes; see `subprocess.Popen`."""
 
     @property
     def pid(self) -> int: ...
@@ -235,7 +236,7 @@ def _report_ended(ends: dict[int, int]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             end = ends.pop(pid)
-            with contextlib.suppress(BrokenPipeError):  # its caller has gone
+            with contextlib.suppress(BrokenPipeError):  # its caller has ended
                 os.write(end, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(end)
 

@@ -4,8 +4,8 @@
         server.initialize()
         answer = server.call("execute_sql", sql="select 1")
 
-A thread reads all of standard output. A line that is not a JSON-RPC message is listed in `stray_lines`; it
-and the server's end fail every wait for a message.
+A thread reads all of standard output. A line that is not a JSON-RPC message is listed in `stray_lines`. Every
+wait for a message fails after such a line, and after the end of the server.
 """
 
 import json

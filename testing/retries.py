@@ -1,4 +1,4 @@
-"""A clock and a timer for retries: a test moves the clock on to the next one."""
+"""A clock and a timer for retries: a test moves the clock to the next retry."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Retries:
         return self._now_s
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """Note a retry; `fire` runs it, and no other does."""
+        """Record a retry; only `fire` runs it."""
         self.delays_s.append(delay_s)
         loop = asyncio.get_running_loop()
         self._call = call
@@ -30,7 +30,7 @@ class Retries:
         return self._next
 
     def fire(self) -> None:
-        """Move the clock on to the retry, and run it if it was not cancelled."""
+        """Move the clock to the retry, and run it if it was not cancelled."""
         assert self._next is not None, "no retry was asked for"
         self._now_s = self._next.when()
         if not self._next.cancelled():

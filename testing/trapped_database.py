@@ -76,7 +76,7 @@ Fetch = Callable[[str], Awaitable[Rows]]
 
 
 class Trapped:
-    """A database full of traps, and what was sprung since this was made.
+    """A database full of traps; it reports the traps that were sprung since this object was made.
 
     Attributes:
         url: for its superuser, who owns the traps.
@@ -90,7 +90,7 @@ class Trapped:
         self._log_start = self._log_file.stat().st_size
 
     def sprung(self) -> list[str]:
-        """Return what the server's log says of traps."""
+        """Return the traps in the server's log."""
         return [line for line in self.log().splitlines() if SPRUNG in line and "LOG:" in line]
 
     def log(self) -> str:
@@ -99,7 +99,7 @@ class Trapped:
 
     @contextmanager
     def changed(self, change: str, back: str) -> Iterator[None]:
-        """Change the database meanwhile, which is not logged."""
+        """Change the database while the context is entered; the change is not logged."""
         options = "-c search_path=pg_catalog -c log_statement=none"
         with psycopg.connect(self.url, autocommit=True, options=options) as admin:
             admin.execute(change.encode())
@@ -109,7 +109,7 @@ class Trapped:
                 admin.execute(back.encode())
 
     def logging_statements(self) -> AbstractContextManager[None]:
-        """Have the server log each statement of sessions that begin meanwhile."""
+        """Let the server log each statement of sessions that begin while the context is entered."""
         alter = f"alter database {self.url.rpartition('/')[2]}"
         return self.changed(f"{alter} set log_statement = 'all'", f"{alter} reset log_statement")
 
@@ -195,7 +195,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     await look_into_tables(fetch)
     await read_row_security(fetch)
     await read_mapped_roles(fetch, [READER])
-    # Not only by way of a failed statement, whose advice is given up after two seconds.
+    # Also directly, because the advice for a failed statement has only two seconds.
     (hidden,) = await find_hidden(fetch, ["parted_1"], await read_catalog(fetch))
     assert hidden.columns == ("id", "day")
     feels = await with_descendants(fetch_rows, [ColumnName("public", "people", "feels")])
@@ -229,11 +229,11 @@ async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
 
 
 def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
-    """Return what is wrong with the way in which pgmcp's own statements ran; empty if nothing is.
+    """Return the faults in the way in which pgmcp's own statements ran.
 
-    Each statement of the source code has run, in a read-only transaction of its own, with only pg_catalog on
-    the search path; none failed; no trap was sprung; and each operator, function and cast in them is of
-    PostgreSQL itself, with exactly its types.
+    Without a fault, each statement of the source code has run in a read-only transaction of its own, with
+    only pg_catalog on the search path. None failed, and no trap was sprung. Each operator, function and cast
+    in them is of PostgreSQL itself, with exactly its types.
     """
     texts = {each.text for each in ran}
     faults = [
@@ -263,7 +263,7 @@ def _find_inexact(trapped: Trapped, texts: set[str]) -> list[str]:
     with psycopg.connect(trapped.url, options=options, prepare_threshold=None) as connection:
         if connection.info.server_version < 140_000:  # has no function bodies that are parsed when created
             return []
-        # Columns of other tables than the catalog's are converted where they are varchar or a domain.
+        # A column of a table outside the catalog is converted if its type is varchar or a domain.
         of_catalog = [text for text in texts if is_own(text) and "public." not in text]
         assert len(of_catalog) > 30
         return [f"{found}: {text}" for text in of_catalog for found in find_inexact(connection, text)]

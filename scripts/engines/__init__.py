@@ -4,5 +4,5 @@ packages     npm's and Debian's packages, in a cache folder
 postgres     PostgreSQL servers of several versions, a streaming replica, Debian's extensions
 pglite       PGlite behind pglite-socket, with extensions
 poolers      PgBouncer and pgpool-II in front of a PostgreSQL
-examination  what is run against each, and the results
+examination  the checks of each, and their results
 """

@@ -32,7 +32,7 @@ class Values:
 
 @dataclass(slots=True)
 class ScriptedOutcome:
-    """The results, and what only a scripted endpoint can tell, by question."""
+    """The results, and by question the facts that only a scripted endpoint knows."""
 
     outcome: Outcome = field(default_factory=Outcome)
     misses: dict[str, Miss] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def as_json(found: ScriptedOutcome) -> dict[str, Any]:
 
 
 def show(found: ScriptedOutcome, terminal: Terminal) -> None:
-    """Print the report of `pgmcp evaluate`, and what the script adds."""
+    """Print the report of `pgmcp evaluate`, and below it the additions of the script."""
     results = found.outcome.results
     show_outcome(found.outcome, terminal)
     if found.misses:

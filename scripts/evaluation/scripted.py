@@ -48,7 +48,7 @@ Replies = Callable[[Form], list[str]]
 
 
 class Prompter:
-    """Gives the endpoint its replies, and keeps what it was asked.
+    """Gives the endpoint its replies, and records the prompts.
 
     Attributes:
         misses: by question, the effect of the first reply if it is a near miss.
@@ -111,7 +111,7 @@ def _near_miss(
     gold = [database.rows(statement) for statement in question.gold_sql]
     found: dict[Miss, str] = {}
     for variant in variants:
-        if miss := _what_it_does(variant, database, gold):
+        if miss := _effect_of(variant, database, gold):
             found.setdefault(miss, variant)
     for miss in wanted:
         if miss in found:
@@ -119,7 +119,7 @@ def _near_miss(
     raise CannotAskError("this mistake cannot be added to the SQL")
 
 
-def _what_it_does(statement: str, database: Database, gold: Sequence[Sequence[Row]]) -> Miss | None:
+def _effect_of(statement: str, database: Database, gold: Sequence[Sequence[Row]]) -> Miss | None:
     """Return the effect of a wrong statement; None if it is right."""
     try:
         rows = database.rows(statement)

@@ -1,4 +1,4 @@
-"""Which values of a question's gold SQL the prompt has to contain, and whether it does.
+"""Finds the values of a question's gold SQL that a prompt has to contain, and those that it lacks.
 
 A value counts if it stands in a column with few short texts, all of which a prompt can list, and if values of
 that column may be shown.
@@ -37,7 +37,7 @@ class GoldValues:
         return list(dict.fromkeys(self._named_in(statement)))
 
     def missing_from(self, statement: str, prompt: str) -> list[str]:
-        """Return those of them that a prompt does not contain, as it would write them."""
+        """Return the values of a statement that a prompt has to contain, and does not."""
         return [text for text in self.named_in(statement) if not _is_in(text, prompt)]
 
     def _named_in(self, statement: str) -> Iterator[str]:

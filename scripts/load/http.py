@@ -1,7 +1,7 @@
 """Throughput over HTTP: the SDK's echo app, one server, several servers, and stdio, in turns within one run.
 
-One process is the client of all servers. With few processors it takes a large part of their time, so the
-figures of several servers show what the client leaves them, not what they could do.
+One process is the client of all servers. With few processors, it takes a large part of their time. Several
+servers can then do more than the figures show.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class HttpServer:
 
 
 class Connection:
-    """A connection that is kept, with one call at a time."""
+    """A connection that stays open, for one call at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
         self._reader = reader
@@ -72,7 +72,11 @@ class Connection:
 
     @classmethod
     async def open(cls, port: int, *, token: str = "", is_legacy: bool = False) -> "Connection":
-        """Connect; a client before 2026-07-28 says less about its calls."""
+        """Connect.
+
+        Args:
+            is_legacy: use a protocol version before 2026-07-28, whose requests have fewer headers.
+        """
         version = _LEGACY_VERSION if is_legacy else _VERSION
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         head = (
@@ -135,7 +139,7 @@ class Connection:
         return data
 
     def close(self) -> None:
-        """Close it; a call that is running is cancelled by that."""
+        """Close the connection; this cancels a call that is running."""
         self._writer.close()
 
 
@@ -183,7 +187,7 @@ def _statements(numbers: Iterator[int], count: int) -> list[str]:
 
 
 async def flood(servers: Sequence[HttpServer], statements: Sequence[str], numbers: Iterator[int]) -> float:
-    """Run the statements on all servers, so many at a time; return how long it took, in ms."""
+    """Run the statements on all servers, several at a time; return the duration in ms."""
     left = iter(statements)
     connections = [await Connection.open(servers[place % len(servers)].port) for place in range(_IN_FLIGHT)]
 

@@ -98,7 +98,7 @@ def call_for_principal(principal: str) -> Call:
 
 
 def call_for_pages() -> Call:
-    """Return a call whose answer is so long that the server keeps the rest."""
+    """Return a call whose answer is so long that the server stores the other rows."""
     nonce = new_nonce()
     sql = f"select '{nonce}-' || n as nonce, repeat('x', 50) as filler from generate_series(1, 900) as n"  # noqa: S608 # as above
     return Call.of_tool(
@@ -107,12 +107,12 @@ def call_for_pages() -> Call:
 
 
 def call_for_page(uri: str, nonce: str) -> Call:
-    """Return a read of kept rows, which all contain the nonce."""
+    """Return a read of stored rows, which all contain the nonce."""
     return Call("resources/read", {"uri": uri}, lambda reply: _names_only(nonce, reply))
 
 
 def call_for_page_of_another(uri: str) -> Call:
-    """Return a read of rows that are kept for another principal."""
+    """Return a read of rows that are stored for another principal."""
     return Call("resources/read", {"uri": uri}, lambda reply: reply.code == "result_gone")
 
 

@@ -57,7 +57,7 @@ _CALLS_PER_KILL: Final = 500
 _CALLS_PER_DATABASE_RESTART: Final = 4_000
 _CALLS_PER_SERVER_RESTART: Final = 3_750
 _QUICK_SHARE: Final = 25
-"""A quick run makes so many times fewer calls, and is disturbed as often."""
+"""A quick run makes this many times fewer calls, with the same number of disturbances."""
 
 _LONGEST_PATIENCE_S: Final = 0.05
 _RECOVERY_TIMEOUT_S: Final = 60.0
@@ -69,7 +69,7 @@ class Losses:
 
     Attributes:
         kills: how many workers were killed.
-        excused: calls that may be lost, by what took them.
+        excused: number of calls that may be lost, by cause.
     """
 
     def __init__(self, server: RestartedServer) -> None:
@@ -78,7 +78,7 @@ class Losses:
         self.excused: Counter[str] = Counter()
 
     def excuse(self, failure: Reply | LoadTestError, restarts_before: int) -> bool:
-        """Return whether a call may have failed so, and count it.
+        """Return whether a call may fail in this way, and count it.
 
         Args:
             restarts_before: how often the database had been restarted when the call was sent.
@@ -100,7 +100,7 @@ class Losses:
 
 
 class _Crowd:
-    """All people and what disturbs them."""
+    """All people, and the disturbances of the server."""
 
     def __init__(self, bench: Bench, server: RestartedServer) -> None:
         self._bench = bench
@@ -125,7 +125,7 @@ class _Crowd:
 
     @property
     def missing(self) -> int:
-        """How many answers are missing of those that no disturbance explains."""
+        """The number of missing answers that no disturbance explains."""
         disturbances = self._server.database_restarts + len(self._server.killed_lives)
         owed = self.asked - self.cancels - self._losses.kills - LANES * disturbances
         return max(0, owed - self.answered)
@@ -155,7 +155,7 @@ class _Crowd:
             person.leave()
 
     def _next_call(self, person: Person) -> Call:
-        """Return a call; first for rows that were kept, which the person alone may read."""
+        """Return the next call: first for stored rows, which only this person may read."""
         kept, person.kept = person.kept, None
         if kept is not None and kept.life == self._server.life:
             return call_for_page(kept.uri, kept.nonce)
@@ -202,7 +202,7 @@ class _Crowd:
             send_signal(self._chance.choice(workers), signal.SIGKILL)
 
     async def _restart(self, cluster: EmbeddedPostgres) -> None:
-        """Restart the database under the calls in flight; new calls come when one has been answered."""
+        """Restart the database while calls are in flight; allow new calls once one has been answered."""
         self._server.is_up.clear()
         self._server.database_restarts += 1
         await asyncio.to_thread(cluster.restart)
@@ -231,7 +231,7 @@ class _Crowd:
 
 
 async def measure_people(bench: Bench) -> Sequence[Measured]:
-    """Disturb a server over HTTP in every way while people call, then count what is left."""
+    """Disturb a server over HTTP in every way while people call it; then measure what remains."""
     need_linux()
     hashes = ",".join(
         f"{name_of(number)}={hashlib.sha256(token_of(number).encode()).hexdigest()}"

@@ -40,13 +40,13 @@ class RestartedServer:
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Start it, and let new calls come."""
+        """Start the server, and allow new calls."""
         self.process = await start_pgmcp(self.bench, self.port, self.settings)
         self.life += 1
         self.is_up.set()
 
     async def stop(self, number: signal.Signals) -> list[int]:
-        """Stop it, and return the processes that it had."""
+        """Stop the server, and return the processes that it had."""
         self.is_up.clear()
         processes = descendants_of(self.process.pid)
         (self.killed_lives if number == signal.SIGKILL else self.stopped_lives).add(self.life)
@@ -57,10 +57,10 @@ class RestartedServer:
 
 @dataclass(frozen=True, slots=True)
 class KeptRows:
-    """Rows that a server keeps for a principal.
+    """Rows that a server stores for a principal.
 
     Attributes:
-        life: the server's, whose memory they are in.
+        life: the start of the server that stores them.
     """
 
     uri: str
@@ -70,7 +70,7 @@ class KeptRows:
 
 
 class Person:
-    """A principal in one lane, with a connection that is opened again when it is gone.
+    """A principal who makes one call at a time, and connects again after a disconnect.
 
     Attributes:
         kept: the rows that the last long answer left at the server.
@@ -105,7 +105,7 @@ class Person:
             return Reply.of(await self._connection.request(number, call.method, call.params))
         except (OSError, EOFError, LoadTestError) as error:
             self.leave()
-            # A server that ends answers what it has read, not what comes as it closes the socket.
+            # A server that ends answers the requests that it has read, not those that arrive while it closes.
             came_too_late = life in self._server.stopped_lives and isinstance(error, ConnectionError)
             if life in self._server.killed_lives or came_too_late:
                 raise ServerKilledError(repr(error)) from error
@@ -122,10 +122,10 @@ class Person:
 
 
 def name_of(number: int) -> str:
-    """Return the name of a principal; none is the beginning of another."""
+    """Return the name of a principal; no name is the beginning of another."""
     return f"person-{number:02}"
 
 
 def token_of(number: int) -> str:
-    """Return a principal's token; it opens nothing but this run's server."""
+    """Return a principal's token, which is valid only on this run's server."""
     return f"token-of-{name_of(number)}"

@@ -39,14 +39,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process runs; one that waits to be reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     with suppress(FileNotFoundError, ProcessLookupError):
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def any_running(pids: Iterable[int]) -> bool:
-    """Whether any of the processes runs."""
+    """Return whether any of the processes runs."""
     return any(is_running(pid) for pid in pids)
 
 

@@ -23,7 +23,7 @@ def as_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def all_passed(verdicts: Sequence[Verdict]) -> bool:
-    """Whether no gate failed."""
+    """Return whether no gate failed."""
     return all(verdict.passed is not False for verdict in verdicts)
 
 

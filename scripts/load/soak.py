@@ -147,6 +147,6 @@ async def measure_soak(bench: Bench) -> Sequence[Measured]:
 
 
 async def _settled(is_so: Callable[[], bool]) -> None:
-    """Wait a moment for resources to be released; the figures show what was not."""
+    """Wait a moment for resources to be released; the figures show those that were not."""
     with suppress(LoadTestError):
         await until(is_so, "resources are released", timeout_s=_SETTLE_TIMEOUT_S)

@@ -18,6 +18,7 @@ from pgmcp.cli.catalog_commands import COMMANDS
 from pgmcp.cli.errors import ExitCode, exit_code_for
 from pgmcp.errors import ErrorCode
 from pgmcp.execution import credentials, plan, worker_starts
+from pgmcp.execution.catalog_access import USE_BY_PART
 from pgmcp.features import make_extensions
 from pgmcp.generation import prompt_writer
 from pgmcp.generation.context_file import load_context
@@ -341,6 +342,15 @@ def test_the_errors_page_lists_the_exit_code_of_each_error() -> None:
     listed = {code: int(number) for number, codes in rows for code in re.findall(r"`(\w+)`", codes)}
     others = {code for code in ErrorCode if exit_code_for(code) is ExitCode.FAILED}
     assert listed == {code: exit_code_for(code) for code in ErrorCode if code not in others}
+
+
+def test_the_threat_model_lists_each_part_of_the_catalog_that_pgmcp_can_do_without() -> None:
+    page = (_ROOT / "docs/threat-model.md").read_text("utf-8")
+    _, _, section = page.partition("### Parts of the catalog that may not be read\n")
+    rows = re.findall(r"^\| (`.+?) \|", section.partition("\n## ")[0], re.MULTILINE)
+
+    listed = {name for row in rows for name in re.findall(r"`(\w+)(?:\(\))?`", row)}
+    assert listed == USE_BY_PART.keys()
 
 
 def test_the_shop_has_as_many_verified_questions_as_the_analysts_page_says() -> None:
