@@ -92,6 +92,24 @@ async def explain_unknown_names(
     return Explanation("; ".join(map(escape_untrusted, texts)), all_exist)
 
 
+def conditions_to_plan(context: DatabaseContext, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield the filters and joins that are SQL on known tables: the place in the file, and a statement."""
+    lookup = _Lookup(catalog)
+    for name, condition in context.filters.items():
+        if is_condition(condition) and (table := lookup.find(parse_name(name))) is not None:
+            yield f"filters: {name}", _select([table], condition)
+    for condition in context.joins:
+        qualifiers = {parts[:-1] for parts in names_of_condition(condition).columns if len(parts) > 1}
+        tables = [table for each in qualifiers if (table := lookup.find(each)) is not None]
+        if tables and len(tables) == len(qualifiers):
+            yield f"joins: {condition}", _select(tables, condition)
+
+
+def _select(tables: Sequence[Table], condition: str) -> str:
+    relations = sorted({_spell((table.schema, table.name)) for table in tables})
+    return f"SELECT 1 FROM {', '.join(relations)} WHERE ({condition}\n)"  # noqa: S608 - validated as SQL
+
+
 def _find_all(context: DatabaseContext, lookup: "_Lookup") -> Iterator[UnknownName]:
     for name in context.notes:
         yield from lookup.check("notes", name)
@@ -115,9 +133,9 @@ class _Lookup:
     def check(self, place: str, name: str) -> Iterator[UnknownName]:
         """Yield the name if it is neither a table nor a column of one."""
         parts = parse_name(name)
-        table, rest = self._find(parts[:2]), parts[2:]
+        table, rest = self.find(parts[:2]), parts[2:]
         if table is None:
-            table, rest = self._find(parts[:1]), parts[1:]
+            table, rest = self.find(parts[:1]), parts[1:]
         if table is None:
             yield UnknownName(place, name)
         elif rest and not _has_column(table, rest[0]):
@@ -125,7 +143,7 @@ class _Lookup:
 
     def check_filter(self, name: str, condition: str) -> Iterator[UnknownName]:
         """Yield the table's name if it is unknown, otherwise the unknown columns of its condition."""
-        table = self._find(parse_name(name))
+        table = self.find(parse_name(name))
         if table is None:
             yield UnknownName("filters", name)
             return
@@ -157,7 +175,7 @@ class _Lookup:
             if parts[-1] in names.made_names or parts[-1] in relations:
                 continue
             relation = relations.get(parts[-2], "") if len(parts) > 1 else ""
-            table = self._find(relation.split(".")) if relation else None
+            table = self.find(relation.split(".")) if relation else None
             if table is not None and not _has_column(table, parts[-1]):
                 yield UnknownName(place, _spell((table.name, parts[-1])), table, parts[-1])
             elif len(parts) == 1 and not self._is_column_somewhere(parts[0]):
@@ -166,7 +184,8 @@ class _Lookup:
     def _is_column_somewhere(self, name: str) -> bool:
         return any(_has_column(table, name) for table in self._catalog.tables)
 
-    def _find(self, parts: Sequence[str]) -> Table | None:
+    def find(self, parts: Sequence[str]) -> Table | None:
+        """Return the table with this name; its schema may be omitted."""
         if not parts or len(parts) > 2:
             return None
         spelled = ".".join(map(quote_always, parts))
@@ -219,8 +238,11 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
     names_schema = len(parts) > 1 and any(
         table.schema.lower() == parts[0].lower() for table in catalog.tables
     )
-    name = parts[1] if names_schema else parts[0] if parts else ""
-    return advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog)
+    # The schema may be wrong, too, or the name may begin with a database: an existing name comes first.
+    known = {table.name.lower() for table in catalog.tables}
+    candidates = parts[1:2] if names_schema else sorted(parts[:3], key=lambda name: name.lower() not in known)
+    advice = (advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog) for name in candidates)
+    return next(filter(None, advice), "")
 
 
 class CatalogReads(Protocol):

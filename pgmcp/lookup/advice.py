@@ -25,7 +25,10 @@ UNDEFINED_COLUMN: Final = "42703"
 MISSING_NAME_SQLSTATES: Final = frozenset({UNDEFINED_TABLE, UNDEFINED_COLUMN})
 """PostgreSQL manual, appendix A."""
 
-ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {INVALID_TEXT, INSUFFICIENT_PRIVILEGE}
+WRONG_OBJECT_TYPE: Final = "42809"
+"""wrong_object_type, for example a composite type or an index after FROM."""
+
+ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {INVALID_TEXT, INSUFFICIENT_PRIVILEGE, WRONG_OBJECT_TYPE}
 
 _NEAR_TABLES = 4
 _NEAR_COLUMNS = 6
@@ -57,6 +60,8 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
         return _advise_labels(references, catalog)
     if error.sqlstate == INSUFFICIENT_PRIVILEGE:
         return _advise_readable(str(error), references, catalog)
+    if error.sqlstate == WRONG_OBJECT_TYPE:
+        return ""
     name = name_at(sql, error.position)
     if error.sqlstate == UNDEFINED_TABLE and _is_column(name, references):
         return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in references.relations))}"

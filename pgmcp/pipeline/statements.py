@@ -15,7 +15,13 @@ from pgmcp.errors import (
     StatementFailedError,
 )
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
-from pgmcp.lookup.advice import ADVISED_SQLSTATES, MISSING_NAME_SQLSTATES, advise, is_outdated
+from pgmcp.lookup.advice import (
+    ADVISED_SQLSTATES,
+    MISSING_NAME_SQLSTATES,
+    WRONG_OBJECT_TYPE,
+    advise,
+    is_outdated,
+)
 from pgmcp.pipeline.call import Database, Request, ReturnType, Stage
 from pgmcp.pipeline.tracer import Tracer
 from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate
@@ -184,7 +190,7 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
 
 async def _explain_hidden(database: Database, error: StatementFailedError, catalog: Catalog) -> str:
     """Return a description of the relations that the statement reads and the catalog leaves out."""
-    if error.sqlstate not in MISSING_NAME_SQLSTATES:
+    if error.sqlstate not in MISSING_NAME_SQLSTATES | {WRONG_OBJECT_TYPE}:
         return ""
     references = await asyncio.to_thread(find_references, error.sql)
     names = list(dict.fromkeys(relation for _, relation in references.relations))

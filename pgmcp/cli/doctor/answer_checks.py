@@ -9,9 +9,14 @@ from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.cli.grants import count_relations, describe_policies, read_grants
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.execution.policy import find_vital
-from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
+from pgmcp.generation.context_check import (
+    conditions_to_plan,
+    explain_unknown_names,
+    find_unknown_names,
+)
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import VerifiedQuestion
+from pgmcp.lookup.advice import MISSING_NAME_SQLSTATES
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
 from pgmcp.plural import count_of
 from pgmcp.quoting import quote_identifier
@@ -267,6 +272,30 @@ async def check_context_names(context: CheckContext, check: str) -> CheckResult 
         check,
         explanation.text,
         "correct the names in PG_MCP_CONTEXT_FILE; put texts on anything else under `terms`",
+    )
+
+
+async def check_conditions(context: CheckContext, check: str) -> CheckResult | None:
+    """Plan the default filters and joins of the context file; `check_context_names` reports unknown names."""
+    notes = await asyncio.to_thread(context.database.context)
+    catalog = await context.database.schema.get()
+    conditions = await asyncio.to_thread(lambda: list(conditions_to_plan(notes, catalog)))
+    if not conditions:
+        return None
+    problems = []
+    for place, sql in conditions:
+        error = await context.pipeline.plan_verified(
+            VerifiedQuestion(place, sql), context.database.name, context.principal
+        )
+        if error and getattr(error, "sqlstate", "") not in MISSING_NAME_SQLSTATES:
+            problems.append(f"{place} ({error.code}: {error})")
+    if not problems:
+        return CheckResult(Status.OK, check, f"all {len(conditions)} filters and joins can run")
+    return CheckResult(
+        Status.FAIL,
+        check,
+        escape_untrusted(f"{len(problems)} of {len(conditions)} cannot run: {'; '.join(problems)}"),
+        "correct the conditions under `filters` and `joins` in PG_MCP_CONTEXT_FILE",
     )
 
 

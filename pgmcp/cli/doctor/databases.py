@@ -10,6 +10,7 @@ from typing import Final
 
 from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
+    check_conditions,
     check_context_names,
     check_data_sharing,
     check_grants,
@@ -83,6 +84,7 @@ _ANSWER_CHECKS: Final[_Checks] = (
     ("statistics", check_statistics, CHECK_TIMEOUT_S),
     ("data sent", check_data_sharing, CHECK_TIMEOUT_S),
     ("context names", check_context_names, CHECK_TIMEOUT_S),
+    ("context conditions", check_conditions, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
     ("verified tools", check_verified_tools, CHECK_TIMEOUT_S),
 )

@@ -9,8 +9,9 @@ import anyio
 import psycopg
 import pytest
 
-from pgmcp.cli.doctor.answer_checks import check_context_names
+from pgmcp.cli.doctor.answer_checks import check_conditions, check_context_names
 from pgmcp.cli.doctor.check_context import CheckContext
+from pgmcp.cli.doctor.databases import Check
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.composition import open_pipeline
 from pgmcp.settings import load_settings
@@ -57,6 +58,13 @@ databases:
 
 async def examine_names(url: str, folder: Path, contents: str, **variables: str) -> CheckResult:
     """Return what doctor reports about the names in a context file."""
+    return await examine_context(check_context_names, url, folder, contents, **variables)
+
+
+async def examine_context(
+    check: Check, url: str, folder: Path, contents: str, /, **variables: str
+) -> CheckResult:
+    """Return the result of one of doctor's checks of a context file."""
     file = folder / "context.yaml"
     file.write_text(contents)
     environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file), **variables}
@@ -64,8 +72,8 @@ async def examine_names(url: str, folder: Path, contents: str, **variables: str)
     async with open_pipeline(settings, None) as (pipeline, _):
         address = find_address(settings.databases["main"])
         context = CheckContext(pipeline.databases.get("main"), pipeline, address, settings, "")
-        result = await check_context_names(context, "database main: context names")
-    assert result is not None
+        result = await check(context, "database main: context")
+    assert isinstance(result, CheckResult)
     return result
 
 
@@ -100,7 +108,9 @@ async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Pa
         ("notes: {orders.totl: x}", "notes: orders.totl: orders has no column totl (near: orders.total"),
         ("notes: {public.orders.totl: x}", "orders has no column totl (near: orders.total"),
         ("notes: {sales.target: x}", "there is no table sales.target (tables near target: sales.targets"),
-        ("notes: {shop.orders: x}", "there is no table shop.orders"),
+        ("notes: {shop.orders: x}", "there is no table shop.orders (tables near orders: orders"),
+        ("notes: {shop.orders.total: x}", "there is no table shop.orders.total (tables near orders: orders"),
+        ("notes: {db.sales.targets: x}", "no table db.sales.targets (tables near targets: sales.targets"),
         ("filters: {customer: deleted_at is null}", "filters: there is no table customer (tables near"),
         (
             "filters: {customers: removed_at is null}",
@@ -140,6 +150,29 @@ async def test_a_name_that_does_not_exist_is_a_failure_with_the_near_ones(
     assert result.status is Status.FAIL
     assert problem in result.text
     assert "PG_MCP_CONTEXT_FILE" in result.hint
+
+
+async def test_filters_and_joins_that_cannot_run_are_named(url: str, tmp_path: Path) -> None:
+    part = (
+        "filters: {orders: total > 'x', customers: deleted_at is null -- sold, targets: amont > 0}\n"
+        "    joins: [orders.buyer = customers.number, orders.buyer = public.customers.full_name, in words]"
+    )
+
+    result = await examine_context(check_conditions, url, tmp_path, context_with(part))
+
+    assert result.status is Status.FAIL
+    assert result.text.startswith(
+        "2 of 5 cannot run: filters: orders (statement_failed: invalid input syntax"
+    )
+    assert (
+        "; joins: orders.buyer = public.customers.full_name (statement_failed: operator does" in result.text
+    )
+
+
+async def test_filters_and_joins_that_can_run_pass(url: str, tmp_path: Path) -> None:
+    result = await examine_context(check_conditions, url, tmp_path, TRUE_CONTEXT)
+
+    assert (result.status, result.text) == (Status.OK, "all 4 filters and joins can run")
 
 
 async def test_an_excluded_schema_differs_from_a_missing_table(url: str, tmp_path: Path) -> None:

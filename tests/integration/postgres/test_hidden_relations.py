@@ -11,7 +11,7 @@ from pgmcp.catalog.hidden import find_hidden
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.rendering import prompt_line
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.errors import InvalidArgumentError
+from pgmcp.errors import InvalidArgumentError, StatementFailedError
 from pgmcp.execution.result import Rows
 from testing.attack_run import pipeline_to
 from testing.own_statements import resolve_as_own
@@ -97,6 +97,18 @@ async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked
 
     assert "columns of public.ev_2025: id, year, month" in str(error.value)
     assert prompt_line(cars, catalog).endswith(" -- inherits from vehicles, which shows its rows too")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("pair", "is a composite type"), ("closed_pkey", "is an index"), ("ev_2025", "is a p")],
+)
+async def test_an_error_says_what_is_no_table(database: str, name: str, reason: str) -> None:
+    async with pipeline_to(database) as pipeline:
+        with pytest.raises(StatementFailedError) as error:
+            await pipeline.execute_sql(f"select nope from {name}")
+
+    assert f"public.{name} {reason}" in error.value.hint
 
 
 async def test_a_name_may_begin_with_its_database(database: str) -> None:
