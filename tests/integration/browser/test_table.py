@@ -154,7 +154,7 @@ def test_csv_is_handed_to_a_host_that_downloads_files(show: Show) -> None:
     }
 
 
-def test_a_long_cell_is_shown_whole_on_request(show: Show) -> None:
+def test_a_long_cell_is_shown_completely_on_request(show: Show) -> None:
     host = show("execute_sql", sql="select repeat('0123456789', 1000) as long")
 
     host.view.locator("tbody td").click()
@@ -168,7 +168,7 @@ def test_a_long_cell_is_shown_whole_on_request(show: Show) -> None:
     assert not inspector.is_visible()
 
 
-def test_of_a_thousand_rows_only_those_in_sight_are_in_the_document(show: Show) -> None:
+def test_of_a_thousand_rows_only_the_visible_ones_are_in_the_document(show: Show) -> None:
     columns = ", ".join(f"g * {number} as c{number}" for number in range(1, 11))
     host = show("execute_sql", sql=f"select {columns} from generate_series(1, 1000) as g")
 

@@ -52,7 +52,7 @@ def chart_is_drawn_in(theme: Theme) -> str:
     return CHART_HAS_COLOUR % " ".join(map(str, colour))
 
 
-def test_a_chart_is_drawn_without_eval_and_has_words_for_those_who_do_not_see_it(show: Show) -> None:
+def test_a_chart_is_drawn_without_eval_and_has_a_text_alternative(show: Show) -> None:
     host = show("execute_sql", sql=BY_STATUS)
 
     chart = host.view.get_by_role("img")
@@ -189,7 +189,7 @@ def test_hostile_text_in_a_failure_stays_text(show: Show) -> None:
         "document.body.append(Object.assign(document.createElement('script'), {text: '1'}))",
     ],
 )
-def test_the_browser_refuses_the_page_what_its_policy_does_not_allow(
+def test_the_browser_enforces_the_content_security_policy_of_the_page(
     attempt: str, browser: "Browser", resource: dict[str, Any]
 ) -> None:
     with host_page(browser) as host:
@@ -269,7 +269,7 @@ def test_a_cancelled_call_says_so(show: Show) -> None:
     host.view.get_by_text("Cancelled. select 1 as one").wait_for()
 
 
-def test_the_view_lets_its_host_close_it(show: Show) -> None:
+def test_the_host_can_close_the_view(show: Show) -> None:
     host = show("execute_sql", sql="select 1")
 
     assert host.page.evaluate("teardown()") == {}

@@ -101,7 +101,7 @@ def server(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
         "SELECT city, count(*) FILTER (WHERE race = 'human') FROM heroes GROUP BY city",
     ],
 )
-def test_a_listed_value_in_the_wrong_case_is_mended(
+def test_a_value_in_the_wrong_case_is_repaired_from_the_listed_values(
     first: str, endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql(first), sql(HUMANS))
@@ -115,7 +115,7 @@ def test_a_listed_value_in_the_wrong_case_is_mended(
     assert answer.structured["tokens"]["in"] == 2 * TOKENS_IN
 
 
-def test_a_condition_means_what_it_means_in_the_statement(
+def test_a_checked_condition_keeps_the_meaning_it_has_in_the_statement(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql("SELECT count(*) AS n FROM nicknames WHERE name = 'ACE'"))
@@ -126,7 +126,7 @@ def test_a_condition_means_what_it_means_in_the_statement(
     assert len(endpoint.requests) == 1
 
 
-def test_a_value_that_no_list_holds_is_looked_up_when_nothing_was_found(
+def test_an_unlisted_value_is_looked_up_if_no_row_was_found(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(
@@ -165,7 +165,7 @@ def test_only_a_difference_in_case_of_a_sensitive_column_is_reported(
         failure(500),
     ],
 )
-def test_the_first_answer_stays_when_the_second_is_no_better(
+def test_the_first_answer_is_kept_if_the_second_is_not_better(
     second: object, endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     first = "SELECT id FROM heroes WHERE race = 'human'"
@@ -226,7 +226,7 @@ def test_repeated_rows_that_the_model_insists_on_are_noted(
     assert len(endpoint.requests) == 2
 
 
-def test_an_empty_answer_that_compares_with_real_values_is_not_checked_again(
+def test_an_empty_answer_that_compares_with_existing_values_is_not_checked_again(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql("SELECT id FROM heroes WHERE race = 'Human' AND city = 'City 7'"))
@@ -237,7 +237,7 @@ def test_an_empty_answer_that_compares_with_real_values_is_not_checked_again(
     assert len(endpoint.requests) == 1
 
 
-def test_without_retries_nothing_is_asked_twice(
+def test_without_retries_the_model_is_asked_once(
     environment: dict[str, str], start_server: StartServer, endpoint: ScriptedEndpoint
 ) -> None:
     server = start_server({**environment, "PG_MCP_SERVER_MAX_SQL_RETRY": "0"})
@@ -265,7 +265,7 @@ def test_retries_of_all_kinds_are_bounded_together(
     assert len(endpoint.requests) == 2
 
 
-def test_a_wrong_column_and_a_wrong_table_are_mended_with_near_names(
+def test_a_wrong_column_and_a_wrong_table_are_repaired_with_similar_names(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(
@@ -280,7 +280,9 @@ def test_a_wrong_column_and_a_wrong_table_are_mended_with_near_names(
     assert "tables near hero: heroes" in endpoint.requests[2].prompt
 
 
-def test_a_wrong_label_is_mended_with_the_enums_labels(endpoint: ScriptedEndpoint, server: RawServer) -> None:
+def test_a_wrong_label_is_repaired_with_the_enums_labels(
+    endpoint: ScriptedEndpoint, server: RawServer
+) -> None:
     endpoint.reply(sql("SELECT 1 FROM heroes WHERE rank = 'Knight'"), sql("SELECT 2 FROM heroes LIMIT 1"))
 
     answer = server.call("query", question=QUESTION)
@@ -311,7 +313,7 @@ def test_sql_that_is_not_run_is_planned_so_that_wrong_names_are_found(
     assert "near: ident" in endpoint.requests[1].prompt  # the place in the statement
 
 
-def test_a_table_that_changed_is_read_anew_for_the_next_prompt(
+def test_a_changed_table_is_read_again_for_the_next_prompt(
     admin_url: str, endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     with psycopg.connect(admin_url, autocommit=True) as connection:
@@ -358,7 +360,7 @@ def test_words_of_the_question_that_are_values_are_marked_as_data(
     assert "joined_on date [2024-01-02..2024-03-01]" in endpoint.requests[0].prompt
 
 
-def test_values_are_kept_from_the_provider_where_they_are_switched_off(
+def test_the_provider_gets_no_values_if_they_are_switched_off(
     environment: dict[str, str], start_server: StartServer, endpoint: ScriptedEndpoint
 ) -> None:
     server = start_server({**environment, "PG_MCP_SERVER_SEND_VALUES": "false"})
@@ -395,7 +397,7 @@ def test_a_hidden_column_and_an_excluded_schema_are_not_sent(
     assert "race text" not in endpoint.requests[1].prompt
 
 
-def test_what_the_operator_says_of_the_data_is_in_the_prompt(
+def test_the_prompt_has_the_operators_notes_about_the_data(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql(HUMANS))
@@ -423,7 +425,7 @@ def test_a_verified_question_with_parameters_runs_without_a_model(
     "question",
     ["Who joined since 2024-01-05 in City 7 or City 8?", "Who joined since 2024-01-05 in x' OR 'a' = 'a?"],
 )
-def test_what_only_looks_like_a_verified_question_goes_to_the_model(
+def test_a_question_that_only_resembles_a_verified_one_goes_to_the_model(
     question: str, endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql("SELECT 3 AS n"))

@@ -92,7 +92,7 @@ async def test_a_person_chooses_and_a_host_without_one_gets_the_usual_reading(
     assert len(endpoint.requests) == 4
 
 
-async def test_over_http_either_era_has_its_way(
+async def test_over_http_a_person_chooses_a_reading_in_both_protocol_versions(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     endpoint.script(lambda request: sql("SELECT 2 AS n") if OTHER in request.prompt else DRAFTS)
@@ -132,7 +132,9 @@ def test_a_chosen_draft_that_is_refused_or_fails_is_repaired_in_its_reading(
         assert f"Read the question so: {title}" in endpoint.requests[-1].prompt
 
 
-def test_while_a_person_thinks_nothing_is_held(asked_server: RawServer, endpoint: ScriptedEndpoint) -> None:
+def test_a_question_to_a_person_keeps_no_connection_busy(
+    asked_server: RawServer, endpoint: ScriptedEndpoint
+) -> None:
     endpoint.reply(DRAFTS)
 
     call = asked_server.send(
@@ -164,7 +166,7 @@ def test_a_cancelled_call_withdraws_its_question(asked_server: RawServer, endpoi
     assert not asked_server.has_reply(call)
 
 
-def test_an_error_and_silence_give_the_usual_reading(
+def test_a_host_that_fails_or_does_not_answer_gets_the_usual_reading(
     environment: dict[str, str], endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     endpoint.script(lambda _: DRAFTS)
@@ -184,7 +186,7 @@ def test_an_error_and_silence_give_the_usual_reading(
     ("capabilities", "timeout"),
     [({}, "60"), ({"elicitation": {"url": {}}}, "60"), ({"elicitation": {}}, "0")],
 )
-def test_a_host_without_forms_or_a_server_that_may_not_ask_gives_the_usual_reading(
+def test_without_forms_or_permission_to_ask_the_usual_reading_is_given(
     capabilities: dict[str, Any],
     timeout: str,
     environment: dict[str, str],
@@ -232,7 +234,7 @@ def repeat(server: RawServer, arguments: dict[str, Any], **params: Any) -> dict[
         ({"action": "accept", "content": {"reading": OTHER}}, {"state": "00"}, 1),  # of another server
     ],
 )
-def test_a_call_that_is_made_again_is_never_asked_again(
+def test_a_repeated_call_asks_no_question(
     answer: object, changed: dict[str, Any], value: int, stateless: RawServer, endpoint: ScriptedEndpoint
 ) -> None:
     endpoint.script(lambda _: DRAFTS)

@@ -91,7 +91,7 @@ def test_every_call_is_recorded_with_its_outcome(
     assert "How many" not in file.read_text("utf-8")
 
 
-def test_only_its_owner_may_read_it(
+def test_only_its_owner_may_read_the_audit_file(
     start_server: StartServer, shop_environment: dict[str, str], file: Path
 ) -> None:
     start(start_server, shop_environment, file).call("execute_sql", sql="select 1")
@@ -156,7 +156,7 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Watched]
         yield Watched(url, environment)
 
 
-def test_the_queries_of_the_page_say_who_asks_what(
+def test_the_documented_queries_of_the_audit_file_show_who_asks_what(
     start_server: StartServer, watched: Watched, file: Path
 ) -> None:
     server = start(start_server, watched.environment, file, sql="text")
@@ -205,7 +205,7 @@ def test_no_text_of_a_caller_keeps_the_file_from_being_loaded(
     assert lines == ["select 1\ufffd", r"select '\u0000'"] * 2 + [f"{3 * len(texts)}|{len(texts)}"]
 
 
-def test_a_full_file_makes_room_and_no_more_than_so_many_are_kept(
+def test_a_full_audit_file_is_rotated_and_a_limited_number_is_kept(
     start_server: StartServer, shop_environment: dict[str, str], file: Path
 ) -> None:
     server = start(start_server, shop_environment, file, max_bytes="1024", kept_files="2")
@@ -221,7 +221,7 @@ def test_a_full_file_makes_room_and_no_more_than_so_many_are_kept(
 
 
 @pytest.mark.parametrize("place", ["nowhere/audit.jsonl", "."])
-def test_a_file_that_cannot_be_written_ends_the_start(place: str, tmp_path: Path) -> None:
+def test_an_audit_file_that_cannot_be_written_ends_the_start(place: str, tmp_path: Path) -> None:
     environment = server_environment("postgresql://nobody@127.0.0.1:1/x", audit_file=str(tmp_path / place))
     ended = subprocess.run(
         COMMAND,

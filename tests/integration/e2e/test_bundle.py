@@ -108,7 +108,9 @@ def test_an_unpacked_bundle_answers_with_nothing_but_a_database_filled_in(
     assert "query" not in tools
 
 
-def test_the_other_fields_reach_the_server(installed: Path, shop_url: str, tmp_path: Path) -> None:
+def test_the_optional_fields_of_a_bundle_reach_the_server(
+    installed: Path, shop_url: str, tmp_path: Path
+) -> None:
     command, variables = configure(
         installed,
         database_url=shop_url,

@@ -29,7 +29,7 @@ def texts_of(result: dict[str, Any]) -> str:
 
 
 @needs_library
-def test_a_result_with_a_shape_comes_with_its_picture_and_the_picture_in_words(
+def test_a_result_that_a_chart_fits_has_a_picture_and_its_description(
     shop_server: RawServer,
 ) -> None:
     result = call(shop_server, "execute_sql", sql=REVENUE_BY_MONTH, chart=True)
@@ -42,14 +42,14 @@ def test_a_result_with_a_shape_comes_with_its_picture_and_the_picture_in_words(
 
 
 @needs_library
-def test_a_question_has_its_words_above_the_picture(shop_server: RawServer) -> None:
+def test_a_chart_has_the_question_as_its_title(shop_server: RawServer) -> None:
     result = call(shop_server, "query", question="What is the average order value by month?", chart=True)
 
     assert result["content"][-1]["type"] == "image"
     assert "Line chart of " in texts_of(result)
 
 
-def test_rows_without_a_shape_say_that_no_chart_fits(shop_server: RawServer) -> None:
+def test_rows_that_no_chart_fits_get_a_note(shop_server: RawServer) -> None:
     result = call(shop_server, "execute_sql", sql="select * from customers limit 50", chart=True)
 
     assert {block["type"] for block in result["content"]} == {"text"}

@@ -51,7 +51,7 @@ def test_a_question_needs_no_quotes(environment: dict[str, str], folder: Path) -
     assert b"verified SQL of the operator" in answered.stdout
 
 
-def test_a_mended_answer_says_so(
+def test_a_repaired_answer_says_so(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     endpoint.reply(sql("select count(*) from category"), sql(COUNT))
@@ -74,7 +74,7 @@ def test_a_question_whose_sql_is_refused_can_be_asked_in_other_words(
     )
 
 
-def test_only_sql_is_printed_to_be_piped_and_nothing_is_run(
+def test_sql_alone_is_printed_for_a_pipe_and_not_run(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     endpoint.reply(sql(COUNT, assumptions=("departments count as well",)))
@@ -100,7 +100,7 @@ def test_explain_shows_the_plan_and_does_not_run_the_statement(
     assert "not executed" in shown
 
 
-def test_json_holds_every_row_whatever_a_model_may_be_given(
+def test_json_has_every_row_regardless_of_the_token_limit(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     endpoint.reply(sql("select id, name from products order by id"))
@@ -116,7 +116,7 @@ def test_json_holds_every_row_whatever_a_model_may_be_given(
     assert answered.stderr == b""
 
 
-def test_csv_is_followed_by_how_it_was_found_where_it_disturbs_no_reader(
+def test_the_origin_of_csv_rows_is_printed_on_standard_error(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     endpoint.reply(sql(COUNT))
@@ -140,7 +140,7 @@ def test_a_question_the_schema_cannot_answer_is_refused(
     assert b"hint: `pgmcp schema` shows the available tables" in answered.stderr
 
 
-def test_without_a_model_it_says_what_to_set(shop_environment: dict[str, str], folder: Path) -> None:
+def test_without_a_model_ask_names_the_settings(shop_environment: dict[str, str], folder: Path) -> None:
     answered = run(shop_environment, folder, "ask", "Will it rain?")
 
     assert answered.returncode == 2
@@ -149,7 +149,7 @@ def test_without_a_model_it_says_what_to_set(shop_environment: dict[str, str], f
     assert b"execute_sql" not in answered.stderr
 
 
-def test_a_chart_is_written_in_addition_to_the_rows_and_described(
+def test_a_chart_is_written_besides_the_rows_and_described(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     pytest.importorskip("vl_convert")
@@ -163,7 +163,7 @@ def test_a_chart_is_written_in_addition_to_the_rows_and_described(
     assert b"countries.png: " in answered.stderr
 
 
-def test_rows_that_no_chart_fits_are_shown_all_the_same(
+def test_rows_that_no_chart_fits_are_shown_without_one(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     answered = run(
@@ -186,7 +186,7 @@ def test_rows_that_no_chart_fits_are_shown_all_the_same(
         (["--limit", "0"], "--limit"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(
+def test_conflicting_options_are_refused_before_the_model_is_asked(
     arguments: list[str], said: str, environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     answered = run(environment, folder, "ask", QUESTION, *arguments)

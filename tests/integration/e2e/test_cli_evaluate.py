@@ -81,7 +81,7 @@ def questions(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_report_pairs_both_and_names_what_is_plausible_but_wrong(
+def test_the_report_compares_both_contestants_and_names_plausible_wrong_answers(
     environment: dict[str, str], questions: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "report.json"
@@ -124,7 +124,7 @@ def test_a_threshold_decides_the_exit_code(
     assert ("66.7% of the answers are right, less than 70 %" in done.stderr.decode()) == bool(code)
 
 
-def test_the_context_files_own_questions_can_be_put_to_the_model(
+def test_the_verified_questions_of_the_context_file_can_be_evaluated(
     environment: dict[str, str], endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     context = tmp_path / "context.yaml"
@@ -154,7 +154,7 @@ def test_the_context_files_own_questions_can_be_put_to_the_model(
         ("databases: {shop: {verified: [{question: q}]}}", "'sql' is missing"),
     ],
 )
-def test_a_mistake_in_the_file_is_named(
+def test_a_mistake_in_the_question_file_is_named(
     text: str, words: str, environment: dict[str, str], questions: Path, tmp_path: Path
 ) -> None:
     questions.write_text(text)

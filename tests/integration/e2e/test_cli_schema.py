@@ -11,7 +11,7 @@ from testing.command_line import run, run_in_terminal
 from testing.mcp_server import server_environment
 
 
-def test_without_words_every_table_has_a_line(shop_environment: dict[str, str], folder: Path) -> None:
+def test_schema_without_words_lists_every_table(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "schema")
 
     lines = done.stdout.decode().splitlines()
@@ -20,7 +20,9 @@ def test_without_words_every_table_has_a_line(shop_environment: dict[str, str], 
     assert done.stderr == b""
 
 
-def test_a_table_asked_for_by_name_is_shown_whole(shop_environment: dict[str, str], folder: Path) -> None:
+def test_a_table_requested_by_name_is_shown_in_full_detail(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     done = run(shop_environment, folder, "schema", "--table", "payments")
 
     assert b"  amount       numeric(10,2)" in done.stdout
@@ -28,13 +30,15 @@ def test_a_table_asked_for_by_name_is_shown_whole(shop_environment: dict[str, st
     assert b"<data" not in done.stdout
 
 
-def test_words_find_the_tables_that_contain_them(shop_environment: dict[str, str], folder: Path) -> None:
+def test_schema_finds_the_tables_that_contain_the_words(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     done = run(shop_environment, folder, "schema", "gift", "card", "--detail", "names")
 
     assert done.stdout.startswith(b"table payments")
 
 
-def test_words_that_are_nowhere_are_no_failure(shop_environment: dict[str, str], folder: Path) -> None:
+def test_words_that_match_no_table_are_not_a_failure(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "schema", "weather")
 
     assert (done.returncode, done.stdout) == (0, b"")
@@ -62,16 +66,16 @@ def test_a_table_that_the_role_may_not_read_is_named_with_its_grant(
     assert f"GRANT SELECT ON public.salaries TO r_{database}" in done.stderr.decode()
 
 
-def test_a_database_without_tables_says_what_may_be_wrong(
-    new_database: Callable[[], str], folder: Path
-) -> None:
+def test_an_empty_database_gets_a_remark_about_grants(new_database: Callable[[], str], folder: Path) -> None:
     done = run(server_environment(new_database()), folder, "schema")
 
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"this role may read no table" in done.stderr
 
 
-def test_a_table_that_is_not_there_names_those_near(shop_environment: dict[str, str], folder: Path) -> None:
+def test_an_unknown_table_is_answered_with_similar_names(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     done = run(shop_environment, folder, "schema", "--table", "payment")
 
     assert done.returncode == 2
@@ -79,7 +83,7 @@ def test_a_table_that_is_not_there_names_those_near(shop_environment: dict[str, 
 
 
 @pytest.mark.parametrize("detail", ["names", "columns", "full"])
-def test_names_and_comments_cannot_act_on_a_terminal(
+def test_escape_sequences_in_names_and_comments_are_escaped(
     detail: str, new_database: Callable[[], str], folder: Path
 ) -> None:
     url = new_database()

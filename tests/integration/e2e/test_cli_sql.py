@@ -17,7 +17,9 @@ from testing.prestarted import COMMAND
 RUNAWAY = "select count(*) from order_items a, order_items b, order_items c where a.unit_price > b.unit_price"
 
 
-def test_numbers_are_right_aligned_and_null_is_named(shop_environment: dict[str, str], folder: Path) -> None:
+def test_numbers_are_right_aligned_and_null_is_shown_as_null(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     done = run(
         shop_environment, folder, "sql", "select 1 as n, 'a' as t, null as nothing union select 1000, 'b', ''"
     )
@@ -42,7 +44,7 @@ def test_csv_has_exact_values_and_distinguishes_null_from_empty(
     assert done.stdout == b'"a,b",t,q,n,e,c\r\n1.50,"two\nlines","say ""x""",,"",\x1b[1m\r\n'
 
 
-def test_a_program_reads_json(shop_environment: dict[str, str], folder: Path) -> None:
+def test_json_output_can_be_parsed(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "sql", "--json", "select 1 as one, 'ä\u202e' as text")
 
     assert json.loads(done.stdout)["rows"] == [[1, "ä\u202e"]]
@@ -50,7 +52,7 @@ def test_a_program_reads_json(shop_environment: dict[str, str], folder: Path) ->
 
 
 @pytest.mark.parametrize("arguments", [[], ["-"]])
-def test_a_statement_comes_from_standard_input(
+def test_a_statement_is_read_from_standard_input(
     arguments: list[str], shop_environment: dict[str, str], folder: Path
 ) -> None:
     done = run(shop_environment, folder, "sql", "--csv", *arguments, stdin=b"select 2 as two;\n")
@@ -58,14 +60,14 @@ def test_a_statement_comes_from_standard_input(
     assert done.stdout == b"two\r\n2\r\n"
 
 
-def test_standard_input_that_is_no_text_is_refused(shop_environment: dict[str, str], folder: Path) -> None:
+def test_standard_input_that_is_not_text_is_refused(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "sql", stdin=b"select \xff")
 
     assert done.returncode == 2
     assert b"not UTF-8 (byte 7)" in done.stderr
 
 
-def test_explain_plans_and_does_not_run(shop_environment: dict[str, str], folder: Path) -> None:
+def test_explain_plans_a_statement_without_running_it(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "sql", "--explain", RUNAWAY)
 
     assert done.returncode == 0
@@ -110,7 +112,7 @@ def pyarrow_rows(file: Path) -> int:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 @pytest.mark.parametrize("arguments", [["sql", "--csv", "select 1"], ["--help"]])
-def test_a_full_disk_is_one_line(
+def test_a_full_disk_under_standard_output_is_reported_in_one_line(
     arguments: list[str], shop_environment: dict[str, str], folder: Path
 ) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -129,7 +131,9 @@ def test_a_full_disk_is_one_line(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
-def test_a_full_disk_under_a_file_is_one_line(shop_environment: dict[str, str], folder: Path) -> None:
+def test_a_full_disk_under_an_export_is_reported_in_one_line(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     pytest.importorskip("pyarrow")
     environment = shop_environment | {"PG_MCP_AUDIT_FILE": "/dev/full"}
 
@@ -170,9 +174,7 @@ def test_rows_beyond_the_highest_limit_name_the_setting(
     assert b"PG_MCP_SERVER_MAX_RESULT_ROWS" in done.stderr
 
 
-def test_cells_too_long_for_a_table_are_cut_and_csv_has_them_whole(
-    shop_environment: dict[str, str], folder: Path
-) -> None:
+def test_long_cells_are_cut_in_a_table_but_not_in_csv(shop_environment: dict[str, str], folder: Path) -> None:
     statement = "select repeat('x', 5000) as long, 1 as one"
 
     table = run(shop_environment, folder, "sql", statement)
@@ -183,9 +185,7 @@ def test_cells_too_long_for_a_table_are_cut_and_csv_has_them_whole(
     assert b"x" * 5000 in whole.stdout
 
 
-def test_what_the_database_holds_cannot_act_on_a_terminal(
-    shop_environment: dict[str, str], folder: Path
-) -> None:
+def test_escape_sequences_in_values_are_escaped(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(
         shop_environment,
         folder,
@@ -206,7 +206,7 @@ def test_what_the_database_holds_cannot_act_on_a_terminal(
         ("", 3, "rejected: "),
     ],
 )
-def test_a_failure_says_what_and_where_and_has_its_exit_code(
+def test_a_failure_has_its_reason_position_and_exit_code(
     statement: str, exit_code: int, said: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     done = run(shop_environment, folder, "sql", statement)
@@ -236,16 +236,16 @@ def test_an_error_names_its_database_and_its_variables_if_several_are_configured
     assert b"PG_MCP_DATABASE_" not in done.stderr
 
 
-def test_a_database_that_is_not_configured_is_an_unusable_command_line(
-    shop_environment: dict[str, str], folder: Path
-) -> None:
+def test_an_unknown_database_is_a_usage_error(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "sql", "--database", "sales", "select 1")
 
     assert done.returncode == 2
     assert done.stderr == b"pgmcp: unknown_database: no database is called 'sales'\nhint: databases: shop\n"
 
 
-def test_another_database_is_asked_without_the_default_one(shop_url: str, folder: Path) -> None:
+def test_a_command_for_another_database_does_not_connect_to_the_default_one(
+    shop_url: str, folder: Path
+) -> None:
     environment = server_environment(
         "postgresql://me@127.0.0.1:1/down", PG_MCP_DATABASES__SHOP__URL=shop_url, server_query_timeout="20"
     )
@@ -255,7 +255,7 @@ def test_another_database_is_asked_without_the_default_one(shop_url: str, folder
     assert (done.stdout, done.stderr) == (b"one\r\n1\r\n", b"")
 
 
-def test_without_settings_it_says_what_to_set(folder: Path) -> None:
+def test_without_settings_sql_names_the_settings(folder: Path) -> None:
     done = run(server_environment(), folder, "sql", "select 1")
 
     assert done.returncode == 2
@@ -263,9 +263,7 @@ def test_without_settings_it_says_what_to_set(folder: Path) -> None:
     assert b"`pgmcp demo`" in done.stderr
 
 
-def test_a_reader_who_has_seen_enough_is_no_failure_to_write_about(
-    shop_environment: dict[str, str], folder: Path
-) -> None:
+def test_a_closed_pipe_causes_no_error_message(shop_environment: dict[str, str], folder: Path) -> None:
     statement = "select id, repeat('x', 190) as text from orders"
     with subprocess.Popen(
         [*COMMAND, "sql", statement],

@@ -23,7 +23,7 @@ def visible(shown: str) -> str:
     return _CONTROL_SEQUENCE.sub("", shown.rpartition("\x1b[2K")[2])
 
 
-def test_progress_names_the_stage_and_is_gone_when_the_answer_comes(shop_url: str, folder: Path) -> None:
+def test_progress_names_the_stage_and_is_erased_before_the_answer(shop_url: str, folder: Path) -> None:
     is_seen = threading.Event()
 
     def see(shown: str) -> None:
@@ -49,7 +49,7 @@ def test_a_terminal_gets_colours_and_a_frame(shop_environment: dict[str, str], f
     assert "│ active_users │" in visible(shown)
 
 
-def test_no_color_is_honoured(shop_environment: dict[str, str], folder: Path) -> None:
+def test_no_color_turns_colours_off(shop_environment: dict[str, str], folder: Path) -> None:
     environment = shop_environment | {"NO_COLOR": "1"}
 
     _, shown = run_in_terminal(environment, folder, "ask", "How many active users are there?")
@@ -57,7 +57,7 @@ def test_no_color_is_honoured(shop_environment: dict[str, str], folder: Path) ->
     assert not _COLOUR.search(shown)
 
 
-def test_force_color_colours_a_pipe_without_progress_in_it(
+def test_force_color_colours_a_pipe_but_shows_no_progress(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     environment = shop_environment | {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
@@ -77,7 +77,9 @@ def test_no_line_is_wider_than_the_terminal(
     assert max(map(len, visible(shown).splitlines())) <= columns
 
 
-def test_rows_too_wide_for_a_table_are_records(shop_environment: dict[str, str], folder: Path) -> None:
+def test_rows_that_are_too_wide_for_a_table_are_shown_as_records(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     _, shown = run_in_terminal(shop_environment, folder, "sql", CUSTOMERS, columns=60)
 
     assert "── record 3 ──" in visible(shown)
@@ -85,7 +87,7 @@ def test_rows_too_wide_for_a_table_are_records(shop_environment: dict[str, str],
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
-def test_a_value_cannot_act_on_the_terminal_in_any_form(
+def test_escape_sequences_in_values_are_escaped_in_every_output_form(
     form: list[str], shop_environment: dict[str, str], folder: Path
 ) -> None:
     _, shown = run_in_terminal(shop_environment, folder, "sql", *form, r"select E'\x1b]0;gone\x07' as text")
@@ -104,7 +106,7 @@ def test_help_is_grouped_and_lists_every_exit_code(folder: Path) -> None:
         assert re.search(rf"^ +{code.value}  ", text, re.MULTILINE), code
 
 
-def test_a_server_that_a_person_starts_says_what_it_waits_for(
+def test_a_server_started_in_a_terminal_says_what_it_waits_for(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     exit_code, shown = run_in_terminal(shop_environment, folder, typed=END_OF_FILE)
@@ -114,7 +116,7 @@ def test_a_server_that_a_person_starts_says_what_it_waits_for(
     assert "without -t or `tty: true`" in shown
 
 
-def test_a_server_that_a_host_starts_says_nothing_of_waiting(
+def test_a_server_started_by_a_host_does_not_say_that_it_waits(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     assert b"waiting" not in run(shop_environment, folder).stderr

@@ -64,7 +64,9 @@ def run_driver(
 
 
 @pytest.mark.parametrize("era", ["auto", "legacy"])
-def test_the_sdks_client_in_either_era(era: str, shop_environment: dict[str, str], folder: Path) -> None:
+def test_the_sdks_client_works_in_both_protocol_versions(
+    era: str, shop_environment: dict[str, str], folder: Path
+) -> None:
     said = speak(sys.executable, "sdk2", [era], shop_environment, folder)
 
     check_transcript(said)
@@ -72,7 +74,7 @@ def test_the_sdks_client_in_either_era(era: str, shop_environment: dict[str, str
 
 
 @pytest.mark.parametrize(("environment", "driver"), [("sdk1", "sdk1"), ("fastmcp", "fastmcp_client")])
-def test_a_client_in_a_separate_environment(
+def test_other_clients_complete_the_conversation(
     environment: str, driver: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     require(environment, REQUIREMENT_BY_ENVIRONMENT[environment])
@@ -130,7 +132,7 @@ def inspector() -> list[str]:
     return [node, str(inspector_program()), "--cli"]
 
 
-async def test_the_inspectors_command_line(
+async def test_the_inspectors_command_line_completes_the_conversation(
     inspector: list[str], shop_environment: dict[str, str], folder: Path
 ) -> None:
     said = await converse(InspectorHost(inspector, COMMAND, shop_environment, folder))

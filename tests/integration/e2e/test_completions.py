@@ -45,7 +45,7 @@ def complete(
     return completion
 
 
-def test_databases_are_completed_the_default_first(server: RawServer) -> None:
+def test_databases_are_completed_with_the_default_one_first(server: RawServer) -> None:
     assert complete(server, DATABASE, "database", "")["values"] == ["shop", "archive"]
     assert complete(server, DATABASE, "database", "ARC")["values"] == ["archive"]
 
@@ -57,7 +57,7 @@ def test_tables_are_those_of_the_chosen_database(server: RawServer) -> None:
     assert "public.orders" in found["values"]
 
 
-def test_without_a_database_it_is_the_default_one(server: RawServer) -> None:
+def test_without_a_database_tables_of_the_default_one_are_completed(server: RawServer) -> None:
     assert "customers" in complete(server, TABLE, "table", "cust")["values"]
 
 
@@ -65,7 +65,7 @@ def test_typed_text_may_be_in_the_middle_of_a_name(server: RawServer) -> None:
     assert complete(server, TABLE, "table", "_items", database="shop")["values"][0] == "order_items"
 
 
-def test_a_database_that_was_not_asked_yet_is_not_connected_for_it(server: RawServer) -> None:
+def test_a_completion_does_not_connect_to_an_unused_database(server: RawServer) -> None:
     assert complete(server, TABLE, "table", "", database="archive")["values"] == []
     assert "no new worker" not in server.stderr
 
@@ -94,7 +94,7 @@ def test_a_database_with_a_refused_role_reveals_no_names(
     assert complete(server, TABLE, "table", "")["values"] == []
 
 
-def test_names_are_spelled_as_sql_needs_them(
+def test_completed_names_are_quoted_as_sql_needs_it(
     new_database: Callable[[], str], start_server: StartServer
 ) -> None:
     url = new_database()
@@ -129,7 +129,7 @@ def test_a_hundred_values_are_shown_and_all_are_counted(
     assert found["hasMore"] is True
 
 
-def test_the_default_database_is_read_for_a_completion_with_a_short_wait(
+def test_the_catalog_of_the_default_database_is_read_for_a_completion(
     shop_environment: dict[str, str], start_server: StartServer
 ) -> None:
     server = start_server(shop_environment)

@@ -56,7 +56,7 @@ def accepts(port: int) -> bool:
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
-def test_every_scenario_passes_but_those_that_need_the_suites_own_tools(
+def test_every_conformance_scenario_passes_except_those_that_need_the_suites_own_tools(
     revision: str, server: HttpServerProcess, tmp_path: Path
 ) -> None:
     run_suite(server.url, revision, BASELINES / f"{revision}.yaml", tmp_path)

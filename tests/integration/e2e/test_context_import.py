@@ -51,7 +51,7 @@ def environment(shop_url: str, tmp_path: Path) -> dict[str, str]:
     return server_environment(shop_url, context_file=str(tmp_path / "context.yaml"))
 
 
-def test_a_change_is_shown_and_written_when_it_is_accepted(
+def test_an_import_is_shown_and_written_after_confirmation(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     shown = run(environment, tmp_path, "context", "import", "semantic_manifest.json")
@@ -74,7 +74,7 @@ def test_a_change_is_shown_and_written_when_it_is_accepted(
     assert "pg_terminate_backend" not in context
 
 
-def test_what_the_files_no_longer_have_is_listed_and_removed_with_prune(
+def test_entries_that_the_files_no_longer_have_are_listed_and_removed_with_prune(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = ("context", "import", "semantic_manifest.json", "--yes")
@@ -108,7 +108,7 @@ def test_what_the_files_no_longer_have_is_listed_and_removed_with_prune(
         (("semantic_manifest.json", "--map", "dev"), b"is not THERE=HERE"),
     ],
 )
-def test_what_cannot_be_imported_is_a_clear_error(
+def test_a_file_that_cannot_be_imported_gives_a_clear_error(
     arguments: tuple[str, ...], problem: bytes, environment: dict[str, str], tmp_path: Path
 ) -> None:
     refused = run(environment, tmp_path, "context", "import", *arguments)

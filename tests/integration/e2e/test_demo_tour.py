@@ -39,7 +39,9 @@ def environment(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         monkeypatch.delenv(f"PG_MCP_OPENAI_{name}", raising=False)
 
 
-def test_the_tour_keeps_its_promises_and_stops_what_it_started(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tour_shows_what_it_announces_and_stops_what_it_started(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     exit_code = run_tour()
 
     shown = capsys.readouterr().out
@@ -54,7 +56,7 @@ def test_the_tour_keeps_its_promises_and_stops_what_it_started(capsys: pytest.Ca
     assert not EmbeddedPostgres().is_running
 
 
-def test_a_question_of_ones_own_is_asked_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_answers_one_question_instead_of_the_tour(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_tour("Which products are low on stock?") == ExitCode.DONE
 
     shown = capsys.readouterr().out
@@ -62,7 +64,7 @@ def test_a_question_of_ones_own_is_asked_alone(capsys: pytest.CaptureFixture[str
     assert "rejected" not in shown
 
 
-def test_an_unverified_question_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_names_the_settings_for_an_unverified_question(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_tour("What is the meaning of it all?") == ExitCode.UNUSABLE
 
     shown = capsys.readouterr().out
@@ -70,7 +72,7 @@ def test_an_unverified_question_says_what_to_set(capsys: pytest.CaptureFixture[s
     assert "execute_sql" not in shown
 
 
-def test_ctrl_c_in_the_runaway_is_clean(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_runaway_query_ends_the_demo_cleanly(tmp_path: Path) -> None:
     exit_code, shown = run_in_terminal(
         dict(os.environ), tmp_path, "demo", dialogue=[("while it runs: backend", b"\x03")]
     )
@@ -93,7 +95,7 @@ def test_a_closed_terminal_stops_postgres(tmp_path: Path) -> None:
     assert not EmbeddedPostgres().is_running
 
 
-def test_the_block_at_the_end_serves_the_shop_and_stops_postgres_afterwards(
+def test_the_printed_host_entry_serves_the_shop_and_stops_postgres_afterwards(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_tour("How many active users are there?")

@@ -42,7 +42,7 @@ def examine(folder: Path, url: str | None = None, **variables: str) -> tuple[int
     return done.returncode, {result["check"]: result for result in json.loads(done.stdout)}
 
 
-def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, folder: Path) -> None:
+def test_doctor_passes_every_check_of_a_healthy_installation(shop_url: str, folder: Path) -> None:
     exit_code, results = examine(folder, shop_url, XDG_CACHE_HOME=str(folder), TIKTOKEN_CACHE_DIR=str(folder))
 
     assert exit_code == 0
@@ -61,7 +61,7 @@ def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, fol
     assert all(result["hint"] for result in results.values() if result["status"] != "ok")
 
 
-def test_nothing_is_left_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
+def test_doctor_leaves_nothing_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
     exit_code, _ = examine(folder, with_application_name(shop_url, "examined"))
 
     assert exit_code == 0
@@ -69,7 +69,7 @@ def test_nothing_is_left_on_the_server(shop_url: str, shop_admin_url: str, folde
         activity.until_gone()
 
 
-def test_a_pipe_gets_plain_lines_and_a_sum(shop_url: str, folder: Path) -> None:
+def test_doctor_prints_plain_lines_and_totals_into_a_pipe(shop_url: str, folder: Path) -> None:
     done = run_doctor(folder, url=shop_url)
 
     assert done.returncode == 0
@@ -87,7 +87,7 @@ def test_a_database_that_is_down_fails_the_command_without_its_password(folder: 
     assert "Quagga" not in json.dumps(results)
 
 
-def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_all_the_same(
+def test_doctor_reports_unusable_settings_and_still_examines_the_machine(
     folder: Path,
 ) -> None:
     done = run_doctor(folder, PG_MCP_DATABSE_URL="postgresql://me:Quagga-1@127.0.0.1/shop")
@@ -113,7 +113,7 @@ def test_a_cache_folder_that_cannot_be_written_is_named(below: str, folder: Path
     assert "XDG_CACHE_HOME" in cache["hint"]
 
 
-def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: str, folder: Path) -> None:
+def test_doctor_asks_the_model_and_names_where_prompts_go(shop_url: str, folder: Path) -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(sql("SELECT 1"))
         exit_code, results = examine(folder, shop_url, openai_base_url=endpoint.base_url)

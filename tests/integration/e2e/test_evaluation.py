@@ -45,7 +45,7 @@ def verdicts(results: list[Result], contestant: str) -> set[Verdict]:
     return {result.attempts[contestant].verdict for result in results}
 
 
-async def test_gold_replies_are_right_from_end_to_end(database: Database) -> None:
+async def test_correct_replies_of_the_model_give_correct_answers(database: Database) -> None:
     questions = [each for question in read_questions(QUESTIONS) for each in question.by_gold()]
 
     found = await run(database, Script.GOLD, questions)
@@ -58,7 +58,7 @@ async def test_gold_replies_are_right_from_end_to_end(database: Database) -> Non
     assert as_json(found)["paired"]["both right"] == len(questions)
 
 
-async def test_every_value_that_decides_is_in_the_prompt(cluster: EmbeddedPostgres) -> None:
+async def test_the_prompt_has_every_value_that_an_answer_depends_on(cluster: EmbeddedPostgres) -> None:
     database = Database(load(cluster.url(), "harbour", [LOOKUPS / "harbour.sql"]))
     questions = read_questions(LOOKUPS / "harbour.jsonl")
 
@@ -82,7 +82,7 @@ async def test_every_value_that_decides_is_in_the_prompt(cluster: EmbeddedPostgr
 
 
 @pytest.mark.parametrize("script", [Script.WRONG_COLUMN, Script.MISSING_CAST])
-async def test_a_near_miss_that_fails_is_mended_when_the_second_reply_is_right(
+async def test_a_failing_near_miss_is_repaired_by_a_correct_second_reply(
     script: Script, database: Database
 ) -> None:
     found = await run(database, script)
@@ -94,7 +94,7 @@ async def test_a_near_miss_that_fails_is_mended_when_the_second_reply_is_right(
     assert verdicts(results, "plain prompt") == {Verdict.ERROR}
 
 
-async def test_a_text_in_the_wrong_case_is_mended_when_the_second_reply_is_right(
+async def test_a_text_in_the_wrong_case_is_repaired_by_a_correct_second_reply(
     database: Database,
 ) -> None:
     found = await run(database, Script.WRONG_CASE)
@@ -105,7 +105,7 @@ async def test_a_text_in_the_wrong_case_is_mended_when_the_second_reply_is_right
     assert verdicts(results, "plain prompt") == {Verdict.WRONG}
 
 
-async def test_rows_that_a_join_repeats_are_mended_or_noted_and_never_given_silently(
+async def test_rows_that_a_join_repeats_are_repaired_or_noted(
     database: Database,
 ) -> None:
     found = await run(database, Script.FAN_OUT)
@@ -121,7 +121,7 @@ async def test_rows_that_a_join_repeats_are_mended_or_noted_and_never_given_sile
     assert verdicts(results, "plain prompt") == {Verdict.WRONG}
 
 
-async def test_a_reply_that_never_gets_right_ends_with_the_databases_words_and_a_bounded_bill(
+async def test_replies_that_stay_wrong_end_with_the_databases_error_after_limited_retries(
     database: Database,
 ) -> None:
     found = await run(database, Script.NEVER_RIGHT)
@@ -135,7 +135,7 @@ async def test_a_reply_that_never_gets_right_ends_with_the_databases_words_and_a
     assert {each.attempt.bill.calls for each in plain} == {1}
 
 
-async def test_garbage_is_an_error_and_never_rows(database: Database) -> None:
+async def test_a_reply_without_sql_is_an_error(database: Database) -> None:
     found = await run(database, Script.GARBAGE)
     results = found.outcome.results
 
@@ -144,7 +144,7 @@ async def test_garbage_is_an_error_and_never_rows(database: Database) -> None:
     assert len(results) == len(read_questions(QUESTIONS))
 
 
-async def test_files_of_one_name_make_one_database_that_can_only_be_read(
+async def test_files_of_one_name_are_loaded_into_one_read_only_database(
     cluster: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     for folder, text in (("schemas", "create table t (a int)"), ("notes", "comment on table t is 'it''s'")):

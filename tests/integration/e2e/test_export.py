@@ -42,14 +42,14 @@ def exported(answer: ToolResult) -> dict[str, Any]:
     return export
 
 
-def test_without_a_folder_exports_are_refused_with_what_they_need(shop_server: RawServer) -> None:
+def test_without_a_folder_exports_are_refused_and_the_setting_is_named(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql="select 1", export="csv")
 
     assert answer.code == "invalid_argument"
     assert "PG_MCP_SERVER_EXPORT_DIR" in answer.text
 
 
-def test_a_large_result_is_the_csv_that_copy_writes(server: RawServer, folder: Path, shop_url: str) -> None:
+def test_an_exported_csv_equals_what_copy_writes(server: RawServer, folder: Path, shop_url: str) -> None:
     answer = server.call("execute_sql", sql=MANY_ROWS, export="csv")
 
     (file,) = folder.iterdir()
@@ -89,7 +89,7 @@ def test_an_answer_that_was_cut_says_that_it_can_be_exported(server: RawServer) 
     assert "export" not in answer.structured
 
 
-def test_parquet_is_typed(server: RawServer, folder: Path) -> None:
+def test_a_parquet_file_has_the_columns_types(server: RawServer, folder: Path) -> None:
     if importlib.util.find_spec("pyarrow") is None:
         pytest.skip("pyarrow is not installed (extra parquet)")
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -111,7 +111,7 @@ def test_parquet_is_typed(server: RawServer, folder: Path) -> None:
     assert [file.suffix for file in folder.iterdir()] == [".parquet"]
 
 
-def test_a_limit_bounds_the_file_and_the_answer_says_so(server: RawServer) -> None:
+def test_the_calls_limit_applies_to_the_file_and_the_answer_says_so(server: RawServer) -> None:
     answer = server.call("execute_sql", sql=MANY_ROWS, export="csv", limit=2_000)
 
     assert (exported(answer)["rows"], exported(answer)["truncated"]) == (2_000, "rows")
@@ -119,7 +119,7 @@ def test_a_limit_bounds_the_file_and_the_answer_says_so(server: RawServer) -> No
     assert "that is the limit, and there are more" in answer.text
 
 
-def test_the_operator_bounds_a_file_in_rows_and_in_bytes(
+def test_the_settings_limit_the_rows_and_bytes_of_a_file(
     start_server: StartServer, shop_environment: dict[str, str], folder: Path
 ) -> None:
     bounds = {"PG_MCP_SERVER_EXPORT_MAX_ROWS": "1500", "PG_MCP_SERVER_EXPORT_MAX_BYTES": "4096"}
@@ -142,7 +142,7 @@ def test_cut_cells_are_reported_with_the_file(server: RawServer) -> None:
     assert exported(answer)["cut_cells"] == 1
 
 
-def test_a_question_is_exported_too(server: RawServer) -> None:
+def test_the_answer_of_a_question_can_be_exported(server: RawServer) -> None:
     answer = server.call("query", question="How many active users are there?", export="csv")
 
     assert Path(exported(answer)["path"]).read_bytes().count(b"\r\n") == 2
@@ -157,14 +157,14 @@ def test_sql_that_is_not_run_cannot_be_exported(server: RawServer, folder: Path)
     assert list(folder.iterdir()) == []
 
 
-def test_no_caller_names_a_file(server: RawServer, folder: Path) -> None:
+def test_a_caller_cannot_choose_the_file_name(server: RawServer, folder: Path) -> None:
     answer = server.call("execute_sql", sql="select 1", export="../../csv")
 
     assert answer.code == "invalid_argument"
     assert list(folder.iterdir()) == []
 
 
-def test_a_folder_that_is_gone_costs_the_export_only(server: RawServer, folder: Path) -> None:
+def test_without_its_folder_only_the_export_fails(server: RawServer, folder: Path) -> None:
     server.request("tools/list")  # now the server has read its settings, while the folder still exists
     folder.rmdir()
 
@@ -175,7 +175,7 @@ def test_a_folder_that_is_gone_costs_the_export_only(server: RawServer, folder: 
     assert server.call("execute_sql", sql="select 1").rows == [[1]]
 
 
-def test_a_picture_of_an_export_is_of_its_first_rows(server: RawServer) -> None:
+def test_the_chart_of_an_export_shows_its_first_rows(server: RawServer) -> None:
     sql = "select n, 2 * n as double from generate_series(1, 50000) n"
 
     reply = server.request(
@@ -198,7 +198,7 @@ def test_the_audit_file_has_the_number_of_exported_rows(
 
 
 @pytest.mark.parametrize("place", ["nowhere", "file"])
-def test_what_is_no_folder_ends_the_start(place: str, tmp_path: Path) -> None:
+def test_an_export_folder_that_is_not_a_folder_ends_the_start(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     environment = server_environment(
         "postgresql://nobody@127.0.0.1:1/x", server_export_dir=str(tmp_path / place)

@@ -278,7 +278,7 @@ async def off_the_loop(work: Any, *arguments: Any) -> None:
     await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
 
 
-async def test_nothing_is_lost_but_what_was_in_flight_and_no_answer_reaches_another_caller(
+async def test_only_calls_in_flight_are_lost_and_no_answer_reaches_another_caller(
     fleet: Fleet,
 ) -> None:
     load = Load(fleet.nginx.port)
@@ -372,7 +372,7 @@ async def test_the_rate_limit_holds_over_all_servers(fleet: Fleet) -> None:
     assert await count_admitted([fleet.nginx.port], "meter", BUDGET + 40) == pytest.approx(BUDGET, rel=0.05)
 
 
-async def test_without_redis_the_servers_grant_no_more_than_their_parts(fleet: Fleet) -> None:
+async def test_without_redis_each_server_grants_only_its_share_of_the_rate_limit(fleet: Fleet) -> None:
     fleet.redis.stop()
     try:
         # These calls do not use nginx, which avoids a server for ten seconds after a failure.
@@ -391,7 +391,7 @@ def proxy(fleet: Fleet, request: pytest.FixtureRequest) -> Proxy:
     return proxy
 
 
-def test_a_proxy_passes_on_what_a_request_says_of_itself(proxy: Proxy, fleet: Fleet) -> None:
+def test_a_proxy_passes_on_the_headers_of_a_request(proxy: Proxy, fleet: Fleet) -> None:
     headers, body = tool_call("execute_sql", sql="select 1", database="shop")
     with http_client(proxy.port) as client:
         assert rows_of(client.post("/mcp", json=body, headers=headers | authorization("watcher"))) == [[1]]

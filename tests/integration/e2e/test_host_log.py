@@ -23,7 +23,7 @@ def texts(told: list[dict[str, Any]]) -> str:
     return "\n".join(each["data"] for each in told)
 
 
-def test_a_host_of_a_session_is_warned_unasked(careless: dict[str, str], folder: Path) -> None:
+def test_a_host_with_a_session_gets_warnings_unasked(careless: dict[str, str], folder: Path) -> None:
     with RawServer(careless, folder) as server:
         server.initialize()
 
@@ -83,7 +83,7 @@ def test_only_a_stateless_request_that_asks_for_warnings_gets_the_earlier_ones(
     assert again == told
 
 
-def test_no_statement_is_ever_passed_on(careless: dict[str, str], folder: Path) -> None:
+def test_no_statement_is_sent_to_the_hosts_log(careless: dict[str, str], folder: Path) -> None:
     with RawServer({**careless, "LOG_LEVEL": "DEBUG"}, folder) as server:
         server.initialize()
         server.request("logging/setLevel", level="debug")

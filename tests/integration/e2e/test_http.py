@@ -89,7 +89,7 @@ def test_both_paths_answer_without_a_redirect(client: httpx2.Client, path: str, 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_client_that_takes_json_alone_gets_json(client: httpx2.Client, version: str) -> None:
+def test_a_client_that_accepts_only_json_gets_json(client: httpx2.Client, version: str) -> None:
     headers, body = tool_call("execute_sql", version, sql="select 1")
 
     response = client.post("/mcp", headers={**headers, "Accept": "application/json"}, json=body)
@@ -111,7 +111,7 @@ def test_a_result_that_another_server_may_hold_names_the_settings_that_share_it(
 
 @pytest.mark.parametrize("sql", ["select 1 as n, null as nothing, 'é' as text", "select no_such_column"])
 @pytest.mark.parametrize("version", SUPPORTED_PROTOCOL_VERSIONS)
-def test_a_call_that_the_sdk_does_not_see_is_answered_as_by_the_sdk(
+def test_a_direct_call_is_answered_as_the_sdk_would_answer_it(
     client: httpx2.Client, version: str, sql: str
 ) -> None:
     headers, body = tool_call("execute_sql", version, sql=sql)
@@ -140,7 +140,7 @@ def test_results_of_2026_07_28_say_how_long_they_may_be_kept(client: httpx2.Clie
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "pgmcp"
 
 
-def test_discover_offers_what_can_be_had_without_a_session(client: httpx2.Client) -> None:
+def test_discover_offers_what_works_without_a_session(client: httpx2.Client) -> None:
     headers, body = request("server/discover")
 
     result = message_of(client.post("/mcp", headers=headers, json=body))["result"]
@@ -156,7 +156,7 @@ def test_discover_offers_what_can_be_had_without_a_session(client: httpx2.Client
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_long_call_reports_its_stages_where_the_client_asks(client: httpx2.Client, version: str) -> None:
+def test_a_long_call_reports_its_stages_if_the_client_asks(client: httpx2.Client, version: str) -> None:
     headers, body = tool_call("execute_sql", version, sql="select 1")
     body["params"].setdefault("_meta", {})["progressToken"] = "mine"
 
@@ -185,7 +185,7 @@ def test_a_client_that_leaves_stops_its_statement(
     assert rows_of(client.post("/mcp", headers=headers, json=body)) == [[1]]
 
 
-def test_a_page_of_this_machine_may_ask_and_read(client: httpx2.Client) -> None:
+def test_a_web_page_of_this_machine_may_call_and_read_the_answer(client: httpx2.Client) -> None:
     origin = {"Origin": "http://localhost:6274"}
     asked = {
         "Access-Control-Request-Method": "POST",
@@ -252,7 +252,7 @@ def test_a_lost_version_header_is_logged_once(client: httpx2.Client, server: Htt
     assert server.log.count("without its MCP-Protocol-Version header") == 1
 
 
-def test_an_address_that_no_trusted_proxy_names_is_not_believed(
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(
     client: httpx2.Client, server: HttpServerProcess
 ) -> None:
     refused = client.get("/mcp", headers={"Host": "evil.example", "X-Forwarded-For": "203.0.113.7"})
@@ -262,7 +262,7 @@ def test_an_address_that_no_trusted_proxy_names_is_not_believed(
     assert "203.0.113.7" not in server.log
 
 
-def test_probes_are_answered_under_any_name(client: httpx2.Client) -> None:
+def test_health_probes_are_answered_for_any_host_name(client: httpx2.Client) -> None:
     by_address = {"Host": "10.1.2.3:8765"}
 
     assert client.get("/healthz", headers=by_address).text == "ok\n"
@@ -275,7 +275,9 @@ def test_probes_are_answered_under_any_name(client: httpx2.Client) -> None:
     }
 
 
-def test_sigterm_lets_calls_end_and_takes_no_more(shop_url: str, shop_admin_url: str, tmp_path: Path) -> None:
+def test_sigterm_lets_running_calls_end_and_accepts_no_more(
+    shop_url: str, shop_admin_url: str, tmp_path: Path
+) -> None:
     name = "e2e http stop"
     headers, body = tool_call("execute_sql", SESSION_VERSION, sql=SECONDS)
     listen_headers, listen_body = request(

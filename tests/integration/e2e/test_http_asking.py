@@ -116,7 +116,7 @@ def chosen(title: str) -> dict[str, Any]:
     return {"action": "accept", "content": {"reading": title}}
 
 
-def test_any_server_takes_the_answer_of_the_principal_that_was_asked(
+def test_any_server_of_a_fleet_accepts_the_answer_of_the_principal_that_was_asked(
     fleet: list[HttpServerProcess], endpoint: ScriptedEndpoint
 ) -> None:
     endpoint.script(lambda _: DRAFTS)
@@ -166,7 +166,7 @@ class AnswersElsewhere(httpx2.AsyncHTTPTransport):
 
 
 @pytest.mark.anyio
-async def test_a_real_client_is_answered_by_another_server_than_the_one_that_asked(
+async def test_the_sdks_client_is_answered_by_another_server_than_the_one_that_asked(
     fleet: list[HttpServerProcess], endpoint: ScriptedEndpoint
 ) -> None:
     async def choose(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
@@ -196,7 +196,7 @@ async def test_a_real_client_is_answered_by_another_server_than_the_one_that_ask
     ],
     ids=["empty", "foreign", "declined", "cancelled", "too long to be passed on", "error"],
 )
-def test_what_is_no_choice_gives_the_usual_reading_by_way_of_another_server_too(
+def test_an_answer_without_a_choice_gives_the_usual_reading_through_another_server_too(
     reply: dict[str, Any], fleet: list[HttpServerProcess], endpoint: ScriptedEndpoint
 ) -> None:
     endpoint.script(lambda _: DRAFTS)
@@ -230,7 +230,7 @@ def test_each_of_two_open_calls_gets_its_own_answer(
             assert second.rows() == [[3]]
 
 
-def test_a_host_gets_what_it_can_show_and_without_a_choice_the_usual_reading(
+def test_a_host_gets_a_form_it_can_show_and_without_a_choice_the_usual_reading(
     environment: dict[str, str], endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     endpoint.script(lambda _: DRAFTS)

@@ -108,7 +108,7 @@ def challenge(response: httpx2.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_kind_of_token_lets_its_owner_in_and_the_audit_says_who(
+def test_each_kind_of_token_authenticates_its_owner_and_the_audit_names_them(
     client: httpx2.Client, guarded: Guarded, version: str
 ) -> None:
     issuer = guarded.issuer
@@ -134,7 +134,9 @@ def test_a_get_without_a_token_gets_the_same_answer(client: httpx2.Client) -> No
     assert challenge(client.get("/mcp"))["resource_metadata"] == METADATA
 
 
-def test_a_wrong_host_is_refused_before_a_token_is_looked_at(client: httpx2.Client, guarded: Guarded) -> None:
+def test_a_wrong_host_header_is_refused_before_the_token_is_checked(
+    client: httpx2.Client, guarded: Guarded
+) -> None:
     assert call(client, None, Host="evil.example").status_code == 421
     assert call(client, guarded.static_token, Host="evil.example").status_code == 421
     metadata = client.get("/.well-known/oauth-protected-resource", headers={"Host": "evil.example"})
@@ -195,7 +197,9 @@ HONEST: dict[str, Callable[[Issuer], str]] = {
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_what_issuers_differ_in_is_taken(client: httpx2.Client, guarded: Guarded, name: str) -> None:
+def test_valid_tokens_of_different_issuers_are_accepted(
+    client: httpx2.Client, guarded: Guarded, name: str
+) -> None:
     assert call(client, HONEST[name](guarded.issuer)).status_code == 200
 
 
@@ -327,18 +331,18 @@ def test_a_forged_token_is_refused(client: httpx2.Client, guarded: Guarded, name
     assert "Traceback" not in response.text
 
 
-def test_a_scope_that_is_an_object_is_no_scope(client: httpx2.Client, guarded: Guarded) -> None:
+def test_a_scope_that_is_an_object_grants_nothing(client: httpx2.Client, guarded: Guarded) -> None:
     assert call(client, guarded.issuer.token(scope={"sql:read": True})).status_code == 403
 
 
-def test_the_metadata_is_only_read(client: httpx2.Client) -> None:
+def test_the_metadata_can_only_be_read(client: httpx2.Client) -> None:
     answer = client.post("/.well-known/oauth-protected-resource", headers={"Host": "mcp.example.com"})
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("authorization", ["Basic YTpi", "Bearer", "Token x", "", "Bearer \xe9"])
-def test_what_is_no_bearer_token_is_refused(client: httpx2.Client, authorization: str) -> None:
+def test_a_header_that_is_not_a_bearer_token_is_refused(client: httpx2.Client, authorization: str) -> None:
     given, body = request("tools/list")
     encoded = {name.encode(): text.encode("latin-1") for name, text in given.items()}
     encoded[b"Authorization"] = authorization.encode("latin-1")
@@ -355,7 +359,7 @@ def test_two_tokens_are_refused(client: httpx2.Client, guarded: Guarded) -> None
     assert client.post("/mcp", headers=headers, json=body).status_code == 401
 
 
-def test_a_token_in_the_address_counts_for_nothing(client: httpx2.Client, guarded: Guarded) -> None:
+def test_a_token_in_the_url_is_ignored(client: httpx2.Client, guarded: Guarded) -> None:
     given, body = request("tools/list")
 
     response = client.post("/mcp", params={"access_token": guarded.static_token}, headers=given, json=body)
@@ -371,9 +375,7 @@ def test_details_of_readiness_are_for_those_who_may_call(client: httpx2.Client, 
     assert client.get("/readyz?verbose", headers=bearer).json()["databases"] == {"shop": "reachable"}
 
 
-def test_an_answer_about_an_opaque_token_is_used_again_for_a_while(
-    client: httpx2.Client, guarded: Guarded
-) -> None:
+def test_the_introspection_of_an_opaque_token_is_cached(client: httpx2.Client, guarded: Guarded) -> None:
     token = _opaque(guarded.issuer, sub="dave")
     before = guarded.issuer.requests["/introspect"]
 
@@ -383,7 +385,7 @@ def test_an_answer_about_an_opaque_token_is_used_again_for_a_while(
     assert guarded.issuer.requests["/introspect"] == before + 1
 
 
-def test_an_issuer_that_is_away_is_no_reason_to_send_its_users_away(
+def test_users_are_not_refused_as_unauthorized_while_their_issuer_is_down(
     client: httpx2.Client, guarded: Guarded
 ) -> None:
     known = guarded.issuer.token()
@@ -410,7 +412,7 @@ def test_a_stream_ends_with_its_token(client: httpx2.Client, guarded: Guarded) -
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_rest_of_an_answer_is_for_its_owner_alone(
+def test_only_its_owner_reads_the_rest_of_an_answer(
     client: httpx2.Client, guarded: Guarded, version: str
 ) -> None:
     headers, body = tool_call(
@@ -430,7 +432,7 @@ def test_the_rest_of_an_answer_is_for_its_owner_alone(
     assert "is kept" in denied["error"]["message"]
 
 
-def test_a_certificate_makes_it_https_and_the_containers_check_follows(tmp_path: Path) -> None:
+def test_with_a_certificate_the_server_and_its_healthcheck_use_https(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "chain.pem")

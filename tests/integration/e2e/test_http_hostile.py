@@ -169,11 +169,11 @@ def test_a_server_without_its_database_is_not_ready(client: httpx2.Client) -> No
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_wrong_method_gets_the_right_one_in_the_answer(client: httpx2.Client) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(client: httpx2.Client) -> None:
     assert client.get("/mcp", headers={"Accept": BOTH}).headers["allow"] == "POST"
 
 
-def test_an_unknown_version_gets_the_known_ones_in_the_answer(client: httpx2.Client) -> None:
+def test_an_unknown_protocol_version_is_answered_with_the_known_ones(client: httpx2.Client) -> None:
     headers, body = request("tools/list")
     headers["MCP-Protocol-Version"] = "2099-01-01"
     body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2099-01-01"
@@ -310,7 +310,7 @@ RAW: dict[str, tuple[int, bytes]] = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_bytes_of_a_request_get_their_status(server: HttpServerProcess, name: str) -> None:
+def test_malformed_bytes_of_a_request_get_their_status(server: HttpServerProcess, name: str) -> None:
     status, sent = RAW[name]
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         with suppress(ConnectionError):  # the server does not read the rest of a body that is too large

@@ -195,7 +195,7 @@ def test_a_verified_tool_reads_as_its_caller_and_is_listed_for_those_who_have_a_
     assert refusal(send(client, tokens["mallory"], tool_call("pay"))).startswith("unmapped_principal: ")
 
 
-def test_everybody_is_himself_by_name_by_claim_or_by_static_token(
+def test_each_caller_reads_with_their_own_role_by_name_claim_or_static_token(
     client: httpx2.Client, served: Served
 ) -> None:
     for person in served.people.values():
@@ -279,7 +279,7 @@ def test_an_unmapped_caller_is_refused_everything_that_reads(
         "select * from query_to_xml('reset role', true, true, '')",
     ],
 )
-def test_a_statement_cannot_become_another(client: httpx2.Client, served: Served, sql: str) -> None:
+def test_a_statement_cannot_change_its_role(client: httpx2.Client, served: Served, sql: str) -> None:
     carol = served.people["carol"]
 
     assert refusal(send(client, carol.token, tool_call("execute_sql", sql=sql))).startswith("rejected: ")
@@ -292,7 +292,7 @@ def test_a_function_may_have_other_settings_of_its_own(client: httpx2.Client, se
     assert execute(client, served.people["carol"].token, "select with_own_setting()") == [["kg"]]
 
 
-def test_a_plan_without_its_run_is_shown(client: httpx2.Client, served: Served) -> None:
+def test_a_caller_gets_the_plan_of_a_statement_that_is_not_run(client: httpx2.Client, served: Served) -> None:
     carol = served.people["carol"]
 
     plan = execute(client, carol.token, "explain (analyze off, costs off) select * from orders")
@@ -311,7 +311,7 @@ def test_a_function_that_only_one_role_may_execute_is_refused_to_the_other(
     assert "permission denied for function of_alice" in refused
 
 
-def test_the_schema_is_the_one_of_the_role(client: httpx2.Client, served: Served) -> None:
+def test_a_caller_sees_the_schema_of_their_role(client: httpx2.Client, served: Served) -> None:
     alice, bob = served.people["alice"].token, served.people["bob"].token
 
     def everything(token: str) -> list[str]:
@@ -371,7 +371,7 @@ def test_a_read_of_a_resource_is_recorded_with_its_caller(client: httpx2.Client,
     assert all(line["caller"] for line in lines)
 
 
-def test_two_people_of_one_name_do_not_share_a_result(client: httpx2.Client, served: Served) -> None:
+def test_principals_of_the_same_name_do_not_share_a_result(client: httpx2.Client, served: Served) -> None:
     static, of_issuer = served.people["robot"].token, served.token("robot")
     kept = message_of(send(client, static, tool_call("execute_sql", sql=MANY)))["result"]
     uri = re.search(r"result://[\w-]+/\d+", json.dumps(kept))
@@ -381,7 +381,7 @@ def test_two_people_of_one_name_do_not_share_a_result(client: httpx2.Client, ser
     assert "error" in answer(client, of_issuer, "resources/read", uri=uri[0])
 
 
-def test_the_rest_of_a_result_is_for_the_one_who_asked(client: httpx2.Client, served: Served) -> None:
+def test_only_the_caller_who_asked_reads_the_rest_of_a_result(client: httpx2.Client, served: Served) -> None:
     carol, dave = served.people["carol"].token, served.people["dave"].token
     kept = message_of(send(client, carol, tool_call("execute_sql", sql=MANY)))["result"]
     uri = re.search(r"result://[\w-]+/\d+", json.dumps(kept))
@@ -394,7 +394,7 @@ def test_the_rest_of_a_result_is_for_the_one_who_asked(client: httpx2.Client, se
 
 
 @pytest.mark.anyio
-async def test_a_change_is_told_to_those_who_may_see_it(served: Served) -> None:
+async def test_only_callers_who_may_see_a_table_are_notified_of_its_change(served: Served) -> None:
     heard: dict[str, list[str]] = {"alice": [], "bob": []}
     expected = {"alice": 2, "bob": 1}
     both_have_heard = {name: anyio.Event() for name in heard}
@@ -429,7 +429,7 @@ async def test_a_change_is_told_to_those_who_may_see_it(served: Served) -> None:
     assert {name: len(events) for name, events in heard.items()} == expected
 
 
-def test_interleaved_calls_of_six_people_do_not_cross(served: Served) -> None:
+def test_interleaved_calls_of_six_callers_get_their_own_answers(served: Served) -> None:
     people = list(served.people.values())
     chosen = random.Random(7)  # noqa: S311 - the same calls each time
     calls = [(number, chosen.choice(people), chosen.randrange(4)) for number in range(CALLS)]

@@ -51,7 +51,7 @@ def start(entry: dict[str, Any], folder: Path) -> RawServer:
     return RawServer({"PATH": "", **entry.get("env", {})}, folder, command)
 
 
-def test_what_was_written_starts_without_a_path_and_answers(
+def test_a_written_entry_starts_a_server_that_answers(
     shop_url: str, project: Path, desktop_file: Path
 ) -> None:
     env_file = project / ".env"
@@ -99,9 +99,7 @@ def test_the_entry_of_the_demo_runs_the_demo(project: Path, desktop_file: Path) 
     assert entry == {"command": sys.executable, "args": ["-P", "-m", "pgmcp", "demo", "--serve"]}
 
 
-def test_other_entries_stay_to_the_letter_and_none_of_them_is_shown(
-    project: Path, desktop_file: Path
-) -> None:
+def test_other_entries_stay_unchanged_and_are_not_shown(project: Path, desktop_file: Path) -> None:
     before = '{\n\t"mcpServers": {\n\t\t"github": {"env": {"TOKEN": "Okapi-1"}, "x": 1.0}\n\t}\n}'
     desktop_file.write_text(before)
     desktop_file.chmod(0o644)
@@ -120,7 +118,7 @@ def test_other_entries_stay_to_the_letter_and_none_of_them_is_shown(
     assert PASSWORD not in done.stdout + done.stderr
 
 
-def test_a_second_time_there_is_nothing_to_change(project: Path, desktop_file: Path) -> None:
+def test_a_second_install_changes_nothing(project: Path, desktop_file: Path) -> None:
     arguments = ("claude-desktop", "--env", f"PG_MCP_DATABASE_URL={URL}", "--yes")
     install(project, *arguments)
 
@@ -152,7 +150,7 @@ def test_new_settings_replace_the_old_ones_and_a_person_s_own_keys_stay(
     assert PASSWORD not in done.stdout
 
 
-def test_in_a_pipe_it_does_not_write_unasked(project: Path, desktop_file: Path) -> None:
+def test_install_in_a_pipe_writes_only_with_yes(project: Path, desktop_file: Path) -> None:
     done = install(project, "claude-desktop", "--env", f"PG_MCP_DATABASE_URL={URL}")
 
     assert done.returncode == 2
@@ -162,7 +160,9 @@ def test_in_a_pipe_it_does_not_write_unasked(project: Path, desktop_file: Path) 
 
 
 @pytest.mark.parametrize(("answer", "is_written"), [("y", True), ("n", False), ("", False)])
-def test_at_a_terminal_it_asks(answer: str, is_written: bool, project: Path, desktop_file: Path) -> None:
+def test_install_in_a_terminal_asks_before_it_writes(
+    answer: str, is_written: bool, project: Path, desktop_file: Path
+) -> None:
     pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
     ours, theirs = pty.openpty()
     os.write(ours, f"{answer}\n".encode())
@@ -198,7 +198,7 @@ def test_a_broken_file_is_left_as_it_is(project: Path, desktop_file: Path) -> No
     assert list(desktop_file.parent.iterdir()) == [desktop_file]
 
 
-def test_an_entry_whose_variables_are_none_is_not_guessed_at(project: Path, desktop_file: Path) -> None:
+def test_an_entry_whose_variables_are_not_an_object_is_refused(project: Path, desktop_file: Path) -> None:
     desktop_file.write_text('{"mcpServers": {"pgmcp": {"env": {"PG_MCP_DATABASE_PORT": 5432}}}}')
 
     done = install(project, "claude-desktop", "--yes")
@@ -207,7 +207,7 @@ def test_an_entry_whose_variables_are_none_is_not_guessed_at(project: Path, desk
     assert "the entry's env is not an object of texts" in done.stderr
 
 
-def test_vs_code_s_comments_stay(project: Path) -> None:
+def test_comments_in_the_file_of_vs_code_stay(project: Path) -> None:
     file = project / ".vscode" / "mcp.json"
     file.parent.mkdir()
     file.write_text('{\n  // ours\n  "servers": {}, // none yet\n}\n')
@@ -222,7 +222,7 @@ def test_vs_code_s_comments_stay(project: Path) -> None:
     assert '  // ours\n  "servers": {\n    "pgmcp": {' in file.with_name("mcp.json.bak2").read_text()
 
 
-def test_a_secret_does_not_go_into_a_file_that_is_shared(project: Path) -> None:
+def test_a_secret_is_not_written_into_a_shared_file(project: Path) -> None:
     done = install(
         project, "claude-code", "--scope", "project", "--env", f"PG_MCP_DATABASE_URL={URL}", "--yes"
     )
@@ -246,7 +246,7 @@ def test_a_reference_to_each_persons_variable_is_accepted(project: Path) -> None
     assert entry["env"] == {"PG_MCP_DATABASE_URL": reference}
 
 
-def test_the_entry_can_be_printed_to_be_pasted(project: Path, desktop_file: Path) -> None:
+def test_install_can_print_the_entry_instead_of_writing_it(project: Path, desktop_file: Path) -> None:
     done = install(project, "vscode", "--env", f"PG_MCP_DATABASE_URL={URL}", "--name", "shop", "--print")
 
     assert done.returncode == 0
@@ -287,7 +287,7 @@ def test_settings_that_would_not_start_are_refused_first(project: Path, desktop_
     assert not desktop_file.exists()
 
 
-def test_a_file_in_an_unusual_place_is_taken(project: Path) -> None:
+def test_install_writes_the_file_that_is_named(project: Path) -> None:
     file = project / "profile.json"
 
     done = install(

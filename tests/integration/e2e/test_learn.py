@@ -25,7 +25,7 @@ def learn(environment: dict[str, str], folder: Path, *arguments: str) -> subproc
     return run_text(environment, folder, "learn", *arguments)
 
 
-def test_a_checked_question_is_answered_by_its_sql_from_then_on(
+def test_a_learned_question_is_answered_with_its_confirmed_sql(
     shop_url: str, context: Path, tmp_path: Path, start_server: StartServer
 ) -> None:
     environment = server_environment(
@@ -56,7 +56,7 @@ def test_the_model_writes_the_sql_for_a_new_file(shop_url: str, tmp_path: Path) 
     assert COUNT in file.read_text("utf-8")
 
 
-def test_without_a_terminal_to_confirm_nothing_is_asked(tmp_path: Path) -> None:
+def test_learn_without_a_terminal_does_not_ask_the_model(tmp_path: Path) -> None:
     refused = learn(server_environment("postgresql://127.0.0.1:1/shop"), tmp_path, QUESTION)
 
     assert refused.returncode == 2
@@ -68,7 +68,7 @@ def test_without_a_terminal_to_confirm_nothing_is_asked(tmp_path: Path) -> None:
     ("statement", "exit_code", "said"),
     [("delete from categories", 3, "rejected"), ("select nothing from categories", 1, "nothing")],
 )
-def test_sql_that_does_not_run_is_not_kept(
+def test_learn_does_not_keep_sql_that_fails(
     statement: str, exit_code: int, said: str, shop_url: str, context: Path, tmp_path: Path
 ) -> None:
     environment = server_environment(shop_url, context_file=str(context))
@@ -80,7 +80,7 @@ def test_sql_that_does_not_run_is_not_kept(
     assert context.read_text("utf-8") == "# what we know\n"
 
 
-def test_without_a_context_file_it_says_what_to_set(shop_url: str, tmp_path: Path) -> None:
+def test_learn_without_a_context_file_names_the_setting(shop_url: str, tmp_path: Path) -> None:
     refused = learn(server_environment(shop_url), tmp_path, QUESTION, "--sql", COUNT, "--yes")
 
     assert refused.returncode == 2

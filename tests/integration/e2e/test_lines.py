@@ -92,7 +92,7 @@ def lines(shop_environment: dict[str, str], folder: Path) -> Iterator[Lines]:
         yield server
 
 
-def test_a_line_that_is_no_request_is_answered_with_its_id_where_it_can_be_read(lines: Lines) -> None:
+def test_a_line_that_is_not_a_request_is_answered_with_its_id_if_it_is_readable(lines: Lines) -> None:
     lines.open()
     answered = [
         (b"this is not json", PARSE_ERROR, None),
@@ -135,7 +135,7 @@ def test_the_log_says_at_its_usual_level_that_a_line_was_refused(lines: Lines, f
     )
 
 
-def test_half_a_surrogate_pair_and_broken_utf_8_are_replaced(lines: Lines) -> None:
+def test_lone_surrogates_and_invalid_utf_8_are_replaced(lines: Lines) -> None:
     lines.open()
     params = b'{"name":"execute_sql","arguments":{"sql":"%s"}}'
     call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":' + params + b"}"
@@ -157,7 +157,7 @@ def test_a_number_that_json_does_not_have_means_that_an_argument_is_left_out(lin
     assert answer["result"]["structuredContent"]["rows"] == [[1]]
 
 
-def test_a_byte_order_mark_carriage_returns_and_empty_lines_are_no_matter(lines: Lines) -> None:
+def test_a_byte_order_mark_carriage_returns_and_empty_lines_are_ignored(lines: Lines) -> None:
     opened = lines.ask(b"\xef\xbb\xbf" + initialize("2024-11-05") + b"\r")
     lines.write(b"\r\n\n  ")
     pong = lines.ask(b" " + request("ping", "a") + b" \r")
@@ -206,7 +206,7 @@ def test_a_request_before_initialize_gets_an_error_that_names_it(method: str, li
     lines.open()
 
 
-def test_a_batch_of_the_version_that_has_them_is_answered_as_one(lines: Lines) -> None:
+def test_a_batch_is_answered_as_one_in_the_version_that_has_batches(lines: Lines) -> None:
     lines.open("2025-03-26")
     batch = [
         {"jsonrpc": "2.0", "id": 1, "method": "ping"},
@@ -307,7 +307,7 @@ def test_a_server_ends_in_order_if_standard_streams_are_closed(
     assert b"Traceback" not in ended.stderr
 
 
-def test_a_statement_cut_short_by_the_end_of_the_server_is_answered(
+def test_a_statement_that_the_servers_end_stops_is_answered(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     with RawServer(shop_environment, folder) as server:

@@ -60,7 +60,7 @@ def test_no_reply_is_lost_or_crossed(gates: dict[tuple[str, str], dict[str, Any]
     assert gate["passed"], gate["note"]
 
 
-def test_people_get_all_answers_that_no_kill_cancel_or_restart_explains(
+def test_every_call_is_answered_unless_a_kill_cancel_or_restart_explains_it(
     gates: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     note = gates["people", "replies lost or crossed"]["note"]
@@ -106,7 +106,7 @@ def test_a_peer_that_is_not_installed_is_skipped(gates: dict[tuple[str, str], di
     assert "--peers" in gate["note"]
 
 
-def test_a_killed_server_is_measured(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+def test_the_end_of_a_killed_server_is_measured(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
     figures = [gate["figure"] for (scenario, _), gate in gates.items() if scenario == "front-kill"]
 
     assert len(figures) == 2
@@ -131,7 +131,7 @@ def test_the_plot_is_a_picture_with_a_dot_per_call(
 
 
 @pytest.mark.anyio
-async def test_a_reply_to_somebody_else_is_noticed(tmp_path: Path) -> None:
+async def test_a_reply_to_another_call_is_noticed(tmp_path: Path) -> None:
     somebody_else = {"rows": [["their word"]]}
     tally = Tally(Timeline())
     server = await StdioServer.start(ECHO, server_environment(), tmp_path)

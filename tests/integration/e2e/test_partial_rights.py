@@ -42,7 +42,7 @@ def server(new_database: Callable[[], str], start_server: StartServer) -> Iterat
         connection.execute("drop owned by partial_reader; drop role partial_reader")
 
 
-def test_a_result_under_policies_says_so(server: RawServer) -> None:
+def test_a_result_under_row_policies_says_so(server: RawServer) -> None:
     filtered = server.call("execute_sql", sql="select count(*) from visits as v join plain on true")
     whole = server.call("execute_sql", sql="select count(*) from plain")
     full = server.call("search_schema", tables=["visits"], detail="full")
@@ -61,14 +61,14 @@ def test_a_column_refused_by_grants_names_those_that_may_be_read(server: RawServ
     assert "salary" not in refused.text
 
 
-def test_a_relation_refused_whole_is_refused_without_a_list(server: RawServer) -> None:
+def test_a_relation_without_readable_columns_is_refused_without_a_list(server: RawServer) -> None:
     refused = server.call("execute_sql", sql="select * from pay join plain on true")
 
     assert "permission denied for view pay" in refused.text
     assert "may be read" not in refused.text
 
 
-def test_the_first_refresh_does_not_call_everything_added(server: RawServer) -> None:
+def test_the_first_refresh_reports_no_tables_as_added(server: RawServer) -> None:
     first = server.call("refresh_schema")
     second = server.call("refresh_schema")
 

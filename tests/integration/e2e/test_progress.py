@@ -90,7 +90,9 @@ def test_progress_only_grows_and_promises_no_total(server: RawServer, endpoint: 
     assert not any("total" in each for each in told)
 
 
-def test_only_sql_is_planned_not_run(server: RawServer, endpoint: ScriptedEndpoint) -> None:
+def test_sql_that_is_only_returned_is_planned_but_not_run(
+    server: RawServer, endpoint: ScriptedEndpoint
+) -> None:
     endpoint.reply(sql("select count(*) from orders"))
 
     told = call_with_progress(server, "planned", "query", question="How many orders?", return_type="sql")
@@ -108,7 +110,7 @@ def test_a_host_that_did_not_ask_gets_no_progress(shop_environment: dict[str, st
         assert server.heard(PROGRESS) == []
 
 
-def test_a_failed_statement_reported_its_stages(server: RawServer) -> None:
+def test_a_failed_statement_also_reports_its_stages(server: RawServer) -> None:
     told = call_with_progress(server, "refused", "execute_sql", sql="drop table orders")
 
     assert messages(told) == ["checking the SQL"]

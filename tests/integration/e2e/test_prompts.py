@@ -60,7 +60,7 @@ def test_a_question_is_in_its_prompt_word_for_word(shop_server: RawServer) -> No
     assert "Call query" in text
 
 
-def test_where_query_is_not_offered_the_prompt_does_without(shop_url: str, start_server: StartServer) -> None:
+def test_without_the_tool_query_the_prompt_does_not_name_it(shop_url: str, start_server: StartServer) -> None:
     text = text_of(start_server(server_environment(shop_url)), "ask_question", question="How many orders?")
 
     assert "Call query" not in text
@@ -74,7 +74,7 @@ def test_a_slow_statement_is_planned_before_it_is_run(shop_server: RawServer) ->
     assert text.index("EXPLAIN before it") < text.index("EXPLAIN (ANALYZE, BUFFERS)")
 
 
-def test_what_the_prompt_asks_for_is_accepted(shop_server: RawServer) -> None:
+def test_the_explain_statements_that_a_prompt_names_are_accepted(shop_server: RawServer) -> None:
     for explain in ("EXPLAIN", "EXPLAIN (ANALYZE, BUFFERS)"):
         assert not shop_server.call("execute_sql", sql=f"{explain} select * from orders").is_error
 
@@ -90,7 +90,7 @@ def test_what_the_prompt_asks_for_is_accepted(shop_server: RawServer) -> None:
         ("ask_question", {"question": "x" * 10_000}, "the question has 10000 characters"),
     ],
 )
-def test_a_wrong_prompt_is_the_protocols_own_error(
+def test_an_unknown_prompt_is_a_protocol_error(
     prompt: str, arguments: dict[str, Any], said: str, shop_server: RawServer
 ) -> None:
     reply = shop_server.request("prompts/get", name=prompt, arguments=arguments)

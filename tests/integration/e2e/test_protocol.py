@@ -110,7 +110,7 @@ def test_a_host_of_the_stateless_era_needs_no_handshake(
         )
 
 
-def test_an_unknown_tool_is_the_protocols_own_error(shop_server: RawServer) -> None:
+def test_an_unknown_tool_is_a_protocol_error(shop_server: RawServer) -> None:
     reply = shop_server.request("tools/call", name="drop_tables", arguments={})
 
     assert reply["error"]["code"] == INVALID_PARAMS
@@ -125,7 +125,7 @@ def test_an_unknown_tool_is_the_protocols_own_error(shop_server: RawServer) -> N
         ("file:///etc/passwd", "Unknown resource"),
     ],
 )
-def test_an_unknown_resource_is_the_protocols_own_error(uri: str, said: str, shop_server: RawServer) -> None:
+def test_an_unknown_resource_is_a_protocol_error(uri: str, said: str, shop_server: RawServer) -> None:
     reply = shop_server.request("resources/read", uri=uri)
 
     assert reply["error"]["code"] == INVALID_PARAMS
@@ -143,7 +143,7 @@ def test_the_schema_can_be_read_as_resources(shop_server: RawServer) -> None:
     assert "order_items" not in table["text"].splitlines()[0]
 
 
-def test_an_unknown_method_is_the_protocols_own_error(shop_server: RawServer) -> None:
+def test_an_unknown_method_is_a_protocol_error(shop_server: RawServer) -> None:
     assert shop_server.request("tables/drop")["error"]["code"] == METHOD_NOT_FOUND
 
 
@@ -161,7 +161,7 @@ def test_calls_answer_in_any_order(shop_server: RawServer) -> None:
 
 
 @pytest.mark.parametrize("ending", ["the host leaves", "SIGTERM"])
-def test_standard_output_is_the_protocols_alone_whatever_anybody_prints(
+def test_code_that_prints_cannot_write_into_the_protocol(
     ending: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     (folder / "sitecustomize.py").write_text(TALKATIVE)
@@ -191,7 +191,7 @@ def test_logs_go_to_standard_error(shop_environment: dict[str, str], folder: Pat
     assert server.stray_lines == []
 
 
-def test_the_server_starts_within_a_hosts_patience_and_leaves_with_it(folder: Path) -> None:
+def test_the_server_starts_in_time_and_ends_with_its_host(folder: Path) -> None:
     with RawServer(server_environment("postgresql://nobody@127.0.0.1:1/nothing"), folder) as server:
         server.initialize()
         server.close_stdin()

@@ -25,7 +25,7 @@ def listed(server: RawServer) -> list[list[str]]:
             return pages
 
 
-def test_a_long_list_comes_by_pages_and_whole(folder: Path) -> None:
+def test_a_long_list_is_complete_over_its_pages(folder: Path) -> None:
     names = [f"db{number:03}" for number in range(230)]
     urls = {f"databases__{name}__url": NOWHERE for name in names}
     with RawServer(server_environment(**urls), folder) as server:
@@ -39,9 +39,7 @@ def test_a_long_list_comes_by_pages_and_whole(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["-1", "1000000", "next", "²", "9" * 100])
-def test_a_cursor_that_was_never_given_is_the_protocols_own_error(
-    cursor: str, shop_server: RawServer
-) -> None:
+def test_an_unknown_cursor_is_a_protocol_error(cursor: str, shop_server: RawServer) -> None:
     reply = shop_server.request("resources/list", cursor=cursor)
 
     assert reply["error"]["code"] == INVALID_PARAMS

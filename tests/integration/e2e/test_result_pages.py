@@ -47,7 +47,7 @@ def test_the_rest_of_a_result_is_read_page_by_page_without_running_it_again(serv
     assert FENCED.sub("", first) == FENCED.sub("", pages[1])
 
 
-def test_a_result_that_was_shown_whole_is_not_kept(server: RawServer) -> None:
+def test_a_result_that_was_shown_completely_is_not_stored(server: RawServer) -> None:
     answer = server.call("execute_sql", sql="select 1")
 
     assert answer.structured["truncated"] is None
@@ -55,7 +55,7 @@ def test_a_result_that_was_shown_whole_is_not_kept(server: RawServer) -> None:
 
 
 @pytest.mark.parametrize("uri", ["result://nothing/1", "result://nothing/x", "result://nothing/0"])
-def test_a_result_that_is_not_there_says_so(server: RawServer, uri: str) -> None:
+def test_an_unknown_result_is_an_error(server: RawServer, uri: str) -> None:
     reply = server.request("resources/read", uri=uri)
 
     assert (
@@ -65,7 +65,7 @@ def test_a_result_that_is_not_there_says_so(server: RawServer, uri: str) -> None
     assert "load balancer" not in reply["error"]["message"]
 
 
-def test_an_operator_can_have_no_results_kept(
+def test_the_settings_can_turn_stored_results_off(
     start_server: StartServer, shop_environment: dict[str, str]
 ) -> None:
     off = {"PG_MCP_SERVER_MAX_RESULT_TOKENS": "500", "PG_MCP_SERVER_KEPT_RESULTS_BYTES": "0"}

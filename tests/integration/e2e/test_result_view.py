@@ -58,7 +58,7 @@ async def test_a_host_with_apps_is_sent_every_row(
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_host_without_apps_is_sent_nothing_more(
+async def test_a_host_without_apps_gets_no_additional_rows(
     mode: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     result = await call(shop_environment, folder, mode)

@@ -82,7 +82,7 @@ def own_cluster() -> Iterator[EmbeddedPostgres]:
 
 @linux_only
 @pytest.mark.parametrize("pool_size", ["1", "10"])
-def test_workers_killed_mid_query_cost_one_error(
+def test_workers_killed_during_a_query_fail_only_that_call(
     pool_size: str, environment: dict[str, str], start_server: StartServer, activity: Activity
 ) -> None:
     pool = {"PG_MCP_DATABASE_MIN_POOL_SIZE": "1", "PG_MCP_DATABASE_MAX_POOL_SIZE": pool_size}
@@ -113,7 +113,7 @@ def test_a_killed_fork_server_is_replaced(surviving_server: RawServer) -> None:
 
 
 @linux_only
-def test_workers_killed_while_idle_cost_nothing(surviving_server: RawServer) -> None:
+def test_workers_killed_while_idle_fail_no_call(surviving_server: RawServer) -> None:
     assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
     workers = workers_of(surviving_server.pid)
@@ -124,7 +124,7 @@ def test_workers_killed_while_idle_cost_nothing(surviving_server: RawServer) -> 
     assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
-def test_a_terminated_backend_costs_one_error(
+def test_a_terminated_backend_fails_only_its_call(
     surviving_server: RawServer, survivors_activity: Activity, shop_admin_url: str
 ) -> None:
     call = surviving_server.start_call("execute_sql", sql=RUNAWAY)
@@ -152,7 +152,7 @@ def test_postgres_restarted_between_two_calls_goes_unnoticed(
     assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
-def test_a_database_that_is_down_is_said_to_be_and_served_once_it_is_up(
+def test_a_database_that_is_down_is_reported_and_served_when_it_is_up_again(
     own_cluster: EmbeddedPostgres, start_server: StartServer
 ) -> None:
     own_cluster.stop()
@@ -186,7 +186,7 @@ def test_a_statement_is_stopped_at_its_deadline(
 
 
 @linux_only
-def test_a_worker_that_no_longer_moves_costs_one_error(
+def test_a_stopped_worker_fails_only_its_call(
     environment: dict[str, str], start_server: StartServer, activity: Activity
 ) -> None:
     only_one = {"PG_MCP_DATABASE_MIN_POOL_SIZE": "1", "PG_MCP_DATABASE_MAX_POOL_SIZE": "1"}
@@ -204,9 +204,7 @@ def test_a_worker_that_no_longer_moves_costs_one_error(
 
 
 @linux_only
-def test_a_worker_that_no_longer_moves_does_not_keep_the_server_from_leaving(
-    server: RawServer, activity: Activity
-) -> None:
+def test_a_stopped_worker_does_not_keep_the_server_from_ending(server: RawServer, activity: Activity) -> None:
     server.start_call("execute_sql", sql=RUNAWAY)
     activity.until_running(RUNAWAY)
     children = descendants(server.pid)
@@ -276,9 +274,7 @@ def test_a_server_that_is_stopped_ends_its_query(
 
 
 @linux_only
-def test_a_server_killed_outright_leaves_neither_workers_nor_backends(
-    server: RawServer, activity: Activity
-) -> None:
+def test_a_killed_server_leaves_no_workers_and_no_backends(server: RawServer, activity: Activity) -> None:
     server.start_call("execute_sql", sql=RUNAWAY)
     activity.until_running(RUNAWAY)
     children = descendants(server.pid)

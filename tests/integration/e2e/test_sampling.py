@@ -61,7 +61,7 @@ async def test_a_table_that_cannot_be_read_delays_neither_the_catalog_nor_other_
 
 
 @pytest.mark.parametrize("settings", [{"server_sample_rows": "0"}, {"server_send_values": "false"}])
-async def test_nothing_is_sampled_where_that_or_sending_values_is_switched_off(
+async def test_nothing_is_sampled_if_samples_or_values_are_switched_off(
     settings: dict[str, str], admin_url: str, start_server: StartServer
 ) -> None:
     server = start_server(server_environment(admin_url, **settings))

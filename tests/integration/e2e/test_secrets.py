@@ -81,7 +81,7 @@ def revealed(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text]
 
 
-def test_a_whole_conversation_shows_no_secret(
+def test_a_conversation_and_its_logs_contain_no_secret(
     secretive: dict[str, str], endpoint: ScriptedEndpoint, start_server: StartServer
 ) -> None:
     server = start_server(secretive)
@@ -98,7 +98,7 @@ def test_a_whole_conversation_shows_no_secret(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_look_at_the_processes_shows_no_secret(
+def test_command_lines_and_environments_contain_no_secret(
     secretive: dict[str, str], endpoint: ScriptedEndpoint, start_server: StartServer
 ) -> None:
     server = start_server({**secretive, "PGPASSWORD": "Quagga", "OPENAI_API_KEY": "Okapi"})

@@ -33,7 +33,7 @@ def login(cluster: EmbeddedPostgres) -> Callable[[str, str], None]:
     return make
 
 
-def test_a_password_is_taken_as_it_is_written_in_a_url(
+def test_a_password_with_special_characters_works_in_a_url(
     cluster: EmbeddedPostgres, login: Callable[[str, str], None], start_server: StartServer
 ) -> None:
     login("e2e_url", "a@b%c/d:e#f?g h 100%25%zz")
@@ -92,7 +92,7 @@ def test_a_service_file_gives_the_address(shop_url: str, start_server: StartServ
     assert server.call("execute_sql", sql=WHERE).rows == [[shop.path[1:]]]
 
 
-def test_the_host_that_answers_is_taken_of_several(shop_url: str, start_server: StartServer) -> None:
+def test_of_several_hosts_the_one_that_answers_is_used(shop_url: str, start_server: StartServer) -> None:
     shop = urlsplit(shop_url)
     several = shop_url.replace(f"@{shop.hostname}", f"@127.0.0.1:1,{shop.hostname}")
 
@@ -101,7 +101,7 @@ def test_the_host_that_answers_is_taken_of_several(shop_url: str, start_server: 
     assert server.call("execute_sql", sql=WHERE).rows == [[shop.path[1:]]]
 
 
-def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(shop_url: str, folder: Path) -> None:
+def test_a_dotenv_file_is_read_but_the_environment_overrides_it(shop_url: str, folder: Path) -> None:
     (folder / ".env").write_text(f"PG_MCP_DATABASE_URL={shop_url}\nPG_MCP_DATABASE_NAME=from_file\n")
 
     with RawServer(server_environment(database_name="from_environment"), folder) as server:
@@ -151,7 +151,7 @@ def test_several_databases_are_each_reached_by_every_tool(
     assert "databases: sales, stock" in server.call("execute_sql", sql=WHERE, database="x").text
 
 
-def test_a_database_that_is_down_takes_nothing_from_the_others(
+def test_a_database_that_is_down_does_not_affect_the_others(
     new_database: NewDatabase, start_server: StartServer, folder: Path
 ) -> None:
     urls = {"sales": new_database(), "down": "postgresql://reader@127.0.0.1:1/x", "stock": new_database()}
@@ -191,7 +191,7 @@ def test_a_database_that_is_down_takes_nothing_from_the_others(
         ({"context_file": "nowhere.yaml"}, ["PG_MCP_CONTEXT_FILE", "nowhere.yaml"]),
     ],
 )
-def test_a_server_whose_settings_cannot_be_used_stays_and_says_so_to_every_call(
+def test_a_server_with_unusable_settings_keeps_running_and_every_call_says_why(
     variables: dict[str, str], said: list[str], folder: Path
 ) -> None:
     with RawServer(server_environment("postgresql://reader@127.0.0.1/x", **variables), folder) as server:
@@ -220,7 +220,7 @@ def test_a_server_whose_settings_cannot_be_used_stays_and_says_so_to_every_call(
     assert "Traceback" not in server.stderr
 
 
-def test_settings_that_cannot_be_used_end_a_server_whose_host_says_nothing(folder: Path) -> None:
+def test_a_server_with_unusable_settings_ends_if_its_host_sends_nothing(folder: Path) -> None:
     with RawServer(server_environment(), folder) as server:
         server.close_stdin()
         exit_code = server.wait()
@@ -230,7 +230,7 @@ def test_settings_that_cannot_be_used_end_a_server_whose_host_says_nothing(folde
     assert server.stdout == b""
 
 
-def test_a_context_file_that_is_wrong_is_said_with_the_place(folder: Path) -> None:
+def test_an_error_in_the_context_file_is_reported_with_its_place(folder: Path) -> None:
     (folder / "context.yaml").write_text("databases:\n  shop:\n    termz: {a: b}\n")
     environment = server_environment("postgresql://reader@127.0.0.1/x", context_file="context.yaml")
     with RawServer(environment, folder) as server:
@@ -246,7 +246,7 @@ def test_a_context_file_that_is_wrong_is_said_with_the_place(folder: Path) -> No
 
 
 @pytest.mark.parametrize(("port", "exit_code"), [("5432", 0), ("many", 2)])
-def test_a_check_reads_the_settings_and_ends_at_once(port: str, exit_code: int, folder: Path) -> None:
+def test_serve_check_reads_the_settings_and_ends(port: str, exit_code: int, folder: Path) -> None:
     checked = subprocess.run(
         [*COMMAND, "serve", "--check"],
         env=server_environment("postgresql://reader@127.0.0.1/x", database_port=port),
@@ -295,7 +295,7 @@ def unguarded_server(writable_url: str, tmp_path_factory: pytest.TempPathFactory
         "select 1; delete from things",
     ],
 )
-def test_writes_are_refused_without_read_only_transactions_too(
+def test_writes_are_refused_even_without_read_only_transactions(
     write: str, unguarded_server: RawServer, writable_url: str
 ) -> None:
     refused = unguarded_server.call("execute_sql", sql=write)
@@ -306,12 +306,12 @@ def test_writes_are_refused_without_read_only_transactions_too(
         assert connection.execute("select is_called from numbers").fetchone() == (False,)
 
 
-def test_switching_read_only_transactions_off_is_warned_of(unguarded_server: RawServer) -> None:
+def test_turning_read_only_transactions_off_logs_a_warning(unguarded_server: RawServer) -> None:
     assert unguarded_server.call("execute_sql", sql="select id from things").rows == [[0]]
     assert "WARNING pgmcp.composition: read-only transactions are off" in unguarded_server.stderr
 
 
-def test_an_answers_text_keeps_to_its_tokens(shop_url: str, start_server: StartServer) -> None:
+def test_the_text_of_an_answer_stays_within_its_token_limit(shop_url: str, start_server: StartServer) -> None:
     server = start_server(server_environment(shop_url, server_max_result_tokens="600"))
 
     answer = server.call("execute_sql", sql="select * from customers order by id")
@@ -322,7 +322,7 @@ def test_an_answers_text_keeps_to_its_tokens(shop_url: str, start_server: StartS
     assert "600 tokens" in answer.text
 
 
-def test_a_schemas_text_keeps_to_its_tokens(shop_url: str, start_server: StartServer) -> None:
+def test_the_text_of_a_schema_stays_within_its_token_limit(shop_url: str, start_server: StartServer) -> None:
     server = start_server(server_environment(shop_url, server_max_result_tokens="600"))
 
     found = server.call("search_schema", detail="full")
@@ -333,7 +333,9 @@ def test_a_schemas_text_keeps_to_its_tokens(shop_url: str, start_server: StartSe
         assert table in found.text
 
 
-def test_a_result_keeps_to_its_rows_bytes_and_cell_bytes(shop_url: str, start_server: StartServer) -> None:
+def test_a_result_stays_within_its_limits_of_rows_bytes_and_cell_bytes(
+    shop_url: str, start_server: StartServer
+) -> None:
     bounds = {
         "server_max_result_rows": "5",
         "server_max_result_bytes": "2000",

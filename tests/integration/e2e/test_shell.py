@@ -23,7 +23,7 @@ def after(shown: str, keys: bytes) -> list[tuple[str, bytes]]:
     return [(shown, b""), typing(keys)]
 
 
-def test_a_conversation_in_a_terminal(
+def test_the_shell_answers_sql_questions_and_commands_in_a_terminal(
     shop_environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     endpoint.reply(sql("select count(*) as may from orders"))

@@ -90,7 +90,9 @@ def test_nothing_slow_is_loaded_when_the_first_reply_is_written(
     assert loaded(folder)[0] == set()
 
 
-def test_the_stateless_era_waits_no_longer(shop_environment: dict[str, str], folder: Path) -> None:
+def test_stateless_requests_are_answered_as_early_as_initialize(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
     environment, go = held_back(shop_environment, folder, SLOW)
     with RawServer(environment, folder) as server:
         found = server.discover()

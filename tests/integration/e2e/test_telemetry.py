@@ -171,7 +171,7 @@ def test_over_http_a_trace_comes_by_header_and_metrics_are_shown_to_those_who_ma
     assert TOKEN_HASH.encode() not in told
 
 
-def test_nothing_is_sent_without_the_setting(
+def test_without_the_setting_no_telemetry_is_sent(
     start_server: StartServer, shop_environment: dict[str, str], collector: Collector
 ) -> None:
     server = start_server(shop_environment | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
@@ -181,7 +181,7 @@ def test_nothing_is_sent_without_the_setting(
     assert collector.bodies == {}
 
 
-def test_a_collector_that_is_not_there_costs_no_call_and_does_not_keep_the_server(
+def test_a_missing_collector_fails_no_call_and_does_not_delay_the_servers_end(
     start_server: StartServer, shop_environment: dict[str, str]
 ) -> None:
     telemetry = {"PG_MCP_OPENTELEMETRY": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}

@@ -36,7 +36,7 @@ def shown_to_models(tools: list[Tool]) -> list[Tool]:
     return [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
 
 
-def test_every_tool_only_reads_and_says_so(tools: list[Tool]) -> None:
+def test_every_tool_is_annotated_as_read_only(tools: list[Tool]) -> None:
     for tool in tools:
         assert tool["annotations"]["readOnlyHint"] is True
         assert tool["annotations"]["destructiveHint"] is False
@@ -78,7 +78,7 @@ def test_all_definitions_together_stay_within_their_budget(tools: list[Tool]) ->
     assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
 
 
-def test_what_hosts_put_before_their_model_stays_within_the_budget_by_our_own_count(
+def test_the_definitions_as_hosts_show_them_to_their_model_stay_within_the_budget(
     tools: list[Tool],
 ) -> None:
     assert estimate_tokens(compact(shown_to_models(tools))) < BUDGET_TOKENS

@@ -29,7 +29,7 @@ def test_every_wording_of_a_verified_question_runs_its_sql(question: str, shop_s
     assert "verified SQL of the operator" in answer.text.splitlines()[0]
 
 
-def test_case_and_punctuation_do_not_matter(shop_server: RawServer) -> None:
+def test_a_verified_question_is_recognised_without_its_case_and_punctuation(shop_server: RawServer) -> None:
     answer = shop_server.call("query", question="  how MANY active users are there ")
 
     assert answer.structured["source"] == "verified"
@@ -84,7 +84,7 @@ databases:
     ("question", "outcome"),
     [("How many widgets are there?", "statement_failed"), ("Clear the widgets", "rejected")],
 )
-def test_a_failed_verified_question_is_reported_as_the_operators(
+def test_a_failed_verified_question_names_the_operators_sql_as_the_cause(
     question: str, outcome: str, shop_environment: dict[str, str], start_server: StartServer, tmp_path: Path
 ) -> None:
     context, audit = tmp_path / "context.yaml", tmp_path / "audit.jsonl"

@@ -95,7 +95,7 @@ def tools_of(server: RawServer) -> dict[str, dict[str, Any]]:
     return {tool["name"]: tool for tool in server.request("tools/list")["result"]["tools"]}
 
 
-def test_they_are_listed_after_our_own_with_typed_parameters(server: RawServer) -> None:
+def test_verified_tools_are_listed_last_with_typed_parameters(server: RawServer) -> None:
     tools = tools_of(server)
 
     assert list(tools) == [
@@ -124,7 +124,7 @@ def test_they_are_listed_after_our_own_with_typed_parameters(server: RawServer) 
         assert len(definition) / JSON_BYTES_PER_TOKEN < TOOL_BUDGET_TOKENS
 
 
-def test_a_call_runs_the_operators_sql_and_says_so(server: RawServer) -> None:
+def test_a_verified_tool_runs_the_operators_sql_and_says_so(server: RawServer) -> None:
     given = server.call("top_customers", n="2", since="2001-01-01")
     usual = server.call("top_customers")
     asked = server.call("query", question="Who are the 2 customers with most orders since 2001-01-01?")
@@ -150,7 +150,7 @@ def test_a_call_runs_the_operators_sql_and_says_so(server: RawServer) -> None:
         "%s %(word)s",
     ],
 )
-def test_a_text_is_a_value_whatever_it_contains(word: str, server: RawServer) -> None:
+def test_a_text_argument_is_only_ever_a_value(word: str, server: RawServer) -> None:
     assert server.call("find-products", word=word).rows == [[word, 0]]
 
 
@@ -170,7 +170,7 @@ def test_a_text_is_a_value_whatever_it_contains(word: str, server: RawServer) ->
         ("orders_with_status", {"status": "lost"}, "status: lost is not one of paid, shipped"),
     ],
 )
-def test_types_and_bounds_are_enforced(
+def test_types_and_bounds_of_a_verified_tools_arguments_are_enforced(
     tool: str, arguments: dict[str, Any], words: str, server: RawServer
 ) -> None:
     answer = server.call(tool, **arguments)
@@ -179,7 +179,7 @@ def test_types_and_bounds_are_enforced(
     assert words in answer.text
 
 
-def test_a_value_of_a_column_is_spelled_as_the_column_has_it(server: RawServer) -> None:
+def test_an_argument_that_is_a_columns_value_is_spelled_as_in_the_column(server: RawServer) -> None:
     name = server.call("execute_sql", sql="SELECT full_name FROM customers ORDER BY id LIMIT 1").rows[0][0]
 
     assert server.call("orders_of", customer=name.upper()).rows[0][0] == name
@@ -200,7 +200,7 @@ def test_a_tool_reads_its_own_database_under_the_same_guards(server: RawServer) 
     assert "have it corrected in the context file" in cleared.text
 
 
-def test_mistakes_are_warned_of_with_what_to_change_and_the_others_work(server: RawServer) -> None:
+def test_an_invalid_verified_tool_is_reported_with_a_hint_and_the_others_work(server: RawServer) -> None:
     def is_logged(words: str) -> bool:
         return words in server.stderr
 
@@ -216,7 +216,7 @@ def test_mistakes_are_warned_of_with_what_to_change_and_the_others_work(server: 
     assert server.call("top_customers").rows
 
 
-def test_a_changed_file_changes_the_list_and_a_session_is_notified(
+def test_a_changed_context_file_changes_the_tool_list_and_notifies_a_session(
     shop_url: str, shared_endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     context = tmp_path / "context.yaml"
@@ -242,7 +242,9 @@ def test_a_changed_file_changes_the_list_and_a_session_is_notified(
         server.hear("notifications/tools/list_changed", 2)
 
 
-async def test_a_stateless_stream_is_notified_and_calls_them(shop_url: str, folder: Path) -> None:
+async def test_a_stateless_stream_is_notified_of_verified_tools_and_can_call_them(
+    shop_url: str, folder: Path
+) -> None:
     context = folder / "context.yaml"
     context.write_text("databases: {main: {verified: [{question: One, tool: one, sql: SELECT 1 AS n}]}}")
     with anyio.fail_after(30):

@@ -39,7 +39,7 @@ MEGABYTE = 1_000_000
         ("refresh_schema", {"Database ": "shop"}, ["unknown argument", "this tool takes database"]),
     ],
 )  # fmt: skip
-def test_a_wrong_argument_is_named_with_what_is_allowed(
+def test_the_error_for_a_wrong_argument_names_what_is_allowed(
     tool: str, arguments: dict[str, Any], said: list[str], shop_server: RawServer
 ) -> None:
     answer = shop_server.call(tool, **arguments)
@@ -75,7 +75,7 @@ def test_an_empty_statement_is_refused(sql: str, shop_server: RawServer) -> None
     assert "empty" in answer.text
 
 
-def test_a_megabyte_of_sql_is_refused_with_the_bound(shop_server: RawServer) -> None:
+def test_a_megabyte_of_sql_is_refused_and_the_limit_is_named(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql=f"select '{'x' * MEGABYTE}'")
 
     assert answer.code == "rejected"
@@ -98,7 +98,7 @@ def test_null_means_that_an_argument_is_left_out(shop_server: RawServer) -> None
     assert answer.rows == [[1]]
 
 
-def test_a_limit_is_kept_and_said(shop_server: RawServer) -> None:
+def test_the_argument_limit_is_applied_and_reported(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql="select id from customers order by id", limit=3)
 
     assert answer.rows == [[1], [2], [3]]
@@ -106,7 +106,7 @@ def test_a_limit_is_kept_and_said(shop_server: RawServer) -> None:
     assert "limit" in answer.text
 
 
-def test_a_failed_call_names_itself_an_error_and_has_no_rows(shop_server: RawServer) -> None:
+def test_a_failed_call_is_marked_as_an_error_and_has_no_rows(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql="select 1 / 0")
 
     assert answer.is_error
@@ -114,7 +114,7 @@ def test_a_failed_call_names_itself_an_error_and_has_no_rows(shop_server: RawSer
     assert answer.text == "statement_failed: division by zero (SQLSTATE 22012)"
 
 
-def test_a_long_name_is_not_repeated_whole(shop_server: RawServer) -> None:
+def test_a_long_name_is_shortened_in_the_error(shop_server: RawServer) -> None:
     unknown_tool = shop_server.request("tools/call", name="x" * MEGABYTE, arguments={})
     unknown_prompt = shop_server.request("prompts/get", name="x" * MEGABYTE)
     unknown_database = shop_server.call("search_schema", database="x" * MEGABYTE)
@@ -124,7 +124,7 @@ def test_a_long_name_is_not_repeated_whole(shop_server: RawServer) -> None:
     assert len(str(unknown_tool)) + len(str(unknown_prompt)) + len(unknown_database.text) < 1500
 
 
-def test_nothing_completes_a_megabyte(shop_server: RawServer) -> None:
+def test_a_value_of_a_megabyte_has_no_completions(shop_server: RawServer) -> None:
     reference = {"type": "ref/resource", "uri": "schema://{database}/{table}"}
     argument = {"name": "database", "value": "x" * MEGABYTE}
 
@@ -168,7 +168,7 @@ def test_the_schemas_of_texts_have_their_bounds(shop_server: RawServer) -> None:
         ("refresh_schema", {}, ["database"]),
     ],
 )
-def test_a_host_that_fills_every_optional_argument_with_nothing_has_left_it_out(
+def test_empty_and_null_optional_arguments_count_as_left_out(
     nothing: str | None, tool: str, required: dict[str, Any], optional: list[str], shop_server: RawServer
 ) -> None:
     answer = shop_server.call(tool, **required, **dict.fromkeys(optional, nothing))
@@ -193,7 +193,7 @@ def test_a_host_that_fills_every_optional_argument_with_nothing_has_left_it_out(
         ("search_schema", {"tables": '"orders"'}),
     ],
 )
-def test_numbers_booleans_and_lists_are_taken_as_text(
+def test_numbers_booleans_and_lists_written_as_text_are_accepted(
     tool: str, arguments: dict[str, Any], shop_server: RawServer
 ) -> None:
     answer = shop_server.call(tool, **arguments)
@@ -210,7 +210,7 @@ def test_numbers_booleans_and_lists_are_taken_as_text(
         ("refresh_schema", {}),
     ],
 )
-def test_an_argument_of_the_hosts_own_is_ignored_with_a_note(
+def test_an_unknown_argument_of_a_host_is_ignored_with_a_note(
     tool: str, arguments: dict[str, Any], shop_server: RawServer
 ) -> None:
     answer = shop_server.call(tool, **arguments, wait_for_previous=True)

@@ -162,7 +162,7 @@ async def test_reads_that_avoid_the_traps_pass(target: Target) -> None:
             await pipeline.execute_sql(statement)
 
 
-async def test_a_statement_accepted_before_is_checked_anew_once_the_database_has_changed(
+async def test_an_accepted_statement_is_checked_again_after_the_database_has_changed(
     target: Target,
 ) -> None:
     with psycopg.connect(target.honest_url, autocommit=True) as admin:
@@ -188,7 +188,7 @@ async def test_honest_statements_pass_and_run(target: Target) -> None:
     assert len(ran) >= 400
 
 
-async def test_nothing_of_a_statement_stays_in_the_session_that_ran_it(target: Target, spawn: Spawn) -> None:
+async def test_a_statement_leaves_nothing_in_its_session(target: Target, spawn: Spawn) -> None:
     async with supervisor_to(target.admin_url, spawn=spawn) as supervisor:
         run = unvalidated(supervisor, timeout_s=5)
         probes = {probe: await run(probe) for probe in _SESSION_PROBES}
@@ -204,7 +204,7 @@ async def test_nothing_of_a_statement_stays_in_the_session_that_ran_it(target: T
 
 
 @pytest.mark.parametrize(("layer", "statements"), _CLAIMS_BY_LAYER.items(), ids=lambda value: str(value)[:20])
-async def test_a_layer_alone_stops_what_the_threat_model_says(
+async def test_each_layer_alone_stops_the_attacks_that_the_threat_model_lists(
     target: Target, spawn: Spawn, layer: tuple[str, bool], statements: list[str]
 ) -> None:
     role, read_only = layer
@@ -222,7 +222,7 @@ def _cells(reply: str) -> str:
     return reply.partition("elapsed_ms")[0]
 
 
-async def test_the_watch_notices_what_does_get_through(target: Target, spawn: Spawn) -> None:
+async def test_the_attack_run_detects_an_attack_that_succeeds(target: Target, spawn: Spawn) -> None:
     strike = "select dblink_exec(conninfo, 'insert into trap.hits default values') from trap.loopback"
     reading = "select pg_read_file('secret.txt')"
     async with supervisor_to(target.admin_url, spawn=spawn) as supervisor:

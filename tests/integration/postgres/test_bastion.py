@@ -239,7 +239,7 @@ def _read_byte(client: socket.socket) -> bytes:
     return b""
 
 
-async def test_what_ssh_refuses_becomes_an_error_with_a_cure(
+async def test_a_refusal_of_ssh_becomes_an_error_with_a_hint(
     route: Route, spawn: Spawn, tls_server: TlsPostgres, bastion: Bastion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def failure(route: Route) -> tuple[str, str]:

@@ -103,7 +103,7 @@ async def test_only_the_overload_that_the_server_chooses_counts(database: str, p
     assert all(len(set(choices.values())) > 1 for choices in choices_by_name.values())
 
 
-async def test_what_cannot_be_a_call_of_a_refused_function_passes(database: str) -> None:
+async def test_an_expression_that_cannot_call_a_refused_function_passes(database: str) -> None:
     policy = await reader(database, setting=_PATH).read()
     with psycopg.connect(database) as connection:
         connection.execute(_PATH.encode())
@@ -113,7 +113,7 @@ async def test_what_cannot_be_a_call_of_a_refused_function_passes(database: str)
     assert [sql for sql in rows if not passes(sql, policy)] == []
 
 
-async def test_what_may_be_a_call_of_a_refused_function_is_refused(database: str) -> None:
+async def test_an_expression_that_may_call_a_refused_function_is_refused(database: str) -> None:
     policy = await reader(database, setting=_PATH).read()
 
     assert [sql for sql in _lines("attacks.sql") if passes(sql, policy)] == []

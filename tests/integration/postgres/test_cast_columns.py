@@ -347,7 +347,7 @@ def _calls(connection: psycopg.Connection) -> object:
 
 
 @pytest.mark.parametrize("sql", _HARMLESS)
-async def test_a_statement_that_cannot_call_a_cast_is_answered(
+async def test_a_statement_that_cannot_call_a_cast_is_accepted(
     casts: psycopg.Connection, policy: FunctionPolicy, sql: str
 ) -> None:
     before = _calls(casts)

@@ -205,7 +205,7 @@ async def test_a_body_is_judged_as_its_statement_is(
     assert accepted.isdisjoint(_CASTING)
 
 
-async def test_what_calls_a_cast_that_it_does_not_name_is_refused_and_nothing_else(
+async def test_only_functions_that_call_a_cast_without_naming_it_are_refused(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()

@@ -92,7 +92,9 @@ def with_schema(url: str) -> str:
     return url
 
 
-async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Path) -> None:
+async def test_existing_names_in_the_context_file_are_accepted_in_any_spelling(
+    url: str, tmp_path: Path
+) -> None:
     result = await examine_names(url, tmp_path, TRUE_CONTEXT)
 
     assert (result.status, result.text) == (
@@ -142,7 +144,7 @@ async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Pa
         ),
     ],
 )
-async def test_a_name_that_does_not_exist_is_a_failure_with_the_near_ones(
+async def test_a_missing_name_in_the_context_file_is_an_error_with_similar_names(
     part: str, problem: str, url: str, tmp_path: Path
 ) -> None:
     result = await examine_names(url, tmp_path, context_with(part))
@@ -186,7 +188,7 @@ async def test_an_excluded_schema_differs_from_a_missing_table(url: str, tmp_pat
     assert "there is no table hr.persons" in result.text
 
 
-async def test_what_exists_and_is_not_listed_is_a_warning(url: str, tmp_path: Path) -> None:
+async def test_a_name_that_exists_but_is_not_listed_is_a_warning(url: str, tmp_path: Path) -> None:
     result = await examine_names(url, tmp_path, context_with("notes: {events_2026: x}"))
 
     assert result.status is Status.WARN

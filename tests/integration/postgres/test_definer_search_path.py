@@ -74,7 +74,7 @@ def acts(url: str, statement: str) -> bool:
         return connection.execute("select is_called from called").fetchone() == (True,)
 
 
-async def test_what_a_definer_function_finds_in_the_schema_of_its_owner_counts(database: str) -> None:
+async def test_a_definer_function_is_judged_by_what_it_finds_in_its_owners_schema(database: str) -> None:
     policy = await reader(database, role="pg_monitor").read()
 
     refused = {each for each in STATEMENTS if not passes(each, policy)}

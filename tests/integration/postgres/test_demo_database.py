@@ -106,7 +106,7 @@ def test_active_users_are_open_accounts_with_a_login_in_the_last_30_days(rows: S
     assert rows.answers["How many active users do we have?"] == [(len(active),)]
 
 
-def test_revenue_of_last_quarter_leaves_out_what_was_not_paid_or_was_paid_back(rows: ShopRows) -> None:
+def test_revenue_of_last_quarter_leaves_out_unpaid_and_refunded_orders(rows: ShopRows) -> None:
     this_quarter = (rows.now.year, (rows.now.month - 1) // 3 + 1)
     year, quarter = (
         (this_quarter[0] - 1, 4) if this_quarter[1] == 1 else (this_quarter[0], this_quarter[1] - 1)
@@ -170,7 +170,7 @@ def test_products_below_10_pieces_are_listed_scarcest_first(rows: ShopRows) -> N
     ]
 
 
-def test_users_with_more_than_5_orders_are_counted_whatever_became_of_the_orders(rows: ShopRows) -> None:
+def test_users_with_more_than_5_orders_are_counted_regardless_of_the_orders_status(rows: ShopRows) -> None:
     orders = Counter(order.customer_id for order in rows.tables["orders"])
     frequent = {customer_id: number for customer_id, number in orders.items() if number > 5}
 

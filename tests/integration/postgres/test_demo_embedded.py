@@ -66,7 +66,7 @@ def test_a_restart_keeps_the_port_and_the_settings(server: EmbeddedPostgres) -> 
     assert _ask(server, "show fsync") == "off"
 
 
-def test_a_port_taken_by_another_is_replaced(server: EmbeddedPostgres) -> None:
+def test_a_port_that_is_in_use_is_replaced(server: EmbeddedPostgres) -> None:
     port = server.port
     server.stop("immediate")
     with socket.create_server(("127.0.0.1", port)):
@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path / "file" / "below").start()
 
 
-def test_the_port_of_a_server_never_started_is_an_error(folder: Path) -> None:
+def test_asking_for_the_port_of_a_server_that_never_started_is_an_error(folder: Path) -> None:
     with pytest.raises(UnreachableError, match="has not been started"):
         _ = EmbeddedPostgres(folder).port
 
@@ -170,7 +170,7 @@ def cache(cluster: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_postgres_runs_as_long_as_somebody_uses_the_shop(cache: Path) -> None:
+def test_postgres_runs_while_a_process_uses_the_shop(cache: Path) -> None:
     steps: list[str] = []
     server = EmbeddedPostgres()
     with open_shop(steps.append) as shop:
@@ -185,5 +185,5 @@ def test_postgres_runs_as_long_as_somebody_uses_the_shop(cache: Path) -> None:
     assert steps.count("taking orders") == 1
 
 
-def test_the_cluster_is_kept_in_the_cache(cache: Path) -> None:
+def test_the_cluster_is_in_the_users_cache_folder(cache: Path) -> None:
     assert default_folder() == cache / "pgmcp"

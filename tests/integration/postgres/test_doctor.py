@@ -144,14 +144,14 @@ async def test_a_mistake_in_the_service_file_is_named(
     assert hint in failure.hint
 
 
-async def test_a_server_without_tls_that_is_to_have_it_is_named(shop_url: str) -> None:
+async def test_a_server_without_the_tls_that_the_settings_require_is_named(shop_url: str) -> None:
     failure = await failure_of(shop_url, PG_MCP_DATABASE_SSL_MODE="require")
 
     assert "server does not support SSL" in failure.text
     assert failure.hint.startswith("the server does not use TLS")
 
 
-async def test_a_server_that_wants_tls_is_named(tls_server: TlsPostgres) -> None:
+async def test_a_server_that_requires_tls_is_named(tls_server: TlsPostgres) -> None:
     failure = await failure_of(tls_server.url("tls_only", sslmode="disable"))
 
     assert "no encryption" in failure.text
@@ -248,7 +248,7 @@ async def test_a_database_that_stops_during_the_checks_is_reported_once(shop_url
     assert rest[0].hint
 
 
-async def test_one_bad_database_of_two_keeps_nothing_from_the_other(shop_url: str) -> None:
+async def test_a_failing_database_does_not_affect_the_checks_of_another(shop_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         results = await examine(
@@ -283,7 +283,9 @@ async def test_a_superuser_is_warned_of_with_the_hint(new_database: Callable[[],
     assert "pgmcp setup-sql" in role.hint
 
 
-async def test_a_superuser_fails_where_only_readers_are_served(new_database: Callable[[], str]) -> None:
+async def test_a_superuser_fails_if_the_settings_require_a_read_only_role(
+    new_database: Callable[[], str],
+) -> None:
     environ = {
         "PG_MCP_DATABASE_URL": new_database(),
         "PG_MCP_SERVER_REQUIRE_READONLY_ROLE": "true",
@@ -432,7 +434,7 @@ async def test_the_tools_of_the_context_file_are_named_with_their_tokens_or_mist
     assert "PG_MCP_CONTEXT_FILE" in mistaken.hint
 
 
-async def test_patterns_that_match_nothing_are_named_with_the_near_ones(shop_url: str) -> None:
+async def test_patterns_that_match_nothing_are_reported_with_similar_names(shop_url: str) -> None:
     environ = {
         "PG_MCP_DATABASE_URL": shop_url,
         "PG_MCP_DATABASE_EXCLUDE_SCHEMAS": "publik,tmp_*",
@@ -457,7 +459,7 @@ async def test_a_wildcard_that_matches_nothing_yet_is_a_warning(shop_url: str) -
     assert (await examine(environ))["database main: patterns"].status is Status.WARN
 
 
-async def test_a_role_without_grants_and_views_that_ignore_policies_are_warned_of(
+async def test_a_role_without_grants_and_views_that_ignore_policies_give_warnings(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()

@@ -74,7 +74,9 @@ async def test_the_server_ends_a_statement_at_its_deadline_and_the_worker_is_kep
     assert len(recorded.pids) == 1
 
 
-async def test_a_flood_of_rows_is_stopped(supervise: Supervise, url: str, backends: Backends) -> None:
+async def test_a_statement_with_endless_rows_is_stopped(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
     supervisor = supervise(url, memory_limit_mb=768)
     await value(supervisor, "select 1")
 
@@ -94,7 +96,7 @@ async def test_a_statement_that_waits_for_a_lock_is_stopped(
         await assert_stopped(supervisor, backends, "select count(*) from locked")
 
 
-async def test_a_timeout_that_the_statement_switches_off_does_not_save_it(
+async def test_a_statement_that_turns_its_timeout_off_is_stopped(
     supervise: Supervise, url: str, backends: Backends
 ) -> None:
     supervisor = supervise(url)
@@ -138,7 +140,7 @@ async def test_a_worker_stuck_in_c_is_killed_and_its_backend_ended(
 
 
 @pytest.mark.parametrize("sql", [SLEEP, FLOOD])
-async def test_a_connection_that_swallows_everything_costs_one_timeout(
+async def test_a_connection_that_drops_all_packets_ends_in_one_timeout(
     supervise: Supervise, cluster: EmbeddedPostgres, url: str, backends: Backends, sql: str
 ) -> None:
     async with tcp_proxy(cluster.port) as proxy:
@@ -161,7 +163,7 @@ async def test_a_connection_that_swallows_everything_costs_one_timeout(
         assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_a_slow_network_is_no_failure(
+async def test_a_slow_network_causes_no_failure(
     supervise: Supervise, cluster: EmbeddedPostgres, url: str
 ) -> None:
     async with tcp_proxy(cluster.port) as proxy:
@@ -172,7 +174,7 @@ async def test_a_slow_network_is_no_failure(
 
 
 @pytest.mark.parametrize("sql", [SLEEP, BURN])
-async def test_a_statement_whose_caller_leaves_is_stopped_and_the_worker_kept(
+async def test_the_statement_of_a_cancelled_caller_is_stopped_and_the_worker_kept(
     supervise: Supervise, spawn: Spawn, url: str, backends: Backends, sql: str
 ) -> None:
     recorded = RecordedSpawn(spawn)
@@ -189,7 +191,7 @@ async def test_a_statement_whose_caller_leaves_is_stopped_and_the_worker_kept(
     assert len(recorded.pids) == 1
 
 
-async def test_a_stopped_worker_whose_caller_leaves_is_killed(
+async def test_a_stopped_worker_of_a_cancelled_caller_is_killed(
     supervise: Supervise, spawn: Spawn, url: str, backends: Backends
 ) -> None:
     recorded = RecordedSpawn(spawn)

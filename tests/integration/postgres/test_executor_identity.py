@@ -51,7 +51,7 @@ def tenant(number: str) -> Identity:
 
 
 @pytest.mark.parametrize("origin", StatementOrigin)
-async def test_a_statement_has_the_role_and_the_claims_and_the_next_one_has_not(
+async def test_role_and_claims_apply_to_one_statement_only(
     supervisor: Supervisor, origin: StatementOrigin
 ) -> None:
     assert await read(supervisor, WHO, tenant("1"), origin=origin) == [[SUPPORT, LOGIN, "1"]]
@@ -170,7 +170,7 @@ async def test_a_session_keeps_the_name_of_a_host_but_not_of_a_principal(
     ]
 
 
-async def test_no_plan_with_the_claims_of_the_last_person_is_left(supervisor: Supervisor) -> None:
+async def test_no_plan_with_the_claims_of_the_last_caller_is_reused(supervisor: Supervisor) -> None:
     """PL/pgSQL would keep a plan in which the function, wrongly declared immutable, is a constant."""
     sql = "select count_of_tenant(), (select count(*) from orders where tenant = 1)"
 

@@ -111,14 +111,16 @@ async def test_two_statements_in_one_text_are_refused_by_the_server(
 @pytest.mark.parametrize(
     "sql", ["select 1) as q; drop table kept; --", "1; drop table kept; select 1", "drop table kept"]
 )
-async def test_a_limit_around_a_statement_cannot_be_left(supervisor: Supervisor, url: str, sql: str) -> None:
+async def test_a_statement_cannot_close_the_query_around_it(
+    supervisor: Supervisor, url: str, sql: str
+) -> None:
     with pytest.raises(StatementFailedError, match=r"syntax error|multiple commands"):
         await run(supervisor, sql)
 
     assert execute(url, "select n from kept") == [(1,)]
 
 
-async def test_a_statement_inside_a_limit_cannot_make_its_transaction_writable(
+async def test_a_wrapped_statement_cannot_make_its_transaction_writable(
     supervisor: Supervisor, url: str
 ) -> None:
     """Only BEGIN READ ONLY comes before the statement, so the statement itself takes the snapshot."""
@@ -221,7 +223,7 @@ async def test_a_statement_that_may_write_leaves_no_trace_in_its_session(
     assert await value(supervisor, trace) is False
 
 
-async def test_a_session_is_reset_where_the_role_may_not_release_its_locks(
+async def test_a_session_is_reset_if_the_role_may_not_release_its_locks(
     supervise: Supervise, own_url: str
 ) -> None:
     execute(
@@ -240,7 +242,7 @@ async def test_a_session_is_reset_where_the_role_may_not_release_its_locks(
     assert await value(supervisor, "select pg_backend_pid()") == backend
 
 
-async def test_a_timeout_that_a_statement_switched_off_is_on_for_the_next(supervisor: Supervisor) -> None:
+async def test_a_timeout_that_a_statement_turned_off_applies_to_the_next(supervisor: Supervisor) -> None:
     await run(supervisor, "select set_config('statement_timeout', '0', false)")
 
     assert await value(supervisor, "select current_setting('statement_timeout') <> '0'") is True
@@ -262,7 +264,7 @@ async def test_a_timeout_that_a_statement_switched_off_is_on_for_the_next(superv
         ("default_transaction_read_only", "off", "off"),
     ],
 )
-async def test_settings_of_a_role_hold_but_for_those_that_move_literals(
+async def test_settings_of_a_role_apply_except_those_that_change_how_literals_are_read(
     supervise: Supervise, own_url: str, setting: str, of_the_role: str, in_force: str
 ) -> None:
     value_of_role = of_the_role if setting == "search_path" else f"'{of_the_role}'"
@@ -273,7 +275,7 @@ async def test_settings_of_a_role_hold_but_for_those_that_move_literals(
     assert await value(supervise(own_url), f"select current_setting('{setting}')") == in_force
 
 
-async def test_a_backslash_does_not_end_a_string_elsewhere_than_the_validator_saw(
+async def test_a_string_with_a_backslash_ends_where_the_validator_saw_its_end(
     supervise: Supervise, own_url: str
 ) -> None:
     execute(own_url, f'alter database "{own_url.rpartition("/")[2]}" set standard_conforming_strings = off')

@@ -63,7 +63,7 @@ async def test_a_cheap_statement_gets_a_worker_while_heavy_ones_run(
         assert await value(supervisor, "select 'cheap'") == "cheap"
 
 
-async def test_a_read_of_the_catalog_passes_heavy_statements(
+async def test_a_read_of_the_catalog_does_not_wait_for_heavy_statements(
     supervise: Supervise, url: str, backends: Backends
 ) -> None:
     supervisor = supervise(url, max_workers=WORKERS)

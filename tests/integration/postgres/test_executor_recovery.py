@@ -87,7 +87,7 @@ def execute(url: str, sql: str) -> None:
         connection.execute(sql.encode())
 
 
-async def test_a_restart_of_the_server_between_two_statements_is_not_noticed(
+async def test_a_restart_of_the_server_between_two_statements_fails_no_call(
     supervise: Supervise, cluster: EmbeddedPostgres, url: str
 ) -> None:
     supervisor = supervise(url)
@@ -98,7 +98,7 @@ async def test_a_restart_of_the_server_between_two_statements_is_not_noticed(
     assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_a_server_that_is_down_is_unreachable_and_when_it_is_up_again_it_serves(
+async def test_a_server_that_is_down_is_unreachable_until_it_is_up_again(
     supervise: Supervise, cluster: EmbeddedPostgres, url: str
 ) -> None:
     connected, new = supervise(url), supervise(url)
@@ -186,7 +186,7 @@ async def test_a_front_that_is_killed_leaves_no_statement_and_no_session(
     await backends.until_gone()
 
 
-async def test_an_idle_worker_that_is_killed_is_not_noticed(
+async def test_an_idle_worker_that_is_killed_fails_no_call(
     supervise: Supervise, spawn: Spawn, url: str
 ) -> None:
     recorded = RecordedSpawn(spawn)
@@ -213,7 +213,7 @@ async def test_a_backend_that_an_administrator_ends_is_reported_and_replaced(
     assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_a_statement_that_an_administrator_cancels_is_no_timeout(
+async def test_a_statement_that_an_administrator_cancels_is_not_reported_as_a_timeout(
     supervise: Supervise, url: str, backends: Backends, admin_url: str
 ) -> None:
     supervisor = supervise(url)
@@ -227,7 +227,7 @@ async def test_a_statement_that_an_administrator_cancels_is_no_timeout(
     assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_an_idle_backend_that_an_administrator_ends_is_not_noticed(
+async def test_an_idle_backend_that_an_administrator_ends_fails_no_call(
     supervise: Supervise, url: str, admin_url: str
 ) -> None:
     supervisor = supervise(url)

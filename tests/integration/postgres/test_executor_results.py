@@ -75,7 +75,7 @@ TYPED_VALUES: list[tuple[str, str, JsonScalar]] = [
 ]
 
 
-async def test_every_type_comes_as_the_table_says(supervisor: Supervisor) -> None:
+async def test_every_type_arrives_as_the_table_says(supervisor: Supervisor) -> None:
     expressions = ", ".join(expression for expression, _, _ in TYPED_VALUES)
 
     rows = await run(supervisor, f"select {expressions}")
@@ -138,7 +138,7 @@ async def test_as_many_columns_as_postgresql_has_arrive(supervisor: Supervisor) 
     assert rows.rows == [list(range(1_600))]
 
 
-async def test_no_rows_still_have_columns(supervisor: Supervisor) -> None:
+async def test_a_result_without_rows_has_its_columns(supervisor: Supervisor) -> None:
     rows = await run(supervisor, "select n, name from numbers where false")
 
     assert rows.columns == (Column("n", "integer"), Column("name", "text"))
@@ -161,7 +161,7 @@ async def test_a_row_limit_is_exact_and_says_whether_there_are_more(
     assert rows.truncated is truncated
 
 
-async def test_rows_beyond_the_limit_are_not_waited_for(supervisor: Supervisor) -> None:
+async def test_a_result_does_not_wait_for_rows_beyond_its_limit(supervisor: Supervisor) -> None:
     limits = RowLimits(max_rows=5, max_bytes=1 << 20, max_cell_bytes=1 << 10)
 
     for wrapped in (True, False):
@@ -217,13 +217,13 @@ async def test_a_long_cell_is_cut_between_characters_and_counted(supervisor: Sup
         ("select 1 as limit", [[1]]),
     ],
 )
-async def test_a_limit_around_a_statement_does_not_change_its_answer(
+async def test_the_query_around_a_statement_does_not_change_its_result(
     supervisor: Supervisor, sql: str, rows: list[list[JsonScalar]]
 ) -> None:
     assert (await run(supervisor, sql)).rows == rows
 
 
-async def test_a_table_can_be_read_by_its_name(supervisor: Supervisor) -> None:
+async def test_a_table_command_is_answered(supervisor: Supervisor) -> None:
     assert len((await run(supervisor, "table numbers")).rows) == 20
 
 
@@ -265,7 +265,7 @@ async def test_an_error_points_into_the_text_of_the_caller(
 
 
 @pytest.mark.parametrize("sql", ["select 1)", "select (1", "select 1 limit 1) as q limit 5 --"])
-async def test_an_error_beyond_the_text_of_the_caller_points_nowhere_outside_it(
+async def test_an_error_outside_the_text_of_the_caller_has_no_position_outside_it(
     supervisor: Supervisor, sql: str
 ) -> None:
     with pytest.raises(StatementFailedError) as raised:

@@ -68,7 +68,9 @@ def admin(module_database: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.mark.parametrize("extension", sorted({row[0] for row in _ROWS}))
-def test_what_the_list_says_of_an_extension_holds(admin: psycopg.Connection, extension: str) -> None:
+def test_the_shipped_list_of_an_extension_matches_the_server(
+    admin: psycopg.Connection, extension: str
+) -> None:
     with admin.transaction(force_rollback=True):
         is_there = admin.execute("select from pg_available_extensions where name = %s", [extension])
         if is_there.fetchone() is None:

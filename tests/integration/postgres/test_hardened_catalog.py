@@ -202,7 +202,7 @@ async def check_guards(session: OwnSession) -> None:
 @pytest.mark.parametrize(
     "parts", [*((part,) for part in (*OPTIONAL, *OPTIONAL_FUNCTIONS)), TOGETHER], ids=lambda parts: parts[0]
 )
-async def test_what_may_not_be_used_leaves_plain_reads_alone_and_lets_no_trap_through(
+async def test_revoked_parts_of_the_catalog_allow_plain_reads_and_no_trap(
     hardened: Hardened, parts: Sequence[str]
 ) -> None:
     with hardened.without(parts) as url, own_session(url) as session:
@@ -330,7 +330,7 @@ async def test_a_refusal_for_an_unreadable_part_says_so(
     assert words in refused.value.hint
 
 
-async def test_a_role_whose_attributes_are_unknown_is_not_served_where_only_readers_are(
+async def test_a_role_with_unknown_attributes_is_refused_if_only_readers_are_served(
     hardened: Hardened,
 ) -> None:
     with hardened.without(["pg_roles"]) as url, own_session(url) as session:
@@ -380,7 +380,7 @@ async def examine(url: str, **variables: str) -> dict[str, CheckResult]:
     return {each.check.removeprefix("database main: "): each for each in results}
 
 
-async def test_doctor_says_what_is_less_and_how_to_grant_it(hardened: Hardened) -> None:
+async def test_doctor_names_what_is_missing_and_its_grant(hardened: Hardened) -> None:
     only_doctors = ("pg_sleep", "pg_is_in_recovery", "host", "inet_client_addr", "inet_server_addr")
     with hardened.without((*TOGETHER, *OTHER_VIEWS, *only_doctors)) as url:
         results = await examine(url)

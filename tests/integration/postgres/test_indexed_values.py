@@ -92,7 +92,7 @@ async def test_a_value_is_found_through_an_index(url: str, question: str, line: 
         "Which marks are called Mark 99999 or x') OR ('a' = 'a?",
     ],
 )
-async def test_nothing_else_is_read(url: str, question: str) -> None:
+async def test_only_indexed_columns_are_read(url: str, question: str) -> None:
     found, plans = await look_up(url, question)
 
     assert found == []

@@ -141,7 +141,7 @@ def test_enum_columns_and_arrays_of_them_carry_the_labels_in_order(url: str) -> 
     assert column(orders, "history").enum_labels == ("pending", "paid", "Über")
 
 
-def test_a_domain_is_spelt_with_the_type_below_all_domains(url: str) -> None:
+def test_a_domain_is_shown_with_its_underlying_type(url: str) -> None:
     assert column(found(read(url), "orders"), "price").type == "price (numeric(12,2))"
 
 
@@ -285,7 +285,7 @@ def test_rows_of_subpartitions_and_of_inheriting_tables_are_counted_once(new_dat
     assert (found(catalog, "measures").estimated_rows,) == measures == (20,)
 
 
-def test_objects_in_an_extensions_schema_belong_to_the_extension(new_database: NewDatabase) -> None:
+def test_own_objects_in_an_extensions_schema_are_left_out_with_it(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,
@@ -325,7 +325,7 @@ def test_a_virtual_generated_column_differs_from_a_stored_one(new_database: NewD
     assert column(prices, "double_virtual").default == "generated always as ((net * 2)) virtual"
 
 
-def test_keys_over_periods_are_shown_as_they_are_written(new_database: NewDatabase) -> None:
+def test_keys_over_periods_are_shown_as_they_are_defined(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,
@@ -360,7 +360,9 @@ def test_keys_over_periods_are_shown_as_they_are_written(new_database: NewDataba
     assert (overlapping, equal) == ((2,), (0,))
 
 
-def test_constraints_that_promise_nothing_say_so_and_give_no_values(new_database: NewDatabase) -> None:
+def test_constraints_that_are_not_enforced_or_valid_say_so_and_give_no_values(
+    new_database: NewDatabase,
+) -> None:
     url = new_database()
     execute(
         url,
@@ -504,7 +506,7 @@ def test_tables_of_extensions_temporary_and_system_tables_are_left_out(new_datab
     assert [table.name for table in read(url, setup="CREATE TEMP TABLE scratch (id int)").tables] == ["mine"]
 
 
-def test_no_search_path_puts_another_function_or_table_in_the_place_of_postgresqls_own(url: str) -> None:
+def test_a_search_path_cannot_replace_functions_and_tables_of_postgresql(url: str) -> None:
     execute(
         url,
         """
@@ -590,7 +592,7 @@ def test_a_table_that_was_loaded_and_analysed_at_once_has_whole_lists(new_databa
     assert not label.may_hold_others
 
 
-def test_a_list_of_values_is_open_once_rows_have_changed(new_database: NewDatabase) -> None:
+def test_a_list_of_values_is_incomplete_after_rows_have_changed(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,
@@ -644,7 +646,7 @@ def test_the_values_that_a_check_allows_are_listed_without_statistics(new_databa
     }
 
 
-def test_values_stay_in_the_database_when_they_are_switched_off(new_database: NewDatabase) -> None:
+def test_the_catalog_has_no_values_if_they_are_switched_off(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,
@@ -670,7 +672,7 @@ def test_values_defined_by_the_schema_are_shown_when_values_are_off(new_database
     assert column(people, "state").values == ("in", "out")
 
 
-def test_a_catalog_of_many_pieces_is_whole(new_database: NewDatabase) -> None:
+def test_a_catalog_that_is_read_in_many_pieces_is_complete(new_database: NewDatabase) -> None:
     url = new_database()
     count = 1_100
     with psycopg.connect(url, autocommit=True) as connection:
@@ -732,7 +734,7 @@ def test_dates_and_numbers_carry_their_range_and_keys_do_not(new_database: NewDa
     assert all(each.value_range is None for each in found(read(url, scope=WITHOUT_VALUES), "trips").columns)
 
 
-def test_a_hidden_column_keeps_its_values_labels_and_range_to_itself(new_database: NewDatabase) -> None:
+def test_no_values_labels_and_range_of_a_hidden_column_are_shown(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,

@@ -72,7 +72,7 @@ async def test_a_file_that_libpq_does_not_take_is_named_with_what_to_do(
     assert hint in refused.value.hint
 
 
-async def test_a_key_with_a_pass_phrase_is_taken_with_its_password(
+async def test_a_key_with_a_pass_phrase_works_with_its_password(
     supervise: Callable[..., Supervisor], tls_server: TlsPostgres, files: Path
 ) -> None:
     assert await ask(supervise, tls_server, files, "cert.pem", "locked.pem", sslpassword="word") == 1

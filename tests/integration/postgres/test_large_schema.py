@@ -36,7 +36,7 @@ def tables() -> list[TableSpec]:
     return grow(read_company(), TABLE_COUNT)
 
 
-def test_every_question_needs_tables_that_there_are() -> None:
+def test_every_question_needs_existing_tables() -> None:
     there = {f"{table.schema}.{table.name}" for table in read_company().tables}
     questions = read_known_questions()
 

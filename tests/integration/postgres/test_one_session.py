@@ -51,7 +51,7 @@ async def test_two_connections_with_one_pid_are_one_session(
     assert "are one session" in caplog.text
 
 
-async def test_connections_of_their_own_are_none(supervise: Supervise, module_database: str) -> None:
+async def test_separate_sessions_are_not_taken_for_one(supervise: Supervise, module_database: str) -> None:
     supervisor = supervise(module_database, max_workers=2)
 
     await two_at_once(supervisor)

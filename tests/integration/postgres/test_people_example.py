@@ -108,7 +108,7 @@ async def test_without_a_token_the_default_role_applies(example: Settings) -> No
     assert [(table.name, table.has_active_policies) for table in tables] == [("orders", True)]
 
 
-async def test_a_role_that_can_write_is_refused_where_only_readers_are_served(
+async def test_a_role_that_can_write_is_refused_if_only_readers_are_served(
     example: Settings, module_database: str
 ) -> None:
     strict = example.server.model_copy(update={"require_readonly_role": True})
@@ -128,7 +128,7 @@ async def test_a_role_that_can_write_is_refused_where_only_readers_are_served(
     assert list(answer.rows.rows) == [["shop_support"]]
 
 
-async def test_doctor_takes_every_role(example: Settings) -> None:
+async def test_doctor_accepts_every_role(example: Settings) -> None:
     found = [result async for result in examine_remote(example, None)]
 
     lines = [f"{each.status:<4}  {each.check}: {each.text}" for each in found]
@@ -167,7 +167,7 @@ async def test_doctor_takes_every_role(example: Settings) -> None:
         ),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_with_a_role_is_told_with_what_to_do(
+async def test_a_problem_of_a_role_is_reported_with_a_hint(
     example: Settings, module_database: str, change: str, restore: str, status: Status, said: str, hint: str
 ) -> None:
     with psycopg.connect(module_database, autocommit=True) as connection:

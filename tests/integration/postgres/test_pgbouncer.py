@@ -244,7 +244,7 @@ async def test_a_killed_workers_statement_ends_and_gives_its_locks_back(
         (RowLimits(max_rows=10**6, max_bytes=100, max_cell_bytes=1 << 20), Truncation.BYTES, 10),
     ],
 )
-async def test_a_result_is_bounded(
+async def test_a_result_through_pgbouncer_is_limited(
     limits: RowLimits, truncated: Truncation, row_count: int, supervisor: Supervisor
 ) -> None:
     rows = await run(supervisor, "select 'ten chars.' from generate_series(1, 10000000)", limits=limits)
@@ -253,14 +253,14 @@ async def test_a_result_is_bounded(
     assert await value(supervisor, "select 1") == 1
 
 
-async def test_an_error_says_where(supervisor: Supervisor) -> None:
+async def test_an_error_through_pgbouncer_has_its_position(supervisor: Supervisor) -> None:
     with pytest.raises(StatementFailedError) as failure:
         await run(supervisor, "select 1, nope")
 
     assert (failure.value.sqlstate, failure.value.position) == ("42703", 10)
 
 
-async def test_a_terminated_backend_costs_one_error(
+async def test_a_terminated_backend_fails_only_its_call(
     supervisor: Supervisor, bounced: Bounced, activity: Activity
 ) -> None:
     call = asyncio.create_task(run(supervisor, RUNAWAY))
@@ -273,7 +273,7 @@ async def test_a_terminated_backend_costs_one_error(
     assert await value(supervisor, "select 1") == 1
 
 
-async def test_a_restarted_bouncer_costs_at_most_the_statement_it_interrupted(
+async def test_a_restarted_pgbouncer_fails_only_the_statement_it_interrupted(
     supervisor: Supervisor, bounced: Bounced, activity: Activity
 ) -> None:
     call = asyncio.create_task(run(supervisor, RUNAWAY))
@@ -288,7 +288,7 @@ async def test_a_restarted_bouncer_costs_at_most_the_statement_it_interrupted(
     await until(lambda: not activity.running(), "nothing runs")
 
 
-def test_a_whole_server_works_through_it(bounced: Bounced, activity: Activity, tmp_path: Path) -> None:
+def test_the_server_works_through_pgbouncer(bounced: Bounced, activity: Activity, tmp_path: Path) -> None:
     with psycopg.connect(bounced.direct_url) as admin:
         admin.execute("create table planets as select 'Venus' as name")
     environment = server_environment(bounced.url, server_query_timeout="1")

@@ -45,7 +45,7 @@ async def test_a_read_leaves_the_temporary_tables_of_other_clients(
         assert other.execute("select n from kept").fetchone() == (1,)
 
 
-async def test_an_engine_whose_backend_has_no_process_is_known(
+async def test_an_engine_without_backend_processes_is_recognised(
     supervise: Supervise, old_pglite_url: str
 ) -> None:
     supervisor = supervise(old_pglite_url)

@@ -97,7 +97,7 @@ async def swapped(
         ),
     ],
 )
-async def test_a_statement_runs_once_more_when_what_was_missing_has_come(
+async def test_a_statement_runs_again_if_the_missing_table_now_exists(
     before: str, script: str, sql: str, swapped: Callable[[str, str], Swapped]
 ) -> None:
     database = swapped(before, script)
@@ -111,7 +111,7 @@ async def test_a_statement_runs_once_more_when_what_was_missing_has_come(
     assert Stage.EXECUTE in call.elapsed_ms
 
 
-async def test_a_name_that_stays_missing_costs_one_read_and_says_what_is_near(
+async def test_a_name_that_stays_missing_causes_one_read_and_gets_similar_names(
     swapped: Callable[[str, str], Swapped],
 ) -> None:
     database = swapped("CREATE TABLE orders (id int)", "SELECT 1")

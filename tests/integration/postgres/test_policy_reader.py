@@ -200,7 +200,7 @@ _STRIKING = "create policy p on teams {to} using (private.strike(id))"
         ),
     ],
 )
-async def test_a_table_is_readable_when_no_policy_that_does_harm_applies_to_the_role(
+async def test_a_table_is_readable_if_no_harmful_policy_applies_to_the_role(
     new_database: Callable[[], str], policies: str, role: str, rows: int
 ) -> None:
     url, prefix = new_database(), f"r{uuid4().hex[:8]}"
@@ -319,7 +319,9 @@ async def test_a_policy_for_the_owner_of_a_view_is_followed_through_the_view(
     assert not passes("select * from seen", policy)
 
 
-async def test_what_makes_a_policy_apply_gives_a_new_policy(new_database: Callable[[], str]) -> None:
+async def test_a_change_that_makes_a_row_policy_apply_gives_a_new_function_policy(
+    new_database: Callable[[], str],
+) -> None:
     url, prefix = new_database(), f"r{uuid4().hex[:8]}"
     script = POLICY_OBJECTS + _STRIKING + "; alter table teams enable row level security"
     execute(url, script.format(r=prefix, to=f"to {prefix}_team"))
@@ -332,7 +334,7 @@ async def test_what_makes_a_policy_apply_gives_a_new_policy(new_database: Callab
     assert (before, after) == (True, False)
 
 
-async def test_what_belongs_to_an_extension_is_allowed_and_denied_with_it(
+async def test_functions_of_an_extension_are_allowed_and_refused_with_it(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
@@ -408,7 +410,7 @@ async def test_views_of_an_extension_and_harmless_views_pass(new_database: Calla
     assert passes("select * from mine", policy)
 
 
-async def test_what_people_leave_in_a_database_without_meaning_harm_is_no_trap(
+async def test_usual_functions_and_views_of_applications_are_accepted(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
@@ -419,7 +421,7 @@ async def test_what_people_leave_in_a_database_without_meaning_harm_is_no_trap(
     assert not passes("select audit.write('{}')", policy)
 
 
-async def test_a_function_that_cannot_take_the_number_of_arguments_is_not_looked_at(
+async def test_a_function_with_another_number_of_arguments_is_ignored(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
@@ -540,7 +542,7 @@ async def test_a_view_or_function_may_use_a_catalog_without_its_secret_column(
     assert [read for read in showing_reads if passes(read, policy)] == []
 
 
-async def test_a_list_that_was_cut_short_is_an_error_and_no_policy() -> None:
+async def test_a_truncated_list_of_functions_is_an_error() -> None:
     async def fetch(_: str) -> Rows:
         return Rows(columns=(), rows=[["[]", ""]], truncated=Truncation.BYTES)
 

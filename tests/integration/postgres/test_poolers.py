@@ -65,7 +65,7 @@ async def connect(spawn: Spawn, url: str) -> WorkerProcess:
     return worker
 
 
-async def test_pgpool_is_known_though_it_shows_the_backends_own_pid(spawn: Spawn, pgpool_url: str) -> None:
+async def test_pgpool_is_recognised_although_it_shows_the_backends_pid(spawn: Spawn, pgpool_url: str) -> None:
     with psycopg.connect(pgpool_url) as connection:
         assert connection.execute("select pg_backend_pid()").fetchone() == (connection.info.backend_pid,)
 
@@ -75,14 +75,14 @@ async def test_pgpool_is_known_though_it_shows_the_backends_own_pid(spawn: Spawn
     assert worker.pooler.startswith("pgpool-II ")
 
 
-async def test_a_direct_connection_is_known(spawn: Spawn, direct_url: str) -> None:
+async def test_a_direct_connection_is_recognised(spawn: Spawn, direct_url: str) -> None:
     worker = await connect(spawn, direct_url)
 
     assert worker.backend is not None
     assert worker.pooler == ""
 
 
-async def test_a_unix_socket_of_the_server_is_known_without_an_error_in_its_log(spawn: Spawn) -> None:
+async def test_a_unix_socket_of_the_server_is_recognised_without_an_error_in_its_log(spawn: Spawn) -> None:
     with new_cluster({"unix_socket_directories": "."}) as cluster:
         parts = urlsplit(cluster.url())
         userinfo = parts.netloc.rpartition("@")[0]
@@ -95,7 +95,7 @@ async def test_a_unix_socket_of_the_server_is_known_without_an_error_in_its_log(
     assert "ERROR" not in log
 
 
-async def test_a_roles_connection_limit_is_not_taken_for_the_size_of_our_pool(
+async def test_a_roles_connection_limit_is_not_reported_as_the_pool_size(
     supervise: Supervise, direct_url: str
 ) -> None:
     with psycopg.connect(direct_url, autocommit=True) as admin:
@@ -121,7 +121,7 @@ async def test_a_roles_connection_limit_is_not_taken_for_the_size_of_our_pool(
 
 
 @pytest.mark.parametrize("pool_mode", ["transaction", "session"])
-async def test_pgbouncer_is_known_in_every_mode_that_serves(
+async def test_pgbouncer_is_recognised_in_every_supported_mode(
     pool_mode: str, spawn: Spawn, direct_url: str
 ) -> None:
     with PgBouncer(_pgbouncer(), direct_url, pool_size=2, pool_mode=pool_mode) as bouncer:
@@ -131,7 +131,7 @@ async def test_pgbouncer_is_known_in_every_mode_that_serves(
     assert worker.pooler != ""
 
 
-async def test_pgpool_serves_on_after_killed_workers(
+async def test_pgpool_keeps_serving_after_workers_are_killed(
     supervise: Supervise, spawn: Spawn, pgpool_url: str, direct_url: str
 ) -> None:
     recorded = RecordedSpawn(spawn)
@@ -159,7 +159,9 @@ async def refusal(supervisor: Supervisor) -> ExecutionError:
     return refused.value
 
 
-async def test_pgbouncers_refusals_have_a_true_code_and_hint(supervise: Supervise, direct_url: str) -> None:
+async def test_refusals_of_pgbouncer_have_the_right_code_and_hint(
+    supervise: Supervise, direct_url: str
+) -> None:
     name = urlsplit(direct_url).path.strip("/")
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, database=name) as bouncer:
         url = bouncer.url(direct_url)
@@ -232,7 +234,7 @@ async def test_tls_that_pgbouncer_requires_is_named(
         ("auth_user = postgres\nauth_query = select 1", "bouncer config error", "correct auth_query"),
     ],
 )
-async def test_a_user_whom_pgbouncer_does_not_know_is_told_where_users_are_set(
+async def test_the_error_for_a_user_unknown_to_pgbouncer_names_where_users_are_set(
     supervise: Supervise, direct_url: str, more: str, said: str, hint: str
 ) -> None:
     parts = urlsplit(direct_url)
@@ -254,7 +256,7 @@ async def test_pgbouncers_own_limit_of_a_statement_is_named(supervise: Supervise
             await value(supervisor, "select pg_sleep(60)")
 
 
-async def test_a_pgbouncer_without_simple_queries_serves(supervise: Supervise, direct_url: str) -> None:
+async def test_pgbouncer_with_disabled_simple_queries_works(supervise: Supervise, direct_url: str) -> None:
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="disable_pqexec = 1") as bouncer:
         assert await value(supervise(bouncer.url(direct_url)), "select 1") == 1
 
@@ -271,7 +273,7 @@ async def test_a_pgbouncer_without_simple_queries_serves(supervise: Supervise, d
         ("PGTZ", "Asia/Tokyo", "concat(timestamptz '2026-01-01 00:00+00')", "2026-01-01 09:00:00+09"),
     ],
 )
-async def test_behind_pgbouncer_the_settings_of_libpqs_variables_hold(
+async def test_behind_pgbouncer_settings_of_libpqs_variables_apply(
     supervise: Supervise,
     direct_url: str,
     monkeypatch: pytest.MonkeyPatch,

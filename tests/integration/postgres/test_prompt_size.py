@@ -59,7 +59,7 @@ def test_the_plain_prompt_has_the_whole_schema(catalog: Catalog) -> None:
     assert "COMMENT ON COLUMN public." in plain
 
 
-def test_no_name_and_no_fact_is_lost(catalog: Catalog, prompt: str) -> None:
+def test_the_compact_prompt_has_every_name_and_fact(catalog: Catalog, prompt: str) -> None:
     for table in catalog.tables:
         line = next(line for line in prompt.splitlines() if f"{catalog.display_name(table)}(" in line)
         for column in table.columns:

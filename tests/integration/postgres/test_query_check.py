@@ -166,7 +166,7 @@ async def test_an_amount_that_a_join_repeats_is_offered_for_a_repair(
         "SELECT sum(s.sale_price) FROM sales AS s JOIN refunds AS r ON r.sale_id = s.id",
     ],
 )
-async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
+async def test_an_aggregate_that_may_be_intended_is_only_noted(url: str, sql: str) -> None:
     (found,) = await fan_outs(url, sql)
 
     assert not found.is_offered
@@ -209,7 +209,7 @@ async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
         "no query",
     ],
 )
-async def test_an_honest_aggregate_is_not_remarked_on(url: str, sql: str) -> None:
+async def test_a_correct_aggregate_gets_no_note(url: str, sql: str) -> None:
     assert await fan_outs(url, sql) == []
 
 
@@ -304,7 +304,7 @@ async def test_a_question_that_names_the_filter_is_not_asked_again(url: str) -> 
 @pytest.mark.parametrize(
     "question", ["What is the number of clients at this date?", "How many have not ordered, or like us?"]
 )
-async def test_the_small_words_of_a_question_name_no_filter(url: str, question: str) -> None:
+async def test_stop_words_of_a_question_name_no_filter(url: str, question: str) -> None:
     (found,) = await missing_filters(
         url,
         "SELECT count(*) FROM clients",
@@ -335,7 +335,7 @@ async def test_the_small_words_of_a_question_name_no_filter(url: str, question: 
         ("SELECT count(*) FROM clients", "credit / 0 > 1"),
     ],
 )
-async def test_a_filter_that_is_there_or_changes_nothing_is_not_remarked_on(
+async def test_a_filter_that_is_present_or_changes_nothing_gets_no_note(
     url: str, sql: str, condition: str
 ) -> None:
     assert await missing_filters(url, sql, condition) == []
@@ -348,7 +348,7 @@ async def test_a_default_filter_that_cannot_be_evaluated_is_logged(
     assert caplog.messages == ["the default filter of clients could not be evaluated (statement_failed)"]
 
 
-async def test_without_time_to_evaluate_a_default_filter_its_lack_is_only_noted() -> None:
+async def test_a_missing_default_filter_is_only_noted_if_there_is_no_time_to_evaluate_it() -> None:
     async def too_slow(_: str) -> Rows:
         raise DeadlineExceededError("too slow")
 

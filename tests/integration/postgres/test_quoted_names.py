@@ -31,7 +31,7 @@ def sales_url(module_database: str) -> Iterator[str]:
         yield module_database
 
 
-def test_every_name_is_spelled_as_postgresql_reads_it(sales_url: str) -> None:
+def test_every_name_is_quoted_as_postgresql_needs_it(sales_url: str) -> None:
     with psycopg.connect(sales_url, autocommit=True) as admin:
         keywords = [word for (word,) in admin.execute("select word from pg_get_keywords()")]
         for name in [*keywords, *ODD_NAMES]:

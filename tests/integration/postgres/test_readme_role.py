@@ -84,7 +84,7 @@ def test_the_role_reads_tables_made_before_the_script_and_after_it(reader: psyco
     assert rows == [(1,), (2,)]
 
 
-def test_the_role_is_none_that_pgmcp_warns_of(reader: psycopg.Connection) -> None:
+def test_pgmcp_does_not_warn_about_the_role(reader: psycopg.Connection) -> None:
     row = reader.execute(POSTURE_SQL.encode()).fetchone()
     parameters = reader.execute(PARAMETERS_SQL.encode()).fetchone()
 

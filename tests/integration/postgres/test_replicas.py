@@ -60,7 +60,7 @@ def activity(standby: EmbeddedPostgres) -> Iterator[Activity]:
         yield activity
 
 
-async def test_reads_go_to_the_standby_in_our_kind_of_transaction(supervisor: Supervisor) -> None:
+async def test_reads_go_to_the_standby_in_a_read_only_transaction(supervisor: Supervisor) -> None:
     query = """
         select pg_is_in_recovery(), current_setting('transaction_read_only'),
                current_setting('lock_timeout'), current_setting('client_connection_check_interval')
@@ -82,7 +82,7 @@ async def test_a_statement_on_the_standby_is_stopped_at_its_deadline(
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-async def test_when_the_standby_dies_only_what_ran_there_fails_and_the_primary_takes_over(
+async def test_if_the_standby_dies_only_its_statements_fail_and_the_primary_takes_over(
     mode: Literal["fast", "immediate"], supervisor: Supervisor, standby: EmbeddedPostgres, activity: Activity
 ) -> None:
     calls = [asyncio.create_task(run(supervisor, RUNAWAY)) for _ in range(2)]
@@ -95,7 +95,7 @@ async def test_when_the_standby_dies_only_what_ran_there_fails_and_the_primary_t
     assert [await value(supervisor, IS_ON_STANDBY) for _ in range(4)] == [False] * 4
 
 
-async def test_a_standby_that_dies_while_nothing_runs_goes_unnoticed(
+async def test_a_standby_that_dies_while_idle_fails_no_call(
     supervisor: Supervisor, standby: EmbeddedPostgres
 ) -> None:
     assert await value(supervisor, IS_ON_STANDBY) is True
@@ -152,7 +152,7 @@ async def until_replayed(primary_admin: psycopg.Connection) -> None:
     await until(is_replayed, "the standby has caught up")
 
 
-def test_two_servers_lose_what_ran_on_a_lost_database_server_and_nothing_else(
+def test_two_servers_lose_only_statements_of_a_lost_database_server(
     url: str, primary: EmbeddedPostgres, standby: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     with ExitStack() as started:

@@ -59,7 +59,7 @@ def reader_url(new_database: Callable[[], str]) -> str:
     return make_conninfo(admin_url, user=role, password="a password")
 
 
-async def test_a_superuser_is_refused_where_only_readers_are_served(new_database: Callable[[], str]) -> None:
+async def test_a_superuser_is_refused_if_only_readers_are_served(new_database: Callable[[], str]) -> None:
     with pytest.raises(RoleRefusedError, match="it is a superuser"):
         await role_check(new_database(), must_be_read_only=True).admit()
 
@@ -166,7 +166,7 @@ def grant_to_reader(admin_url: str, reader_url: str, predefined: str) -> None:
         admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(predefined), role))
 
 
-def test_a_role_made_by_setup_sql_reads_what_is_there_and_what_comes_later(reader_url: str) -> None:
+def test_a_role_made_by_setup_sql_reads_present_and_future_tables(reader_url: str) -> None:
     with psycopg.connect(reader_url) as reader:
         reader.execute("select * from notes, later")
         reader.execute("select last_value from counter")

@@ -162,7 +162,7 @@ async def test_a_password_file_is_read_again_however_it_is_replaced(
         assert await value(supervisor, "select current_user::text") == ROLE
 
 
-async def test_a_file_that_is_gone_for_a_while_fails_only_new_connections(
+async def test_a_missing_password_file_fails_only_new_connections(
     supervise: Supervise, account: Account
 ) -> None:
     supervisor = supervise(account.url, credentials=account.password_file)

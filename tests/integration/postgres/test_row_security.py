@@ -69,7 +69,7 @@ def database(new_database: Callable[[], str]) -> str:
         ("postgres", set()),
     ],
 )
-async def test_policies_are_known_for_the_role_of_the_session(
+async def test_row_policies_of_the_sessions_role_are_found(
     role: str, covered: set[str], database: str, supervise: Callable[..., Supervisor]
 ) -> None:
     supervisor = supervise(database, params={"options": f"-c role={role}"})
@@ -108,7 +108,7 @@ async def test_the_full_detail_of_a_table_says_that_policies_apply(
     assert told == {"rls_filtered", "rls_forced", "rls_parent", "of_caller", "above_of_caller"}
 
 
-async def test_the_catalog_is_read_where_pg_roles_may_not_be(
+async def test_the_catalog_is_read_even_if_pg_roles_is_not_readable(
     database: str, supervise: Callable[..., Supervisor]
 ) -> None:
     with psycopg.connect(database, autocommit=True) as connection:

@@ -101,7 +101,7 @@ def columns(catalog: Catalog, table: str) -> dict[str, Column]:
     return {column.name: column for column in found.columns}
 
 
-async def test_short_lists_and_ranges_of_a_table_that_was_never_analysed_are_seen(
+async def test_short_lists_and_ranges_of_a_table_that_was_never_analysed_are_sampled(
     supervisor: Supervisor,
 ) -> None:
     heroes = columns(await read(supervisor), "heroes")
@@ -112,7 +112,7 @@ async def test_short_lists_and_ranges_of_a_table_that_was_never_analysed_are_see
     assert heroes["joined"].value_range == ("2024-01-01", "2024-01-10")
 
 
-async def test_a_list_is_short_and_so_are_its_texts(supervisor: Supervisor) -> None:
+async def test_only_short_lists_of_short_texts_are_sampled(supervisor: Supervisor) -> None:
     heroes = columns(await read(supervisor), "heroes")
 
     assert heroes["note"].values == heroes["long"].values == ()
@@ -121,14 +121,16 @@ async def test_a_list_is_short_and_so_are_its_texts(supervisor: Supervisor) -> N
     assert heroes["id"].value_range is heroes["boss_id"].value_range is None
 
 
-async def test_columns_that_look_sensitive_or_are_hidden_are_not_even_read(supervisor: Supervisor) -> None:
+async def test_columns_that_look_sensitive_or_are_hidden_are_not_sampled(supervisor: Supervisor) -> None:
     heroes = columns(await read(supervisor, scope=CatalogScope(hidden_values=("heroes.r*",))), "heroes")
 
     assert heroes["email"].values == heroes["race"].values == ()
     assert heroes["Home Town"].values
 
 
-async def test_a_part_of_a_large_table_is_enough(admin_url: str, supervisor: Supervisor) -> None:
+async def test_values_from_a_part_of_a_large_table_may_be_incomplete(
+    admin_url: str, supervisor: Supervisor
+) -> None:
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE big (state text, number int);"
@@ -143,7 +145,7 @@ async def test_a_part_of_a_large_table_is_enough(admin_url: str, supervisor: Sup
     assert big["number"].value_range is None  # a name that looks like that of a key
 
 
-async def test_partitions_are_all_looked_into_and_so_are_materialised_views(supervisor: Supervisor) -> None:
+async def test_all_partitions_and_materialised_views_are_sampled(supervisor: Supervisor) -> None:
     catalog = await read(supervisor)
 
     assert columns(catalog, "parted")["state"].values == ("open", "shut")
@@ -151,7 +153,7 @@ async def test_partitions_are_all_looked_into_and_so_are_materialised_views(supe
 
 
 @pytest.mark.parametrize("table", ["seen", "kept_back"])
-async def test_views_and_tables_under_row_level_security_are_left_alone(
+async def test_views_and_tables_under_row_level_security_are_not_sampled(
     table: str, supervisor: Supervisor
 ) -> None:
     catalog = await read(supervisor)
@@ -159,13 +161,13 @@ async def test_views_and_tables_under_row_level_security_are_left_alone(
     assert all(column.values == () for column in columns(catalog, table).values())
 
 
-async def test_analysed_tables_are_left_alone(supervisor: Supervisor) -> None:
+async def test_analysed_tables_are_not_sampled(supervisor: Supervisor) -> None:
     analysed = columns(await read(supervisor), "analysed")
 
     assert "since then" not in analysed["state"].values
 
 
-async def test_foreign_tables_are_left_alone_even_as_partitions(
+async def test_foreign_tables_are_not_sampled_even_as_partitions(
     admin_url: str, supervisor: Supervisor
 ) -> None:
     with psycopg.connect(admin_url, autocommit=True) as connection:
@@ -186,9 +188,7 @@ async def test_foreign_tables_are_left_alone_even_as_partitions(
     assert columns(catalog, "heroes")["race"].values
 
 
-async def test_a_table_that_is_locked_costs_its_own_values_only(
-    admin_url: str, supervisor: Supervisor
-) -> None:
+async def test_a_locked_table_lacks_only_its_own_values(admin_url: str, supervisor: Supervisor) -> None:
     with psycopg.connect(admin_url) as connection:
         connection.execute("LOCK TABLE parted_1 IN ACCESS EXCLUSIVE MODE")
 
@@ -198,7 +198,7 @@ async def test_a_table_that_is_locked_costs_its_own_values_only(
         assert columns(catalog, "heroes")["race"].values
 
 
-async def test_a_name_that_needs_quotes_is_no_way_into_the_statement(
+async def test_a_name_that_needs_quotes_cannot_change_the_statement(
     admin_url: str, supervisor: Supervisor
 ) -> None:
     with psycopg.connect(admin_url, autocommit=True) as connection:

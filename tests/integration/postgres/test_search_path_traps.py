@@ -74,7 +74,7 @@ def _no_trap_was_sprung(trapped: Trapped) -> None:
     assert trapped.rows_logged() == 0
 
 
-def test_the_traps_do_spring_where_names_are_resolved_on_the_path_of_the_database(trapped: Trapped) -> None:
+def test_the_traps_act_if_names_are_resolved_on_the_path_of_the_database(trapped: Trapped) -> None:
     with psycopg.connect(trapped.url) as connection:
         connection.execute("select (5::oid)::text")
         connection.rollback()
@@ -82,7 +82,7 @@ def test_the_traps_do_spring_where_names_are_resolved_on_the_path_of_the_databas
     assert trapped.sprung()
 
 
-async def test_connecting_and_reading_the_catalog_springs_no_trap(
+async def test_connecting_and_reading_the_catalog_activates_no_trap(
     supervise: Callable[..., Supervisor], trapped: Trapped, read_only: bool
 ) -> None:
     supervisor = supervise(trapped.url, read_only=read_only)
@@ -94,9 +94,7 @@ async def test_connecting_and_reading_the_catalog_springs_no_trap(
     _no_trap_was_sprung(trapped)
 
 
-async def test_behind_pgbouncer_no_trap_is_sprung(
-    supervise: Callable[..., Supervisor], trapped: Trapped
-) -> None:
+async def test_behind_pgbouncer_no_trap_acts(supervise: Callable[..., Supervisor], trapped: Trapped) -> None:
     program = find_pgbouncer()
     if program is None:
         pytest.skip("PgBouncer is not installed (Debian: apt-get install pgbouncer)")
@@ -110,7 +108,7 @@ async def test_behind_pgbouncer_no_trap_is_sprung(
     _no_trap_was_sprung(trapped)
 
 
-async def test_a_role_that_can_only_read_springs_no_trap(
+async def test_a_role_that_can_only_read_activates_no_trap(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
     supervisor = supervise(trapped.reader_url)
@@ -162,7 +160,7 @@ async def test_traps_do_not_act_whatever_the_role_sets(
 
 
 @pytest.mark.parametrize("role", ["superuser", "reader"])
-async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
+async def test_doctor_activates_no_trap(trapped: Trapped, role: str) -> None:
     url = trapped.url if role == "superuser" else trapped.reader_url
     settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
 
@@ -175,7 +173,7 @@ async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
     _no_trap_was_sprung(trapped)
 
 
-async def test_sampling_of_tables_springs_no_trap(
+async def test_sampling_of_tables_activates_no_trap(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
     await look_into_tables(own_fetch(supervise(trapped.url)))
@@ -192,7 +190,7 @@ async def test_each_own_statement_is_read_only_with_only_pg_catalog_on_its_path(
     assert find_faults(trapped, ran) == []
 
 
-async def test_on_a_standby_no_trap_is_sprung(supervise: Callable[..., Supervisor]) -> None:
+async def test_on_a_standby_no_trap_acts(supervise: Callable[..., Supervisor]) -> None:
     with new_cluster({}) as primary:
         with psycopg.connect(primary.url(), autocommit=True) as admin:
             admin.execute("create database trapped")
@@ -210,7 +208,7 @@ async def test_on_a_standby_no_trap_is_sprung(supervise: Callable[..., Superviso
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a worker with a signal")
-async def test_ending_the_backend_of_a_killed_worker_springs_no_trap(
+async def test_ending_the_backend_of_a_killed_worker_activates_no_trap(
     supervise: Callable[..., Supervisor], spawn: Spawn, trapped: Trapped, cluster: EmbeddedPostgres
 ) -> None:
     recorded = RecordedSpawn(spawn)

@@ -38,7 +38,7 @@ class Callers:
             self.ended.append(rows.rows[0][0])
 
 
-async def test_a_full_queue_says_so_at_once_and_when_to_come_back(supervise: Supervise) -> None:
+async def test_a_full_queue_refuses_at_once_and_says_when_to_retry(supervise: Supervise) -> None:
     supervisor = supervise(ScriptedWorkers().spawn, max_workers=1, max_waiting=1)
     callers = Callers(supervisor)
 
