@@ -60,9 +60,10 @@ COMMANDS: Final = (
     CommandHelp(r"\l, \conninfo", "configured databases", in_shell_only=False),
     CommandHelp(r"\c, \connect NAME", "use another configured database"),
     CommandHelp(
-        r"\again, \g [QUESTION]",
+        r"\again [QUESTION]",
         "ask a question that refers to the last one; alone: run the last statement again",
     ),
+    CommandHelp(r"\g", "run the last statement again"),
     CommandHelp(r"\gx", "run the last statement again, and show its rows as records"),
     CommandHelp(r"\follow [on|off]", "let every question refer to the last one"),
     CommandHelp(r"\reading NUMBER", "answer the last question in another of its readings"),

@@ -108,6 +108,17 @@ async def test_a_statement_and_the_last_one_are_shown_as_records_once() -> None:
     assert ["record 1" in each for each in shown] == [True, False, True, False]
 
 
+@pytest.mark.parametrize("command", [r"\g out.txt", r"\gx out.txt"])
+async def test_a_file_after_a_command_that_writes_none_is_no_question(command: str) -> None:
+    shell = Shell()
+    await shell.type("select 1;")
+
+    error = await shell.refused(command)
+
+    assert "takes no argument" in str(error)
+    assert error.hint == r"\csv FILE writes the rows to a file"
+
+
 @pytest.mark.parametrize("text", ["select 2 \\g out.txt", "select 2\n\\watch 1", "select 2 \\q"])
 async def test_sql_followed_by_another_command_is_not_run(text: str) -> None:
     shell = Shell()

@@ -92,6 +92,7 @@ class Conversation:
             "c": self._connect,
             "csv": self._write_csv,
             "follow": self._set_following,
+            "g": self._run_last,
             "gx": self._run_as_records,
             "parquet": self._write_parquet,
             "reading": self._answer_reading,
@@ -226,9 +227,12 @@ class Conversation:
         else:
             await self._run_again()
 
+    async def _run_last(self, argument: str) -> None:
+        _refuse_argument("g", argument)
+        await self._run_again()
+
     async def _run_as_records(self, argument: str) -> None:
-        if argument:
-            raise InvalidArgumentError("\\gx takes no argument", hint=r"\csv FILE writes the rows to a file")
+        _refuse_argument("gx", argument)
         await self._run_again(as_records=True)
 
     async def _run_again(self, *, as_records: bool = False) -> None:
@@ -319,6 +323,11 @@ class Conversation:
                 hint=f"correct it; or, for the earlier result, run this again: {earlier}",
             )
         return last
+
+
+def _refuse_argument(name: str, argument: str) -> None:
+    if argument:  # a file, as in psql
+        raise InvalidArgumentError(f"\\{name} takes no argument", hint=r"\csv FILE writes the rows to a file")
 
 
 def _numbers(count: int) -> str:
