@@ -159,12 +159,12 @@ class _ServerSettings(Section):
     allowed_functions: FunctionNames = Field(
         default=(),
         description="functions that a statement may call besides the safe built-in ones: name, schema.name, "
-        "schema.*, prefix_*, extension:name",
+        "schema.*, prefix_* or extension:name, comma-separated",
     )
     denied_functions: FunctionNames = Field(
         default=(),
         description="functions that a statement may not call, even safe ones: name, schema.name, schema.*, "
-        "prefix_*, extension:name",
+        "prefix_* or extension:name, comma-separated",
     )
     worker_memory_mb: int = number(
         768, "MB", 128, 65536, "maximum address space of one worker process in MB (Linux)"
