@@ -1,6 +1,6 @@
 """What the configured role can and cannot read: for `pgmcp setup-sql --check` and `pgmcp doctor`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -10,6 +10,7 @@ from pgmcp.cli.exposing_views import exposing_views_sql
 from pgmcp.cli.hidden_columns import ColumnName
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError, UnknownDatabaseError
+from pgmcp.execution.catalog_access import without
 from pgmcp.execution.result import JsonScalar, RowLimits, StatementOrigin
 from pgmcp.settings import Settings
 from pgmcp.settings.origins import find_dbname
@@ -17,8 +18,8 @@ from pgmcp.untrusted import escape_untrusted
 
 Fetch = Callable[[str], Awaitable[Sequence[Sequence[JsonScalar]]]]
 
-# Partitions are left out, because queries read them through their parent. The names of policies are NULL if
-# none is permissive: restrictive policies alone show no row.
+# Partitions are left out if their parent is readable, because queries read them through it. The names of
+# policies are NULL if none is permissive: restrictive policies alone show no row.
 _RELATIONS_SQL: Final = """
 SELECT n.nspname, c.relname,
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
@@ -31,9 +32,15 @@ SELECT n.nspname, c.relname,
                         WHERE r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role(r.oid, 'USAGE')))
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+   AND NOT (c.relispartition AND (
+       NOT pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+       OR NOT EXISTS (
+          SELECT FROM pg_catalog.pg_inherits AS i
+           WHERE i.inhrelid = c.oid
+             AND NOT pg_catalog.has_any_column_privilege(i.inhparent, 'SELECT'))))
  ORDER BY n.nspname, c.relname
 """
 _COLUMNS_SQL: Final = """
@@ -80,15 +87,19 @@ class Grants:
     policies: dict[str, str]
 
 
-async def read_grants(fetch: Fetch, includes: Callable[[str], bool]) -> Grants:
+async def read_grants(
+    fetch: Fetch, includes: Callable[[str], bool], unreadable: Collection[str] = ()
+) -> Grants:
     """Return what the role can read.
 
     Args:
         fetch: runs a statement as the role.
         includes: whether a schema counts.
+        unreadable: the parts of the catalog that the role may not use. Without pg_policy, no policy has a
+            name; without row_security_active(), every table counts as filtered.
     """
     grants = Grants([], [], {})
-    for schema, table, is_readable, is_filtered, policies in await fetch(_RELATIONS_SQL):
+    for schema, table, is_readable, is_filtered, policies in await fetch(without(_RELATIONS_SQL, unreadable)):
         if not includes(str(schema)):
             continue
         name = f"{schema}.{table}"

@@ -2,7 +2,13 @@
 
 import pytest
 
-from pgmcp.cli.doctor.connection_checks import Protection, is_near, judge_tls, judge_version
+from pgmcp.cli.doctor.connection_checks import (
+    Protection,
+    is_near,
+    judge_tls,
+    judge_tls_to_pooler,
+    judge_version,
+)
 from pgmcp.cli.doctor.report import Status
 from pgmcp.settings.origins import Address
 
@@ -47,6 +53,67 @@ def test_what_is_checked_or_does_not_leave_the_machine_is_fine(
     protection: Protection, address: Address
 ) -> None:
     assert judge_tls(CHECK, protection, address).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("protection", "address", "status", "words"),
+    [
+        # The server's report says nothing about the connection from here to the pooler.
+        (
+            Protection(TLS, is_near=True),
+            PREFER,
+            Status.WARN,
+            "the connection to the pooler may be without TLS",
+        ),
+        (
+            Protection("", is_near=True),
+            PREFER,
+            Status.WARN,
+            "the connection to the pooler may be without TLS",
+        ),
+        (Protection(TLS, is_near=False), VERIFY_FULL, Status.OK, f"it connects to the server with {TLS}"),
+        (Protection("", is_near=True), VERIFY_FULL, Status.OK, "on the same machine without TLS"),
+        (Protection("", is_near=False), VERIFY_FULL, Status.WARN, "over a network without TLS"),
+        (
+            Protection(TLS, is_near=False),
+            Address("db:5432", "require", is_verified=False),
+            Status.WARN,
+            "encrypted up to the pooler, but any certificate is accepted",
+        ),
+        *(
+            (
+                Protection("", is_near=True),
+                Address(hosts, "prefer", is_verified=False),
+                Status.OK,
+                "on this m",
+            )
+            for hosts in (
+                "127.0.0.1:6432",
+                "localhost:6432, ::1:6432",
+                "/run/pgbouncer:6432",
+                "local socket, port 6432",
+            )
+        ),
+        (
+            Protection("", is_near=True),
+            Address("localhost:6432, db:6432", "prefer", is_verified=False),
+            Status.WARN,
+            "may be without TLS",
+        ),
+        (
+            Protection("", is_near=True),
+            Address("127.0.0.1:6432 through me@bastion", "prefer", is_verified=False, bastion="me@bastion"),
+            Status.OK,
+            "the pooler is on the bastion",
+        ),
+    ],
+)
+def test_behind_a_pooler_both_connections_count(
+    protection: Protection, address: Address, status: Status, words: str
+) -> None:
+    result = judge_tls_to_pooler(CHECK, protection, address)
+
+    assert (result.status, words in result.text) == (status, True), result
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Checks of the basis of answers: statistics, names, verified questions, and data sent to the model."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
-from pgmcp.cli.grants import count_relations, describe_policies, read_grants
+from pgmcp.cli.grants import Grants, count_relations, describe_policies, read_grants
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.execution.policy import find_vital
 from pgmcp.generation.context_check import (
@@ -110,13 +111,11 @@ async def check_catalog(context: CheckContext, check: str) -> CheckResult:
 async def check_grants(context: CheckContext, check: str) -> CheckResult:
     """Report tables in the schemas of the role that it may not read, and policies that filter rows."""
     catalog = await context.database.schema.get()
-    grants = await read_grants(context.fetch, catalog.scope.includes)
+    unreadable = await find_unreadable(context.fetch_rows)
+    grants = await read_grants(context.fetch, catalog.scope.includes, unreadable)
     if not grants.readable:
         return await _advise_to_grant(context, check)
-    text = f"the role may read {count_relations(grants.readable)}"
-    if grants.policies:
-        filtered = escape_untrusted(enumerate_some(describe_policies(grants.policies)))
-        text += f"; row policies filter {len(grants.policies)} of them: {filtered}"
+    text = f"the role may read {count_relations(grants.readable)}{_describe_filters(grants, unreadable)}"
     if not grants.unreadable:
         return CheckResult(Status.OK, check, f"{text}, and no other is in its schemas")
     return CheckResult(
@@ -127,6 +126,19 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
         "if they are hidden on purpose, change nothing; otherwise run the script of `pgmcp setup-sql` again, "
         "which also grants later tables of their owners",
     )
+
+
+def _describe_filters(grants: Grants, unreadable: Collection[str]) -> str:
+    """Return what is known of the policies that filter rows, as the end of a clause; "" if there are none."""
+    if "row_security_active" in unreadable:
+        return "; it is not known where row policies filter rows"
+    if not grants.policies:
+        return ""
+    by_name = "pg_policy" not in unreadable
+    filtered = describe_policies(grants.policies) if by_name else list(grants.policies)
+    listed = escape_untrusted(enumerate_some(filtered))
+    subject = "row policies filter" if by_name else "row policies that it may not read filter"
+    return f"; {subject} {len(grants.policies)} of them: {listed}"
 
 
 async def _advise_to_grant(context: CheckContext, check: str) -> CheckResult:

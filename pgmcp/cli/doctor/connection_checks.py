@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,9 @@ _USE_TLS: Final = (
     "PG_MCP_DATABASE_SSL_MODE=verify-full, with PG_MCP_DATABASE_SSL_ROOT_CERT: a file of CA certificates, "
     "or the word system"
 )
+
+
+_LOCAL_HOST: Final = re.compile(r"(?:localhost|127\.[\d.]+|::1|[/@].*):\d+")
 
 
 async def check_connection(context: CheckContext, check: str) -> CheckResult:
@@ -110,11 +114,40 @@ async def check_tls(context: CheckContext, check: str) -> CheckResult:
             f"if the network is not trusted, set {_USE_TLS}",
         )
     ((is_encrypted, version, cipher, client, server),) = rows
-    return judge_tls(
-        check,
-        Protection(f"{version} with {cipher}" if is_encrypted else "", is_near(client, server)),
-        context.address,
+    protection = Protection(f"{version} with {cipher}" if is_encrypted else "", is_near(client, server))
+    is_direct = context.database.supervisor.pooler in ("", SHARED_SESSION)
+    judge = judge_tls if is_direct else judge_tls_to_pooler
+    return judge(check, protection, context.address)
+
+
+def judge_tls_to_pooler(check: str, protection: Protection, address: Address) -> CheckResult:
+    """Return the result for a connection to a pooler; the server reports only the one behind the pooler."""
+    text, is_safe = _judge_way_to_pooler(address)
+    if protection.cipher:
+        text += f"; it connects to the server with {protection.cipher}"
+    elif protection.is_near:
+        text += "; it connects to the server on the same machine without TLS"
+    else:
+        text += "; it connects to the server over a network without TLS, where everyone can read the rows"
+        hint = "let the pooler use TLS (PgBouncer: server_tls_sslmode), unless that network is trusted"
+        return CheckResult(Status.WARN, check, text, hint if is_safe else f"{hint}; set {_USE_TLS}")
+    return (
+        CheckResult(Status.OK, check, text)
+        if is_safe
+        else CheckResult(Status.WARN, check, text, f"set {_USE_TLS}")
     )
+
+
+def _judge_way_to_pooler(address: Address) -> tuple[str, bool]:
+    """Return how the pooler is reached, and whether that is safe."""
+    hosts = address.hosts.partition(" through ")[0]
+    if hosts.startswith("local socket") or all(map(_LOCAL_HOST.fullmatch, hosts.split(", "))):
+        return f"the pooler is on {_near_place(address)}", True
+    if address.is_verified:
+        return f"ssl mode {address.ssl_mode}: the pooler's certificate is checked", True
+    if address.ssl_mode == "require":
+        return "ssl mode require: encrypted up to the pooler, but any certificate is accepted", False
+    return f"ssl mode {address.ssl_mode}: the connection to the pooler may be without TLS", False
 
 
 def judge_tls(check: str, protection: Protection, address: Address) -> CheckResult:

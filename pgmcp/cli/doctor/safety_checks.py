@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from pgmcp.cli.doctor.check_context import STATEMENT_TIMEOUT_S, CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
-from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant
+from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, find_unreadable, grant
 from pgmcp.execution.mapped_roles import MappedRole
 from pgmcp.execution.result import JsonScalar, StatementOrigin
 from pgmcp.execution.role import UNKNOWN_ATTRIBUTES, RolePosture
@@ -53,6 +53,13 @@ SEEN_WITHIN_S: Final = 5.0
 GONE_WITHIN_S: Final = 3.0
 _POLL_INTERVAL_S: Final = 0.02
 
+_UNKNOWN_BY_PART: Final = {
+    "pg_largeobject_metadata": "whether it may write large objects",
+    "pg_parameter_acl": "whether it may change settings of the server",
+    "pg_proc": "whether it owns functions",
+}
+"""What is not known of a role that may not read these parts of the catalog."""
+
 _CAN_DO_LESS: Final = "map callers to roles that can only read what their policies and grants let them"
 
 
@@ -60,7 +67,13 @@ async def check_role(context: CheckContext, check: str) -> CheckResult:
     """Report what the role could do without the other guards."""
     posture = await context.database.role.posture()
     if not posture.risks:
-        return _judge_reader(posture, check, is_required=context.settings.server.require_readonly_role)
+        unknown = [
+            _UNKNOWN_BY_PART[part]
+            for part in sorted(await find_unreadable(context.fetch_rows))
+            if part in _UNKNOWN_BY_PART
+        ]
+        is_required = context.settings.server.require_readonly_role
+        return _judge_reader(posture, check, unknown, is_required=is_required)
     text = f"{posture.role} can do more than read: {'; '.join(posture.risks)}"
     if context.settings.server.require_readonly_role:
         return CheckResult(
@@ -79,10 +92,19 @@ async def check_role(context: CheckContext, check: str) -> CheckResult:
     )
 
 
-def _judge_reader(posture: RolePosture, check: str, *, is_required: bool) -> CheckResult:
-    """Return the result for a role without known risks."""
+def _judge_reader(
+    posture: RolePosture, check: str, unknown: Sequence[str], *, is_required: bool
+) -> CheckResult:
+    """Return the result for a role without known risks.
+
+    Args:
+        unknown: what could not be read of its privileges, beside its attributes.
+    """
     if posture.knows_attributes:
-        return CheckResult(Status.OK, check, f"{posture.role} can only read")
+        text = f"{posture.role} can only read"
+        if unknown:
+            text = f"{posture.role} has no known right to change anything; not known: {', '.join(unknown)}"
+        return CheckResult(Status.OK, check, text)
     text = f"{posture.role} may not write, but {UNKNOWN_ATTRIBUTES}"
     if is_required:
         text = f"catalog_denied: {text}; this database is not served (PG_MCP_SERVER_REQUIRE_READONLY_ROLE)"

@@ -273,6 +273,32 @@ async def test_a_pooler_in_transaction_mode_passes_every_check(shop_url: str) ->
 
     databases = [result for check, result in results.items() if check.startswith("database")]
     assert [result for result in databases if result.status is not Status.OK] == []
+    assert results["database main: TLS"].text == (
+        "the pooler is on this machine; it connects to the server on the same machine without TLS"
+    )
+
+
+async def test_a_role_with_grants_on_partitions_alone_reads_them(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    role = f"reader_{url.rpartition('/')[2]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"""
+            create role {role} login password 'p';
+            create table sales (region text) partition by list (region);
+            create table sales_eu partition of sales for values in ('eu');
+            create table sales_us partition of sales for values in ('us');
+            grant select on sales_eu to {role};
+            """.encode()
+        )
+        try:
+            results = await examine({"PG_MCP_DATABASE_URL": make_conninfo(url, user=role, password="p")})
+        finally:
+            connection.execute(f"drop owned by {role}; drop role {role}".encode())
+
+    assert results["database main: grants"].text == (
+        "the role may read 1 table or view, but not 1 other in its schemas: public.sales"
+    )
 
 
 async def test_a_superuser_is_warned_of_with_the_hint(new_database: Callable[[], str]) -> None:

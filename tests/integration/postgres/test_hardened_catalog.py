@@ -404,6 +404,19 @@ async def test_doctor_names_what_is_missing_and_its_grant(hardened: Hardened) ->
         assert USE_BY_PART[part] in results["catalog"].text
 
 
+async def test_doctor_claims_no_more_than_it_may_read(hardened: Hardened) -> None:
+    with hardened.without(("pg_stat_activity", "pg_stats", "pg_proc", "pg_policy")) as url:
+        results = await examine(url)
+    with hardened.without(("row_security_active",)) as url:
+        grants = (await examine(url))["grants"]
+
+    assert results["role"].text == (
+        "hardened_reader has no known right to change anything; not known: whether it owns functions"
+    )
+    assert "row policies that it may not read filter 1 of them: public.guarded" in results["grants"].text
+    assert "it is not known where row policies filter rows" in grants.text
+
+
 @pytest.mark.parametrize("parts", [("pg_type",), ("pg_operator",), ("pg_depend", "pg_proc")])
 async def test_doctor_fails_where_no_statement_can_be_checked(
     hardened: Hardened, parts: Sequence[str]
