@@ -6,15 +6,22 @@ from typing import Any
 import anyio
 import pytest
 
-from pgmcp.surface import Backend, Surface, SurfaceSettings
+from pgmcp.surface import Backend, RequestError, Surface, SurfaceSettings
 from pgmcp.transport.messages import Request
+from pgmcp.transport.stdio.era import Handshake
 from pgmcp.transport.stdio.host_log import HostLog
 from pgmcp.transport.stdio.session import MAX_IN_FLIGHT, Session
+from testing.raw_jsonrpc import STATELESS_META
 
 pytestmark = pytest.mark.anyio
 
 CALL = Request("tools/call", {"name": "execute_sql", "arguments": {"sql": "select 1"}}, 7)
 CANCEL = Request("notifications/cancelled", {"requestId": "7"})
+INITIALIZE = Request(
+    "initialize",
+    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    1,
+)
 PING = {"jsonrpc": "2.0", "id": 8, "method": "ping"}
 
 
@@ -24,9 +31,7 @@ def open_session(answers: list[Any], version: str = "2025-11-25") -> Session:
     surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
     session = Session(Surface(surface_settings, backend), answers.append, HostLog(answers.append))
-    client = {"name": "test", "version": "1"}
-    opening = {"protocolVersion": version, "capabilities": {}, "clientInfo": client}
-    session.receive_request(Request("initialize", opening, 1))
+    session.receive_request(Request("initialize", INITIALIZE.params | {"protocolVersion": version}, 1))
     answers.clear()
     return session
 
@@ -76,6 +81,24 @@ async def test_a_batch_does_not_wait_for_a_cancelled_request(begins: bool) -> No
         "Request cancelled"
     ]
     await session.end()
+
+
+async def test_a_host_of_a_later_version_can_fall_back_to_initialize() -> None:
+    handshake = Handshake(elicit=lambda params: asyncio.sleep(0))
+    later = STATELESS_META | {"io.modelcontextprotocol/protocolVersion": "2027-07-28"}
+
+    with pytest.raises(RequestError, match="Unsupported protocol version"):
+        handshake.caller_of(Request("server/discover", {"_meta": later}, 1))
+
+    assert handshake.initialize(INITIALIZE)["protocolVersion"] == "2025-11-25"
+
+
+async def test_a_stateless_request_decides_the_era() -> None:
+    handshake = Handshake(elicit=lambda params: asyncio.sleep(0))
+    handshake.caller_of(Request("server/discover", {"_meta": STATELESS_META}, 1))
+
+    with pytest.raises(RequestError, match="which has no initialize"):
+        handshake.initialize(INITIALIZE)
 
 
 async def test_each_of_several_requests_with_one_id_is_answered_when_the_session_ends() -> None:

@@ -1,7 +1,7 @@
 """The two eras of the protocol, and which of them a connection uses.
 
 `pgmcp.transport` defines the eras. The first `initialize`, or the first request that describes its
-client in `_meta`, decides the era of the connection.
+client in `_meta` in a supported version, decides the era of the connection.
 """
 
 from collections.abc import Awaitable, Callable
@@ -81,7 +81,7 @@ class Handshake:
         self.caller = Caller()
 
     def caller_of(self, request: Request) -> Caller:
-        """Return the caller of a request; a first stateless request decides the era.
+        """Return the caller of a request; a first valid stateless request decides the era.
 
         Raises:
             RequestError: the request is not allowed in this era.
@@ -89,14 +89,16 @@ class Handshake:
         if self.era is Era.SESSION and "_meta" not in request.params:
             return self.caller
         is_stateless = _VERSION_KEY in request.meta
-        if self.era is Era.UNDECIDED and is_stateless:
-            self.era = Era.STATELESS
         if self.era is Era.SESSION and is_stateless:
             raise RequestError(
                 INVALID_REQUEST,
                 "this connection was opened by initialize, so it does not accept requests of 2026-07-28",
             )
-        return self._stateless_caller(request) if self.era is Era.STATELESS else self.caller
+        if self.era is not Era.STATELESS and not is_stateless:
+            return self.caller
+        caller = self._stateless_caller(request)
+        self.era = Era.STATELESS  # not before: a host of a later version may still send initialize
+        return caller
 
     def require_open(self, method: str) -> None:
         """Raise RequestError for a request before the connection was opened, except for `ping`."""
