@@ -29,8 +29,8 @@ def claim_standard_streams() -> HostDescriptors:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _STDIN)
     os.close(nothing)
-    sys.stdout.flush()
     os.dup2(_STDERR, _STDOUT)
+    sys.stdout.flush()  # what was printed until now is not for the host, either
     return claimed
 
 

@@ -18,15 +18,20 @@ pytestmark = pytest.mark.anyio
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
 
-# Like a careless library, this prints at import and at exit, with Python's buffer and without it.
+# Like a careless library, this prints before the start, at import and at exit, with Python's buffer, with C's
+# and without one; in workers, too.
 TALKATIVE = """
-import atexit, os, sys
+import atexit, ctypes, os, sys, warnings
+
+print("before the start")
 
 class Announcer:
     def find_spec(self, name, path=None, target=None):
         if name in ("limits", "mcp", "psycopg", "pydantic", "sqlglot", "tiktoken"):
             os.write(1, b"importing, said to the descriptor\\n")
             print("importing", name)
+            ctypes.CDLL(None).puts(b"importing, said by C")
+            warnings.warn("importing, warned of")
 
 sys.meta_path.insert(0, Announcer())
 atexit.register(print, "goodbye")
@@ -179,7 +184,8 @@ def test_code_that_prints_cannot_write_into_the_protocol(
 
     assert exit_code == 0
     assert server.stray_lines == []
-    assert "importing, said to the descriptor" in server.stderr
+    for said in ("before the start", "said to the descriptor", "said by C", "warned of", "goodbye"):
+        assert said in server.stderr
 
 
 def test_logs_go_to_standard_error(shop_environment: dict[str, str], folder: Path) -> None:
