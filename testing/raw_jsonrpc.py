@@ -66,6 +66,7 @@ class RawServer:
     Attributes:
         stdout: standard output so far.
         stray_lines: its lines that are not JSON-RPC messages.
+        method_by_id: the method of each request that was sent.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class RawServer:
         """
         self.stdout = b""
         self.stray_lines: list[bytes] = []
+        self.method_by_id: dict[Any, str] = {}
         self._stderr_file = folder / "stderr.txt"
         stdin, stdout = os.pipe(), os.pipe()
         with self._stderr_file.open("ab") as stderr:
@@ -151,6 +153,7 @@ class RawServer:
 
     def send(self, method: str, **params: Any) -> int:
         request_id = next(self._ids)
+        self.method_by_id[request_id] = method
         if self._meta is not None:
             params["_meta"] = {**self._meta, **params.get("_meta", {})}
         self._write({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})

@@ -1,14 +1,18 @@
 """Every line of the server is valid by the protocol's published JSON schema (tests/data/protocol)."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
+import psycopg
 import pytest
 
 from testing.conversations import session_conversation, stateless_conversation
+from testing.mcp_server import server_environment
+from testing.openai_endpoint import ScriptedEndpoint, readings
 from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_META, STATELESS_VERSION, RawServer
 
 SCHEMAS = Path(__file__).parents[2] / "data" / "protocol"
@@ -53,14 +57,18 @@ def check(value: Any, definition: str, version: str) -> None:
 
 def check_line(line: bytes, method_by_id: dict[Any, str], version: str) -> None:
     message = json.loads(line)
-    if "method" in message:
+    if "method" in message and "id" in message:
+        check(message, "ServerRequest", version)
+    elif "method" in message:
         check(message, "JSONRPCNotification", version)
         check(message, "ServerNotification", version)
     elif "error" in message:
         check(message, "JSONRPCErrorResponse", version)
     else:
         check(message, "JSONRPCResultResponse", version)
-        check(message["result"], RESULT_BY_METHOD[method_by_id[message["id"]]], version)
+        asks = message["result"].get("resultType") == "input_required"
+        expected = "InputRequiredResult" if asks else RESULT_BY_METHOD[method_by_id[message["id"]]]
+        check(message["result"], expected, version)
 
 
 @pytest.mark.parametrize("version", [SESSION_VERSION, STATELESS_VERSION])
@@ -97,3 +105,46 @@ def test_every_line_is_what_the_published_schema_says(
     notified = {message["method"] for line in lines if "method" in (message := json.loads(line))}
     assert {"notifications/message", "notifications/progress"} <= notified
     assert len(lines) - len(notified) >= len(method_by_id)
+
+
+@pytest.mark.parametrize("version", [SESSION_VERSION, STATELESS_VERSION])
+def test_questions_and_changes_are_what_the_published_schema_says(
+    version: str, new_database: Callable[[], str], endpoint: ScriptedEndpoint, folder: Path
+) -> None:
+    url = new_database()
+    endpoint.script(lambda _: readings(("one", "SELECT 1 AS n"), ("two", "SELECT 2 AS n")))
+    question = {"name": "query", "arguments": {"question": "How many are there?"}}
+    environment = server_environment(url, database_name="stock", openai_base_url=endpoint.base_url)
+    with RawServer(environment, folder) as server:
+        if version == SESSION_VERSION:
+            server.initialize({"elicitation": {}})
+            server.request("resources/subscribe", uri="schema://stock")
+        else:
+            server.discover()
+            wanted = {"resourcesListChanged": True, "resourceSubscriptions": ["schema://stock"]}
+            server.send("subscriptions/listen", notifications=wanted)
+        server.request("resources/list")
+        server.call("search_schema")
+        with psycopg.connect(url) as connection:
+            connection.execute("create table parts (id int)")
+        server.call("refresh_schema")
+        server.hear("notifications/resources/updated")
+        server.hear("notifications/resources/list_changed")
+        if version == SESSION_VERSION:
+            call = server.send("tools/call", **question)
+            server.next_question()
+            server.notify("notifications/cancelled", requestId=call)
+            server.hear("notifications/cancelled")
+        else:
+            forms: dict[str, Any] = {
+                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}
+            }
+            asked = server.request("tools/call", **question, _meta=forms)["result"]
+            assert asked["resultType"] == "input_required"
+            for asking in asked["inputRequests"].values():
+                check(asking, "InputRequest", version)
+        server.close_stdin()
+        server.wait()
+
+    for line in server.stdout.splitlines():
+        check_line(line, server.method_by_id, version)
