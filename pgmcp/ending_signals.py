@@ -94,16 +94,29 @@ def run_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     parts behind, about which Python complains on standard error: a coroutine that "was never awaited", and
     an event loop that is not complete. Here the coroutine is closed in any case, and
     nothing interrupts the making of either.
+
+    A signal counts even if the coroutine fails at the same moment, for example because a child process got
+    the same signal from the terminal.
     """
     coroutine = None
     try:
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             with _without_signals():
                 coroutine = make()
-            return runner.run(coroutine)
+            return runner.run(_unless_cancelled(coroutine))
     finally:
         if coroutine is not None:
             coroutine.close()
+
+
+async def _unless_cancelled(coroutine: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await coroutine
+    except Exception:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
+        raise
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 import pytest
 
 from pgmcp.ending_signals import deferred, ended_like_ctrl_c, run_coroutine
+from pgmcp.errors import WorkerLostError
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 
@@ -144,3 +145,20 @@ def test_a_signal_waits_until_the_loop_is_complete(monkeypatch: pytest.MonkeyPat
         run_coroutine(work)
 
     made[0].close()
+
+
+def test_ctrl_c_counts_if_the_worker_dies_from_it_at_the_same_moment() -> None:
+    async def lose_the_worker() -> None:
+        signal.raise_signal(signal.SIGINT)  # cancels this task at its next wait
+        raise WorkerLostError("the worker ended")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_coroutine(lose_the_worker)
+
+
+def test_a_failure_without_a_signal_is_raised() -> None:
+    async def fail() -> None:
+        raise WorkerLostError("the worker ended")
+
+    with pytest.raises(WorkerLostError):
+        run_coroutine(fail)
