@@ -98,6 +98,10 @@ TIMESCALE_BUILD: Final = Build(
 )
 
 
+TIMESCALE_MODULE: Final = (f"{TIMESCALE}/dist/timescaledb/index.js", "timescaledb")
+"""The module that exports TimescaleDB, and the name of the export."""
+
+
 @contextmanager
 def _serve(*modules: str | Path) -> Iterator[str]:
     node = shutil.which("node")
@@ -155,7 +159,7 @@ def _vector() -> Iterator[Target]:
 
 @contextmanager
 def _timescale() -> Iterator[Target]:
-    with TIMESCALE_BUILD.serve(f"{TIMESCALE}/dist/timescaledb/index.js", "timescaledb") as url:
+    with TIMESCALE_BUILD.serve(*TIMESCALE_MODULE) as url:
         _prepare(url, _TIMESCALE)
         yield Target(url, reads=_TIMESCALE_READS, max_connections=1)
 

@@ -295,7 +295,10 @@ def test_own_objects_in_an_extensions_schema_are_left_out_with_it(new_database: 
         ALTER EXTENSION vector ADD SCHEMA internals;
         CREATE TABLE readings (at date, value int);
         CREATE TABLE internals.chunk_1 () INHERITS (readings);
-        CREATE TABLE internals.materialized (at date);
+        CREATE TABLE internals.materialized (at date, value numeric);
+        CREATE TABLE internals.chunk_of_materialized () INHERITS (internals.materialized);
+        CREATE VIEW internals.partial_view AS SELECT at, avg(value) AS value FROM readings GROUP BY 1;
+        CREATE VIEW daily AS SELECT * FROM internals.materialized;
         INSERT INTO internals.chunk_1 SELECT '2026-01-01', n FROM generate_series(1, 70) AS n;
         ANALYZE;
         """,
@@ -303,7 +306,8 @@ def test_own_objects_in_an_extensions_schema_are_left_out_with_it(new_database: 
 
     catalog = read(url)
 
-    assert [table.name for table in catalog.tables] == ["readings"]
+    # As in TimescaleDB: chunks of a hypertable, and the relations behind a continuous aggregate.
+    assert [table.name for table in catalog.tables] == ["daily", "readings"]
     assert found(catalog, "readings").estimated_rows == 70
 
 
