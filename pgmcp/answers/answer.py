@@ -52,13 +52,16 @@ class Answer(Struct, frozen=True):
     """One answer, and how it was found.
 
     Attributes:
-        sql: the statement; None when the caller did not ask to see it.
-        statement: the same, even if the caller did not ask for it, because the result view always shows it.
-        repairs: how often the model was shown its rejected or failed SQL.
+        database: the database's name in the settings.
+        sql: the statement; None if the caller did not ask to see it.
+        source: who wrote the SQL.
+        statement: the statement, even if the caller did not ask to see it, for the result view.
+        repairs: how often the model wrote SQL again, because it was rejected, failed, or did not pass a
+            check.
         assumptions: the model's assumptions, one sentence each.
-        rows: the result; None when the statement was not executed.
-        question: the caller's question; None for direct SQL.
-        model: the model that wrote the SQL; None when no model was asked.
+        rows: the result; None if the statement was not executed.
+        question: the caller's question; None for the caller's own SQL.
+        model: the model that wrote the SQL; None if no model was asked.
         tokens_in: prompt tokens over all model calls.
         tokens_cached: prompt tokens that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
@@ -86,7 +89,7 @@ class Answer(Struct, frozen=True):
     follow_up: tuple[str, ...] = ()
 
     def pictured(self) -> "Answer":
-        """Return the answer with the rows that are drawn or shown as a page."""
+        """Return the answer with the rows for a chart or the result view, at most MAX_PICTURED_ROWS."""
         if not self.attachments or self.rows is None:
             return self
         return replace(self, rows=self.rows.head(MAX_PICTURED_ROWS))

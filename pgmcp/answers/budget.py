@@ -1,7 +1,7 @@
 """Fits a result to its token budget: wide cells are shortened before rows are dropped.
 
-Both forms of an answer, text and structured, have the same rows, because hosts differ in which one they give
-to their model; the longer form counts against the budget. The worker has already written both
+Both forms of an answer, text and JSON, have the same rows, because hosts differ in which one they give to
+their model. The longer form counts toward the budget. The worker has already written both
 (`worker.row_format`); rows are formatted here only to shorten cells or drop columns. Counting tokens takes
 milliseconds. So small results are not counted (a token is at least one byte), and large ones are counted in a
 few parts.
@@ -24,7 +24,7 @@ CountTokens = Callable[[str], int]
 _MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
-_SAFETY: Final = 0.95  # a part aims below the estimate, because a part that does not fit is counted in vain
+_SAFETY: Final = 0.95  # a part aims below the estimate: counting a part that does not fit is wasted
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
@@ -73,9 +73,14 @@ def fit_columns(columns: tuple[Column, ...], *, max_characters: int) -> tuple[Co
 def fit_rows(
     rows: Rows, columns: tuple[Column, ...], *, budget_tokens: int, max_tokens: int, count_tokens: CountTokens
 ) -> Shown:
-    """Return as many leading rows of `columns` as fit `budget_tokens`, the part of `max_tokens` for rows.
+    """Return as many leading rows as fit a token budget.
 
     Calls `count_tokens` a few times, together on about as many characters as are shown.
+
+    Args:
+        columns: the leading columns of `rows` that are shown.
+        budget_tokens: the part of the answer's budget that rows may use.
+        max_tokens: the budget of the whole answer, which is only stored in the result.
     """
     if (encoded := _find_whole(rows, columns)) and _surely_fits(encoded, budget_tokens, count_tokens):
         rows_json = b"[%b]" % encoded.json[:-1].replace(b"\n", b",")
@@ -94,7 +99,7 @@ def fit_rows(
 
 
 def show_all(rows: Rows) -> Shown:
-    """Return all rows, for any number of tokens."""
+    """Return all rows, without a token budget."""
     whole = _LaidOut()
     whole.take(_ValueSource(rows.rows, len(rows.columns)).block(0, len(rows.rows)), float("inf"))
     return whole.shown(rows.columns, max_tokens=0)
@@ -125,10 +130,10 @@ class _Block:
     """Consecutive rows.
 
     Attributes:
-        lines: as text.
-        arrays: as JSON, in UTF-8.
-        shortened_cells: of each row; empty if no cell was shortened.
-        overhead_characters: JSON's quotes and brackets in each row.
+        lines: the rows as text.
+        arrays: the rows as JSON, in UTF-8.
+        shortened_cells: number of shortened cells of each row; empty if no cell was shortened.
+        overhead_characters: number of JSON's quotes and brackets in each row.
     """
 
     lines: list[str]
@@ -255,8 +260,9 @@ class _LaidOut:
 def _fill(source: _Source, budget_tokens: int, count_tokens: CountTokens) -> tuple[_LaidOut, float]:
     """Return the leading rows that fit, and the characters per token.
 
-    Formats a part that should fit by the ratio so far, counts its tokens, and continues with the rest of the
-    budget, until not even one more row fits.
+    Formats a part that should fit according to the characters per token of the parts before, and counts its
+    tokens. Then it continues with the rest of the budget, for at most `_MAX_PIECES` parts, until not even one
+    more row fits.
     """
     taken = _LaidOut()
     characters_per_token = 1.0

@@ -33,7 +33,7 @@ def _lines(error: PgmcpError, sql: str, escape: Escape) -> Iterator[str]:
 
 
 def _place(error: PgmcpError) -> str:
-    """Return the error's database, if there are several and the message does not name it."""
+    """Return a prefix with the error's database; "" if only one is configured or the message names it."""
     is_named = f"database {error.database}" in str(error) or f"database {error.database!r}" in str(error)
     return f"database {error.database}: " if error.database and not is_named else ""
 

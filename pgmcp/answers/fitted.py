@@ -17,16 +17,16 @@ from pgmcp.untrusted import shorten
 
 _MAX_ECHO_CHARACTERS: Final = 2_000  # maximum length of SQL that the caller wrote
 _MAX_REMARK_CHARACTERS: Final = 400  # maximum length of an assumption or a note
-_SMALL_SHARE: Final = (
-    10  # tokens of parts other than rows are estimated if they are below this share of the budget
-)
+_SMALL_SHARE: Final = 10
+"""If the other parts have fewer bytes than the budget divided by this, their bytes count as tokens."""
+
 _MARGIN_TOKENS: Final = 120  # for the sentences about omitted rows
 _FRAME: Final = (
     '{"database":,"sql":,"source":"generated","repairs":0,"assumptions":[],"columns":[],"rows":[],'
     '"row_count":100000,"truncated":,"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
     '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"cached":1000,"out":1000},"notes":[]}'
 )
-"""Maximum length of the JSON of an answer without its texts and rows."""
+"""The JSON of an answer without its texts and rows, about as long as it can be."""
 
 _COLUMN_FRAME: Final = '{"name":,"type":},'
 _HINT_BY_REASON: Final = {
@@ -52,12 +52,12 @@ class FittedAnswer(Struct, frozen=True):
     """An answer, and the part of it that is shown.
 
     Attributes:
-        sql: the shown statement: shortened for a caller who wrote it.
+        sql: the statement that is shown; shortened if the caller wrote it, None if it is not shown.
         assumptions: the model's assumptions, each of bounded length.
         notes: the other notes, each of bounded length.
-        shown: None when the statement was not executed.
-        missing: None when all rows are shown.
-        cut_cells: how many cells end in "…".
+        shown: the rows that are shown; None if the statement was not executed.
+        missing: why rows or columns are not shown; None if all are.
+        cut_cells: how many cells are cut and end in "…".
         rest: URI of the other rows, or None.
         more_rows_hint: how to get rows that are not shown in another way; "" if there is none.
     """
@@ -131,7 +131,7 @@ def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:
 def _frame_tokens(
     fitted: FittedAnswer, columns: tuple[Column, ...], max_tokens: int, count_tokens: CountTokens
 ) -> int:
-    """Return the tokens of everything except the rows, or a little more."""
+    """Return the tokens of everything except the rows; if there are few, an upper bound."""
     answer = fitted.answer
     words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes, *answer.follow_up]
     words += [text for column in columns for text in (column.name, column.type)]

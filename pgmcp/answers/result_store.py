@@ -1,8 +1,8 @@
 """Stores rows that did not fit an answer, so that they can be read without running the statement again.
 
 Rows are stored as the worker's JSON. All results together have a size limit. To make room, the oldest result
-of the owner with the most bytes is removed, so that no caller removes the results of those who store little.
-This module stores them in this process; `pgmcp.fleet.results` stores them for all servers of a fleet.
+of the owner with the most bytes is removed, so that a caller with many results does not displace those of
+others. This module stores them in this process; `pgmcp.fleet.results` stores them for all servers of a fleet.
 
 `render_page` writes a page of such a result:
 
@@ -31,13 +31,27 @@ class ResultStore(Protocol):
     """Stores results and returns rows of them."""
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
-        """Store a result and return its id; None if it cannot be stored."""
+        """Store a result and return its id; None if it cannot be stored.
+
+        Args:
+            owner: the id of the only principal that may read it; None without authentication.
+        """
         ...
 
     async def read(
         self, result_id: str, first_row: int, max_rows: int, *, owner: str | None = None
     ) -> tuple[Rows, int]:
-        """Return rows of a stored result, and its number of rows."""
+        """Return rows of a stored result, and its number of rows.
+
+        Args:
+            first_row: number of the first row, counted from 1.
+            max_rows: maximum number of returned rows.
+            owner: the id of the principal that reads; results of others count as missing.
+
+        Raises:
+            ResultGoneError: the result is not stored (any more), or has no such row.
+            SharedStorageError: the results are stored in Redis, which cannot be used.
+        """
         ...
 
 
@@ -92,8 +106,9 @@ class LocalResultStore:
 
     Args:
         max_bytes: limit of the JSON of all results; a larger result is not stored.
-        lifetime_s: after which a result is removed, even if there is room.
-        advice: added to the hint if a result is missing.
+        lifetime_s: seconds after which a result is removed, even if there is room.
+        advice: text that is added to the hint if a result is missing.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -112,11 +127,7 @@ class LocalResultStore:
         self._bytes_by_owner: Counter[str | None] = Counter()
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
-        """Store a result and return its id; None if it is too large.
-
-        Args:
-            owner: the only principal that may read it; None without authentication.
-        """
+        """Store a result and return its id; None if it is too large."""
         entry = _Entry(owner, StoredResult.of(rows), self._clock() + self._lifetime_s)
         if entry.size_bytes > self._max_bytes:
             return None
@@ -131,16 +142,7 @@ class LocalResultStore:
     async def read(
         self, result_id: str, first_row: int, max_rows: int, *, owner: str | None = None
     ) -> tuple[Rows, int]:
-        """Return rows of a stored result, and its number of rows.
-
-        Args:
-            first_row: counted from 1.
-            max_rows: maximum number of returned rows.
-            owner: the principal that reads; results of others count as missing.
-
-        Raises:
-            ResultGoneError: the result is not stored (any more), or has no such row.
-        """
+        """Return rows of a stored result, as `ResultStore.read` describes."""
         self._drop_old()
         entry = self._entries.get(result_id)
         if entry is None or entry.owner != owner:
@@ -186,7 +188,7 @@ def render_page(
     Args:
         rows: the remaining rows of the result, at least one.
         first_row: number of the first remaining row, counted from 1.
-        row_count: of the whole result.
+        row_count: number of rows of the whole result.
         fence: from `new_fence`, used only for this page.
     """
     columns = fit_columns(rows.columns, max_characters=max_tokens)

@@ -1,7 +1,8 @@
-"""The structured form of an answer, and the schema that tools publish for it.
+"""Renders an answer as structured content, and has the schema that tools publish for it.
 
 Hosts may put structured content into their model's context, so it has the same token budget as the text.
-Values are exact here (JSON's quoting is the fence), so that a chart or a program gets the database's values.
+Values are not escaped as in the text: JSON's quotes mark them as data, and a chart or a program needs the
+database's values.
 """
 
 from typing import Any
@@ -38,13 +39,13 @@ ANSWER_SCHEMA: dict[str, Any] = {
     "properties": _PROPERTIES,
     "required": list(_PROPERTIES),
 }
-"""The JSON schema of `as_json`, written by hand: a derived one has 40 % more tokens."""
+"""The JSON schema of `as_json`, written by hand: a schema derived from a type has 40 % more tokens."""
 
 
 def as_json(fitted: FittedAnswer) -> dict[str, Any]:
-    """Return the answer in the shape of `ANSWER_SCHEMA`, its rows as JSON already (`msgspec.Raw`).
+    """Return the answer in the shape of `ANSWER_SCHEMA`; its rows are JSON already (`msgspec.Raw`).
 
-    `row_count` counts the rows that were fetched; `rows` is None when the statement was not executed. Each
+    `row_count` counts the rows that were fetched; `rows` is None if the statement was not executed. Each
     attachment adds a key, and other readings of the question add `follow_up`.
     """
     answer, shown = fitted.answer, fitted.shown

@@ -31,13 +31,14 @@ WHY_BY_REASON: Final = {
     "rows": "that is the limit, and there are more",
     "bytes": "the result reached its byte limit",
 }
-"""Sentences for the limit that cut the rows."""
+"""Clauses that name the limit that cut the rows, by the reason of `Missing`."""
 
 
 def as_text(fitted: FittedAnswer, fence: str) -> str:
     """Return the answer as text.
 
-    `fence` comes from `new_fence` and is used for this answer alone.
+    Args:
+        fence: from `new_fence`, used only for this answer.
     """
     answer, shown = fitted.answer, fitted.shown
     parts = [describe_provenance(answer)]
@@ -48,7 +49,7 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
     parts += [attachment.sentence for attachment in answer.attachments]
     parts += [escape_untrusted(note) for note in fitted.notes]
     if fitted.rest is not None:
-        parts.append(f"The other rows, without running it again: resource {fitted.rest}")
+        parts.append(f"The other rows, without running the statement again: resource {fitted.rest}")
     if fitted.missing and fitted.more_rows_hint:
         parts.append(f"For more rows, {fitted.more_rows_hint}")
     return "\n".join(parts)
@@ -57,8 +58,8 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
 def describe_provenance(answer: Answer) -> str:
     """Return one line: the number of rows, the time, the database, and who wrote the SQL.
 
-    The time of a caller's own SQL is the statement's, as psql shows it; that of a question is the sum of its
-    stages.
+    For a caller's own SQL, the time is that of the statement, as psql shows it. For a question, it is the sum
+    of the stages.
     """
     extent = _count_rows(answer.rows) if answer.rows else "not executed"
     if answer.source is Source.DIRECT and answer.rows:
@@ -104,7 +105,7 @@ def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
         yield "Assumptions:"
         yield from (f"- {escape_untrusted(text)}" for text in fitted.assumptions)
     if answer.follow_up:
-        yield "Other readings; to have one, ask again with reading="
+        yield "Other readings; to get one, ask again with reading="
         yield from (f"- {escape_untrusted(text)}" for text in answer.follow_up)
 
 

@@ -1,9 +1,9 @@
-"""Results as CSV and Parquet files.
+"""The feature `export`: writes results to CSV and Parquet files.
 
 feature       registers the argument `export`, the settings and `--parquet`
 settings      the settings
 export        writes an answer's rows to a file, through a child process
 process       the program of that process
-parquet       rows as Parquet
+parquet       writes rows as Parquet
 command_line  the option `--parquet`
 """

@@ -1,4 +1,4 @@
-"""`--parquet` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a Parquet file."""
+"""The option `--parquet` of `pgmcp ask` and `pgmcp sql`: writes an answer's rows to a Parquet file."""
 
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ def check_parquet(file: Path, options: OutputOptions) -> None:
 
 
 def write_parquet_file(answer: Answer, file: Path, terminal: Terminal) -> None:
-    """Write the rows of an answer.
+    """Write the rows of an answer to a file, and say so on the terminal.
 
     Raises:
         ExportFailedError: the file cannot be written.

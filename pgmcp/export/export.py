@@ -1,10 +1,10 @@
 """Writes the rows of an answer to a file, in the configured folder or at a path that a person names.
 
-A short-lived process, `process.py`, does it: formatting a million cells would block this process, which
-serves all callers, for a second, and pyarrow would stay in its memory. The rows are passed on as the worker
-encoded them; the writing process decodes them, some thousands at a time.
+A short-lived process (`process.py`) writes the file. Formatting a million cells would block this process,
+which serves all callers, for a second, and pyarrow would stay in its memory. The rows are passed on as the
+worker encoded them; the writing process decodes some thousands at a time.
 
-The name of a file in the folder is made here, from the time and random digits; callers cannot choose it.
+The name of a file in the folder consists of the time and random digits; callers cannot choose it.
 """
 
 import asyncio
@@ -91,6 +91,7 @@ class _Target:
     """The file of one export.
 
     Args:
+        path: the complete file.
         hint: what to do if it cannot be written.
         is_new: whether the name is new and random, so that the file is removed if the export fails.
     """
@@ -99,7 +100,7 @@ class _Target:
         self.path = path
         self.hint = hint
         self.is_new = is_new
-        # Hidden, and with a name that no other export has.
+        # The name is hidden, and no other export has it.
         self.partial_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
@@ -130,7 +131,7 @@ class Exporter:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def write(self, rows: Rows, file_format: ExportFormat) -> Exported:
-        """Write the rows, as encoded by the worker, to a new file.
+        """Write the rows to a new file in the folder. They must be `EncodedRows`, as a worker's are.
 
         Raises:
             ExportFailedError: the file could not be written, and no part of it is left; the message says why.
@@ -139,7 +140,7 @@ class Exporter:
         return await self._write_to(rows, file_format, _Target(path, _FOLDER_HINT, is_new=True))
 
     async def write_to(self, rows: Rows, file_format: ExportFormat, path: Path) -> Exported:
-        """Write the rows to a file that a person named, and replace an existing one by the complete new one.
+        """Write the rows to a file that a person named; a complete file replaces an existing one.
 
         Raises:
             ExportFailedError: as `write`.
@@ -218,7 +219,11 @@ async def spawn_writing() -> Process:
 
 
 async def _converse(process: Process, rows: Rows, file_format: ExportFormat, target: "_Target") -> int:
-    """Send the rows and return the length of the file in bytes."""
+    """Send the rows to the process, and return the length of the file in bytes.
+
+    Raises:
+        ExportFailedError: the process failed, or could not write the file.
+    """
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
     assert isinstance(rows.rows, EncodedRows)  # noqa: S101
     columns = [(column.name, column.type) for column in rows.columns]
@@ -253,7 +258,7 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, tar
 
 
 async def _undo(process: Process, target: "_Target") -> None:
-    """Kill the process and remove its file; it may have finished just before it was killed."""
+    """Kill the process and remove its file, because the process may have completed it just before."""
     await end(process)
     await asyncio.to_thread(_remove, target)
 

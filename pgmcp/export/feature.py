@@ -33,10 +33,11 @@ class ExportExtension(AnswerExtension):
     """Writes the rows of an answer to a file; offered where the operator has named a folder."""
 
     def __init__(self, folder: Path | None = None, row_limits: RowLimits | None = None) -> None:
-        """Without a folder, no exports are offered.
+        """Offer exports if there is a folder.
 
         Args:
-            row_limits: of a result that is written to a file.
+            folder: where files are written; None offers no exports.
+            row_limits: limits of a result that is written to a file.
         """
         self._folder = folder
         self.argument = ToolArgument("export", _TYPE, None, needs="" if folder else _NEEDS)
@@ -46,7 +47,12 @@ class ExportExtension(AnswerExtension):
             self.more_rows_hint = 'have them written to a file: export="csv"'
 
     def check(self, value: Any, *, is_executed: bool) -> None:
-        """Refuse a format that cannot be written, or a call without rows."""
+        """Refuse a format that cannot be written, or a call without rows.
+
+        Raises:
+            InvalidArgumentError: the call fetches no rows.
+            ExportFailedError: pyarrow is not installed.
+        """
         if value is None:
             return
         if not is_executed:
@@ -58,7 +64,11 @@ class ExportExtension(AnswerExtension):
         check_format(ExportFormat(value))
 
     async def attach(self, answer: "Answer", value: Any) -> "Answer":
-        """Write the rows to a file."""
+        """Return the answer with an attachment for the file that its rows were written to.
+
+        Raises:
+            ExportFailedError: the file could not be written.
+        """
         if value is None or answer.rows is None or self._exporter is None:
             return answer
         from pgmcp.export.export import ExportFormat

@@ -1,4 +1,4 @@
-"""Writes rows as Parquet: typed if Parquet has the type and all values fit, otherwise as exact text.
+"""Writes rows as Parquet: in Parquet's own type if it has one and all values fit, otherwise as exact text.
 
 | PostgreSQL                              | Parquet                                                   |
 |-----------------------------------------|-----------------------------------------------------------|
@@ -29,7 +29,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from pgmcp.execution.result import Column, JsonScalar, Rows
 
 _BLOCK_ROWS: Final = 16_384
-"""Rows that are decoded at the same time; each block is a row group of the file."""
+"""How many rows are decoded at the same time; each block is a row group of the file."""
 
 _MAX_DIGITS: Final = 38
 """The largest precision that all readers of Parquet support: 16 bytes."""

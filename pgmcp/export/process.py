@@ -1,4 +1,4 @@
-"""Writes one export to a file. Run as a module, never imported.
+"""Writes one export to a file. This module is run as a program, and never imported.
 
     stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …],
              "row_count": 5} and a newline; the rows as lines of JSON, to the end

@@ -1,4 +1,4 @@
-"""The stages of one request.
+"""Runs the stages of one request.
 
     query        admit → verified SQL, or schema context → write SQL → validate → execute → check
                                                ▲                        │          │         │
@@ -6,8 +6,9 @@
     execute_sql  admit → validate → execute
 
 The check finds values that a column does not contain, default filters that the statement lacks, and
-aggregates over rows that a join repeats. The model sees once what was found; its first answer stays unless
-the second is better. If the caller wants only SQL, the statement is planned instead of executed.
+aggregates over rows that a join repeats. If it finds something, the model is asked once to reconsider. The
+first answer is returned unless the second one is better. If the caller wants only SQL, the statement is
+planned instead of executed.
 
 pipeline        the order of the stages
 admission       admits calls, limits their time and reports them

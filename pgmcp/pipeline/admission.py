@@ -1,4 +1,4 @@
-"""Gives every call a number, an admission, a time limit, and observers."""
+"""Begins calls: numbers them, counts them against the rate limit, limits their time, and reports them."""
 
 import asyncio
 import itertools
@@ -26,9 +26,9 @@ class Calls:
     Args:
         database_names: the default one first.
         rate_limit: returns the budgets of requests.
-        tracer: reports the calls.
+        tracer: reports the calls to observers.
         timeout_s: maximum duration of each call.
-        names_database: whether errors name their database.
+        names_database: whether errors get the name of their database.
     """
 
     def __init__(
@@ -59,7 +59,11 @@ class Calls:
         """Return a new call; `bounded` runs it.
 
         Args:
-            database: None for the default one, or for all if the operation is about the schema.
+            operation: what the caller does.
+            database: None for the default one, or for all databases if the operation is about the schema.
+            caller: the host's name and version; "" if it gave none.
+            principal: the authenticated user; None without authentication.
+            on_stage: called when a stage begins.
         """
         is_of_one = operation in (Operation.QUERY, Operation.EXECUTE_SQL) or len(self._database_names) == 1
         if database is None and is_of_one:
@@ -75,13 +79,18 @@ class Calls:
         )
 
     def admit(self, call: Call) -> Awaitable[None]:
-        """Count a call against the budget of its caller; raise if there were too many."""
+        """Count a call against the budget of its caller.
+
+        Raises:
+            RateLimitedError: the caller has made too many calls.
+            SharedStorageError: the servers count together in Redis, and Redis cannot be used.
+        """
         return self._rate_limit().admit(call.principal_id)
 
     def bounded(self, call: Call) -> AbstractContextManager[None]:
         """Return a context manager that reports a call to the observers, and ends it if it takes too long.
 
-        In it, a TimeoutError becomes a DeadlineExceededError.
+        A call that took too long ends with a DeadlineExceededError; so does a TimeoutError inside the block.
         """
         limit = TimeLimit(self._timer, self.timeout_s)
         return _BoundedCall(self, call, self.tracer.call(call), limit)
@@ -101,7 +110,7 @@ class Calls:
 
 
 class _BoundedCall:
-    """The context manager of `Calls.bounded`, which every call enters: cheaper than one of contextlib's."""
+    """The context manager of `Calls.bounded`. A class is faster than contextlib, and every call enters it."""
 
     __slots__ = ("_call", "_calls", "_limit", "_observation")
 
@@ -141,11 +150,12 @@ class _BoundedCall:
 
 
 class TimeLimit:
-    """Cancels the current task's block if it takes too long; behaves like `asyncio.timeout`.
+    """Cancels a block of the current task if it takes too long; behaves like `asyncio.timeout`.
 
-    On leaving a block that was cancelled for this reason it raises TimeoutError.
+    At the end of a block that was cancelled for this reason, TimeoutError is raised.
 
     Args:
+        timer: runs the timeouts of all calls.
         timeout_s: maximum duration of the block.
     """
 

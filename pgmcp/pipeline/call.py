@@ -64,11 +64,11 @@ class ReturnType(StrEnum):
 
 
 RoleCatalogListener = Callable[[str | None, Catalog | None, Catalog, CatalogChange], None]
-"""Called like a `CatalogListener`, and with the role whose catalog was read; None for the login role."""
+"""A `CatalogListener` with one more argument: the role whose catalog was read, or None for the login role."""
 
 
 class Identities(Protocol):
-    """Returns the database with each caller's rights."""
+    """Gives each caller the database with the caller's rights."""
 
     def of(self, principal: Principal | None) -> "Database":
         """Return the database with a caller's rights; raise UnmappedPrincipalError if there are none."""
@@ -92,7 +92,7 @@ class Identities(Protocol):
         ...
 
     def cached_catalog(self, role: str) -> Catalog | None:
-        """Return the catalog that was last read for a role; never causes a read."""
+        """Return the catalog that was last read for a role; None if there is none. Never triggers a read."""
         ...
 
     def subscribe(self, listener: RoleCatalogListener) -> None:
@@ -102,9 +102,13 @@ class Identities(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Database:
-    """One configured database and what serves it.
+    """One configured database, and the objects that serve it.
 
     Attributes:
+        name: the database's name in the settings.
+        supervisor: runs statements.
+        schema: the cached catalog.
+        role: checks the role's privileges.
         functions: the policy of function calls; a new object only if the database's functions changed.
         context: returns the operator's current notes; may read a file, so do not call it on the event loop.
         row_security: where policies apply for its role; None if answers do not mention them.
@@ -113,8 +117,8 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login role.
         identity: the caller of this object; None for the login role.
         named: returns this database for the calls of a principal (its name, its id) and a host:
-            pg_stat_activity shows both names, and the principal gets only a share of the workers. None if
-            there are no principals.
+            pg_stat_activity shows both names, and the principal gets only a share of the workers. None keeps
+            the connection's name.
     """
 
     name: str
@@ -182,9 +186,9 @@ class CallOptions(Struct, frozen=True, kw_only=True):
     """The options of a question or a statement.
 
     Attributes:
-        database: None for the default one.
-        limit: of rows; None for the highest.
-        row_limits: of this result; None for the usual ones.
+        database: the database's name; None for the default one.
+        limit: maximum number of rows; None for the highest that the settings allow.
+        row_limits: limits of the result; None for those of the settings.
         caller: the host's name and version; "" if it gave none.
         principal: the authenticated user; None if the transport does not authenticate.
         on_stage: called when a stage begins.
@@ -202,7 +206,8 @@ class QueryOptions(CallOptions, frozen=True, kw_only=True):
     """The options of a question.
 
     Attributes:
-        reading: how the question should be read; "" leaves it open.
+        return_type: what the answer should contain.
+        reading: how the question should be read; "" leaves it to the model.
         earlier: the question and SQL that this question refers to, for the model; a verified question is
             found without it.
     """
@@ -219,13 +224,16 @@ class Call(Struct, kw_only=True):
         id: counts the calls of this pipeline.
         caller: the host's name and version; "" if it gave none.
         principal: the authenticated user's name; None if the transport does not authenticate.
-        principal_id: whose budgets the call is charged to; None: those of all callers together.
+        principal_id: identifies the user whose budgets the call is charged to; None charges the budgets of
+            all callers together.
         database: the database's name; None for all.
         role: the database role of the caller; None if all callers have the login role.
         question: in plain language; "" if the caller wrote the SQL.
         sql: the last statement that was tried.
-        row_count: of the last statement that was run.
-        model: who was asked to write the SQL; None if no model was asked.
+        on_stage: called when a stage begins.
+        source: who wrote the last statement that ran; None before one ran.
+        row_count: number of rows of the last statement that ran.
+        model: the model that was asked to write SQL; None if no model was asked.
         tokens_in: prompt tokens over all model calls.
         tokens_cached: prompt tokens that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
@@ -258,13 +266,18 @@ class Request(Struct, kw_only=True):
         question: "" if the caller wrote the SQL.
         deadline_s: when the call ends, on the pipeline's clock.
         attempts: the model's earlier attempts for the question.
+        limits: limits of the result.
+        return_type: what the answer should contain.
+        context: the operator's notes on the database.
         found_values: values of the question that were found through indexes; None before they are looked up.
         notes: remarks on the rows of the last statement that ran.
         reading: how the question should be read; "" leaves it to the model.
-        is_follow_up: the question refers to an earlier one, which follows it.
+        is_follow_up: whether the question refers to an earlier one. `question` then ends with that question
+            and its SQL.
         follow_up: other readings that the caller can ask for.
-        spent: the cost of the model's reply before one of its readings was chosen.
-        parsed: statements without a final ";" and what follows it, by their text as written.
+        spent: the readings that one was chosen from, with the cost of the model's reply; None if a person did
+            not choose.
+        parsed: the text of each statement without a final ";" and what follows it, by the text as written.
     """
 
     call: Call
@@ -304,7 +317,11 @@ class Request(Struct, kw_only=True):
         assumptions: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> Answer:
-        """Return the answer made of this statement and its rows."""
+        """Return the answer that has this statement and its rows, and note both in the call.
+
+        Args:
+            rows: None if the statement was only planned.
+        """
         call, spent = self.call, self.spent or _NOTHING_SPENT
         call.sql, call.source = self.parsed.get(sql.strip(), sql), source
         call.row_count = None if rows is None else len(rows.rows)
@@ -327,6 +344,6 @@ class Request(Struct, kw_only=True):
         )
 
     def answer_of_model(self, reply: SqlReply, rows: Rows | None, notes: Sequence[str] = ()) -> Answer:
-        """Return the answer made of a model's statement and its rows."""
+        """Return the answer that has a model's statement and its rows; arguments as for `answer`."""
         source = Source.REPAIRED if self.attempts else Source.GENERATED
         return self.answer(reply.sql.strip(), rows, source, reply.assumptions, notes)

@@ -11,8 +11,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The readings that a person may choose from, and the cost of the model's reply; can be stored as JSON.
 
     Attributes:
-        readings: two or more, the usual one first.
-        assumptions: of the usual reading.
+        readings: two or more readings, the usual one first.
+        assumptions: assumptions of the usual reading.
+        model: the model that found the readings.
     """
 
     question: str
@@ -29,7 +30,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return (*(reading.title for reading in self.readings), NONE_OF_THESE)
 
     def reply_for(self, title: str | None) -> SqlReply:
-        """Return the reply of the model for the chosen reading; None for the usual one."""
+        """Return the model's reply for the chosen reading.
+
+        Args:
+            title: the title of a reading; any other text, or None, chooses the usual reading.
+        """
         chosen = next((reading for reading in self.readings if reading.title == title), None)
         if chosen is None:
             return SqlReply(self.readings[0].sql, self.assumptions, readings=self.readings)

@@ -1,4 +1,4 @@
-"""The configured databases, as each caller sees them."""
+"""Finds configured databases by name, with what each caller may see of them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Databases:
 
     @property
     def names(self) -> list[str]:
-        """The configured databases, the default first."""
+        """The names of the configured databases, the default one first."""
         return list(self._databases)
 
     @property
@@ -52,18 +52,25 @@ class Databases:
         """Return a database by name with a caller's rights, if its role may be served.
 
         Raises:
-            PgmcpError: there is no such database, or the caller's role may not be served.
+            UnknownDatabaseError: no database has this name.
+            UnmappedPrincipalError: the caller has no role in the database.
+            RoleRefusedError: the role can do more than read, and the settings refuse such roles.
+            ExecutionError: the role could not be checked.
         """
         database = self.get(name).seen_by(principal)
         await database.role.admit()
         return database
 
     async def catalog(self, name: str | None, principal: Principal | None = None) -> Catalog:
-        """Return the catalog of a database for a caller; read it if it is not cached."""
+        """Return the catalog of a database for a caller; read it if it is not cached.
+
+        Raises:
+            PgmcpError: as `serve`, or the catalog could not be read.
+        """
         return await (await self.serve(name, principal)).schema.get()
 
     def cached_catalog(self, name: str, principal: Principal | None = None) -> Catalog | None:
-        """Return the catalog that was read last for a caller's role; None if none has been.
+        """Return the catalog that was read last for a caller's role; None if there is none.
 
         Never triggers a read.
         """

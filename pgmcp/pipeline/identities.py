@@ -1,7 +1,7 @@
-"""One database with the rights of each of several roles.
+"""Gives each caller one database with the rights of the caller's role.
 
-principal ─▶ mapping ─▶ role ──────▶ shared by all with that role: schema, functions, row security
-└──▶ identity ──▶ sent with each statement: the role, and the settings of this person
+principal ──▶ mapping ──▶ role      ──▶ schema, functions and row security, shared by all with this role
+└─▶ identity  ──▶ the role and the caller's settings, sent with each statement
 """
 
 import asyncio
@@ -30,9 +30,10 @@ OpenRole = Callable[[Identity, StatementExecutor], tuple[Database, Close]]
 
 
 class RoleDatabases:
-    """One database for every principal.
+    """One database with the rights of each role.
 
     Args:
+        mapping: chooses the role and the settings of a caller.
         supervisor: runs the statements of all callers.
         open_role: called once for each role, and again after the role was removed from the cache.
     """
@@ -76,7 +77,7 @@ class RoleDatabases:
         return self._of_role(role)
 
     def cached_catalog(self, role: str) -> Catalog | None:
-        """Return the catalog that was last read for a role; None if none is kept. Never triggers a read."""
+        """Return the catalog that was last read for a role; None if there is none. Never triggers a read."""
         opened = self._opened.get(role)
         return opened[0].schema.cached if opened is not None else None
 
@@ -96,27 +97,28 @@ class RoleDatabases:
             return self._opened[role][0]
         identity = self.mapping.of_role(role)
         opened = self._open_role(identity, IdentityExecutor(self._supervisor, identity))
-        opened[0].schema.subscribe(partial(self._tell, role))
+        opened[0].schema.subscribe(partial(self._notify, role))
         self._opened[role] = opened
         if len(self._opened) > MAX_ROLES:
-            # Not closed, because callers may wait for its reads. Without callers it reads nothing.
+            # The removed database is not closed, because callers may wait for its reads. It reads nothing
+            # more.
             self._opened.popitem(last=False)
         return opened[0]
 
-    def _tell(self, role: str, old: Catalog | None, new: Catalog, change: CatalogChange) -> None:
+    def _notify(self, role: str, old: Catalog | None, new: Catalog, change: CatalogChange) -> None:
         for listener in self._listeners:
             listener(role, old, new, change)
 
 
 class BothRoles:
-    """Admits a database only with both roles: the login role, and the role that it becomes."""
+    """Admits a database only if two roles may be served: the login role, and the role that it becomes."""
 
     def __init__(self, login: RoleGate, mapped: RoleGate) -> None:
         self._login = login
         self._mapped = mapped
 
     async def admit(self) -> None:
-        """Return if the database may be served with both.
+        """Return if the database may be served with both roles.
 
         Raises:
             RoleRefusedError: one of them can do more than read, and the settings refuse such roles.

@@ -1,4 +1,4 @@
-"""The order of the stages of a question or a statement."""
+"""Runs the stages of a question or a statement in order."""
 
 import asyncio
 import time
@@ -61,8 +61,13 @@ class Pipeline:
         """Serve the databases.
 
         Args:
+            databases: the databases that are served.
+            bounds: limits of each call.
             rate_limit: returns the budgets, always the same object; not called before the first call.
-            model: None when neither key nor endpoint is configured.
+            model: writes SQL; None if neither key nor endpoint is configured.
+            count_tokens: returns the number of tokens of a text.
+            observers: observe every call and its stages.
+            clock: seconds, monotonic.
         """
         self.databases = databases
         self._bounds = bounds
@@ -99,7 +104,7 @@ class Pipeline:
 
     @property
     def max_rows(self) -> int:
-        """The highest row limit a caller may ask for."""
+        """The highest row limit that a caller may ask for."""
         return self._bounds.result.max_rows
 
     async def answer(self, question: str, options: QueryOptions = _QUERY_OPTIONS) -> Answer:
@@ -147,14 +152,16 @@ class Pipeline:
     async def answer_chosen(
         self, choice: Choice, title: str | None, options: QueryOptions, *, is_new_call: bool
     ) -> Answer:
-        """Answer by the draft of a chosen reading, which passes every guard and check.
+        """Run the SQL of a chosen reading, with the same guards and checks as other SQL of the model.
 
         Args:
-            title: one of the choice's; None for the usual reading.
-            is_new_call: count it against the rate limit; False within the call that found the readings.
+            choice: the readings.
+            title: one of the choice's titles; None for the usual reading.
+            is_new_call: whether to count it against the rate limit; False within the call that found the
+                readings.
 
         Raises:
-            UnanswerableError: none of the readings is meant.
+            UnanswerableError: the title is "None of these".
             PgmcpError: as `answer`.
         """
         with self._calls.bounded(call := self._query_call(choice.question, options)):
@@ -181,7 +188,7 @@ class Pipeline:
             arguments: from `VerifiedQuestion.read`.
 
         Raises:
-            InvalidArgumentError: a column does not have the value.
+            InvalidArgumentError: a column does not have the value of an argument.
             PgmcpError: as `execute_sql`.
         """
         question = verified.asked_with(arguments)
@@ -199,7 +206,7 @@ class Pipeline:
         """Return why the SQL of a verified question cannot run; None if PostgreSQL can plan it.
 
         Raises:
-            PgmcpError: the cause is not the SQL.
+            PgmcpError: the database could not be asked.
         """
         served = await self.databases.serve(database, principal)
         plan = self._statements.lookup(
@@ -270,7 +277,7 @@ class Pipeline:
 
 
 def _add_earlier(request: Request, earlier: str) -> None:
-    """Let the model see what the question refers to."""
+    """Append to the question what it refers to, so that the model sees it."""
     if earlier:
         request.is_follow_up = True
         request.question = f"{request.question}\n\n{earlier}"[:MAX_QUESTION_CHARACTERS]

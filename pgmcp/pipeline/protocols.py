@@ -45,7 +45,7 @@ class PolicySource(Protocol):
         ...
 
     async def get(self) -> FunctionPolicy:
-        """Return the policy, after reading it if nothing is known."""
+        """Return the policy; read it first if none is cached."""
         ...
 
     async def refresh(self) -> FunctionPolicy:
@@ -58,7 +58,7 @@ class CatalogSource(Protocol):
 
     @property
     def cached(self) -> Catalog | None:
-        """The catalog if it has been read; never causes a read."""
+        """The catalog that was read last; None if none was. Never triggers a read."""
         ...
 
     def subscribe(self, listener: CatalogListener) -> None:
@@ -66,11 +66,11 @@ class CatalogSource(Protocol):
         ...
 
     async def get(self) -> Catalog:
-        """Return the catalog, after reading it if nothing is known."""
+        """Return the catalog; read it first if none is cached."""
         ...
 
     async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
-        """Return the catalog after a name was not found; read it again if it is outdated."""
+        """Return the catalog after a name was not found; read it again if it is outdated or old."""
         ...
 
     async def refresh(self) -> CatalogChange:
@@ -90,7 +90,7 @@ class RoleGate(Protocol):
         ...
 
     def probe(self) -> asyncio.Task[RolePosture]:
-        """Start reading the rights of the role."""
+        """Return the task that reads the rights of the role; start it if necessary."""
         ...
 
 
@@ -114,9 +114,9 @@ class Budgets(Protocol):
     """The budgets of requests and of model tokens."""
 
     async def admit(self, caller: str | None, /) -> None:
-        """Count one request of a caller; raise if there are too many."""
+        """Count one request of a caller; raise RateLimitedError if there are too many."""
         ...
 
     async def reserve_tokens(self, tokens: int, caller: str | None, /) -> TokenReservation:
-        """Reserve tokens of a caller's budget; raise if there are too few."""
+        """Reserve tokens of a caller's budget; raise RateLimitedError if there are too few."""
         ...

@@ -1,7 +1,7 @@
-"""The repair loop: the model sees why its SQL was rejected or failed, and writes it again.
+"""Lets the model repair SQL that was rejected or failed, and reconsider SQL once if a check finds a problem.
 
-It also sees, once, what the checks of a query that ran have found: values that do not exist, missing default
-filters, and aggregates over repeated rows.
+The checks of a query that ran find values that do not exist, missing default filters, and aggregates over
+repeated rows.
 """
 
 import asyncio
@@ -28,26 +28,27 @@ from pgmcp.pipeline.writing import SqlWriter, unanswerable
 from pgmcp.validation.references import References, find_references
 
 SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
-"""For a statement that found rows, which should not wait for a whole `LOOKUP_TIMEOUT_S`."""
+"""Timeout of the value lookups for a statement that found rows, which should not wait for long."""
 
 SMALL_TABLE_ROWS: Final = 10_000
-"""Tables up to this size are checked even if rows were found: it takes a few milliseconds."""
+"""Tables up to this size are checked even if rows were found, because it takes only a few milliseconds."""
 
 KEPT_MISMATCH = "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Results of the checks.
+    """Results of the checks of one query.
 
     Attributes:
         mismatches: texts that a column does not contain.
-        idle: further mismatches of a query that found rows; they may be intended, so they are only noted.
-        remarks: about rows that may be too many.
+        noted: more mismatches of a query that found rows; they may be intended, so the answer only notes
+            them.
+        remarks: missing filters and repeated rows, because of which a result may be too large.
     """
 
     mismatches: tuple[Mismatch, ...] = ()
-    idle: tuple[Mismatch, ...] = ()
+    noted: tuple[Mismatch, ...] = ()
     remarks: tuple[MissingFilter | FanOut, ...] = ()
 
     @property
@@ -62,7 +63,7 @@ class CheckResult:
 
     def notes(self) -> Iterator[str]:
         """Yield notes for the reader of the answer."""
-        for mismatch in (*self.mismatches, *self.idle):
+        for mismatch in (*self.mismatches, *self.noted):
             yield KEPT_MISMATCH.format(column=mismatch.column, text=mismatch.text)
         for remark in self.remarks:
             yield remark.describe()
@@ -76,8 +77,8 @@ async def check_query(
     found = await find_mismatches(request, references, rows, statements)
     is_empty = not found_something(rows)
     mismatches = tuple(each for each in found if is_empty or each.differs_in_case)
-    idle = tuple(each for each in found if not (is_empty or each.differs_in_case))
-    return CheckResult(mismatches, idle, tuple(await _find_remarks(request, sql, references, statements)))
+    noted = tuple(each for each in found if not (is_empty or each.differs_in_case))
+    return CheckResult(mismatches, noted, tuple(await _find_remarks(request, sql, references, statements)))
 
 
 async def _find_remarks(
@@ -100,7 +101,8 @@ async def find_mismatches(
 ) -> list[Mismatch]:
     """Return the texts in a statement that its columns do not contain.
 
-    If rows were found, only complete lists of values and texts in another case count.
+    If the statement found rows, only texts that a complete list of values lacks, and texts that a column has
+    in another case, are returned.
     """
     catalog = await request.database.schema.get()
     comparisons = resolve(references, catalog)
@@ -166,7 +168,7 @@ class RepairLoop:
         """Return the answer to a question, by its usual reading if it has several.
 
         Args:
-            first: the model's reply, if it has been asked already.
+            first: the model's first reply; None if the model has not been asked yet.
 
         Raises:
             PgmcpError: the last attempt failed, or the model found no answer in the schema.
@@ -227,5 +229,5 @@ def take_usual_reading(request: Request, reply: SqlReply) -> SqlReply:
 
 
 def is_better(second: SecondAnswer, first_rows: Rows | None, first: CheckResult) -> bool:
-    """Return whether the second answer is better; corrected values count only if they found rows."""
+    """Return whether the second answer is better; if it corrects values, it must not lose the rows."""
     return not first.mismatches or found_something(second.rows) or not found_something(first_rows)

@@ -24,7 +24,7 @@ from pgmcp.quoting import quote_identifier
 from pgmcp.untrusted import escape_untrusted
 
 _SHARE_OF_TIMEOUT: Final = 0.8
-"""Share of a call's time after which one of several databases counts as failed."""
+"""Share of a call's time limit after which one of several databases counts as failed."""
 
 _MIN_FOUND_TABLES: Final = 3
 """Minimum number of tables from each database in a search."""
@@ -41,7 +41,7 @@ class FoundTables:
 
 
 _SEARCH_PATIENCE_S: Final = 5.0
-"""How much longer than the first database the others may take in a search: one may be down."""
+"""How much longer than the first database the others may take in a search, because one may be down."""
 
 
 T = TypeVar("T")
@@ -52,8 +52,8 @@ class Outcome(Generic[T]):
     """The results of the same task on several databases.
 
     Attributes:
-        results: by database, in the order of the settings.
-        errors: by database, of those without a result.
+        results: the results by database, in the order of the settings.
+        errors: the errors of the databases without a result.
     """
 
     results: dict[str, T]
@@ -82,12 +82,17 @@ class SchemaAccess:
 
         Args:
             text: words to search for; "" means every table.
-            names: exactly these tables instead, as table or schema.table.
+            database: the database's name; None for the default one.
+            names: exactly these tables instead, as `table`, `schema.table` or `database.schema.table`.
             limit: maximum number of tables that a search for words returns.
+            caller: the host's name and version; "" if it gave none.
+            principal: the authenticated user; None without authentication.
             operation: what the caller does, for the observers.
 
         Raises:
-            InvalidArgumentError: a name does not exist, with similar names; or the arguments are too long.
+            InvalidArgumentError: a name does not exist; the hint has similar names. Or the arguments are too
+                long.
+            PgmcpError: the database may not be served or could not be read, or a limit was reached.
         """
         check_search(text, names)
         call = self._calls.begin(operation, database, caller, principal)
@@ -172,7 +177,7 @@ class SchemaAccess:
 
     @property
     def _each_timeout_s(self) -> float:
-        """Return the time limit of each of several databases, so that the others can still answer."""
+        """The time limit of each of several databases, so that the others can still answer."""
         return self._calls.timeout_s * _SHARE_OF_TIMEOUT
 
 
@@ -208,7 +213,8 @@ async def _refuse_unknown(
     """Raise an error for the first of the names that no database has.
 
     Raises:
-        InvalidArgumentError: says whether a database hides it, or which similar names there are.
+        InvalidArgumentError: the message or the hint says which database leaves the relation out of its
+            catalog, or which names are similar.
     """
     for name in names:
         names_by_database = {database: _without_database([name], database) for database in found}
@@ -223,7 +229,7 @@ async def _refuse_unknown(
 
 
 def _without_database(names: Sequence[str], database: str) -> list[str]:
-    """Return names without the database of `database.schema.table` if that is the configured name."""
+    """Return names without the first part of `database.schema.table` if it is the configured database."""
     parts_by_name = {name: parse_name(name) for name in names}
     return [
         ".".join(map(quote_identifier, parts[1:])) if len(parts) == 3 and parts[0] == database else name
@@ -260,9 +266,9 @@ async def run_on_each(
     """Run `work` for each database at the same time.
 
     Args:
-        names: of the databases.
-        work: called with a name.
-        timeout_s: for each; a database that needs longer counts as failed.
+        names: the databases' names.
+        work: called with each name.
+        timeout_s: timeout for each database; one that needs longer counts as failed.
         patience_s: how much longer than the first result the others may take; None: as long as `timeout_s`.
 
     Raises:

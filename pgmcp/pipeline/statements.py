@@ -1,4 +1,4 @@
-"""Validates and runs one statement; adds explanations to its errors."""
+"""Validates and runs statements, and adds hints to their errors."""
 
 import asyncio
 import time
@@ -34,12 +34,12 @@ LOOKUP_TIMEOUT_S: Final = 2.0
 """Timeout of all value lookups for one statement."""
 
 LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_bytes=1024)
-"""Limits of one lookup of a text's spelling in a column."""
+"""Limits of the result of one value lookup or check."""
 
 EXPLAIN: Final = "EXPLAIN "
 PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)
 NAME_AND_SYNTAX_ERRORS: Final = "42"
-"""Class of SQLSTATEs that planning a statement raises as running it would (PostgreSQL manual, appendix A)."""
+"""Class of SQLSTATEs for wrong names and syntax (appendix A), which PostgreSQL finds in planning, too."""
 
 KEPT_VALIDATIONS: Final = 128
 """Number of accepted statements in the cache, see `pgmcp.validation.memo`."""
@@ -57,11 +57,13 @@ class StatementRunner:
         self._validate = ValidationMemo(validate, KEPT_VALIDATIONS).validate
 
     async def run(self, request: Request, sql: str) -> Rows | None:
-        """Validate a statement, and run it, or only plan it if only SQL was asked for.
+        """Validate a statement, and run it; if only the SQL was requested, plan it and return None.
 
         Raises:
-            SqlRejectedError: it is not one harmless read.
-            ExecutionError: it failed; the hint has names similar to one that does not exist.
+            SqlRejectedError: the statement is not one harmless read.
+            ExecutionError: the statement failed, or the functions of the database could not be read. If a
+            name
+                does not exist, the hint has similar ones.
         """
         request.call.sql = sql
         request.notes = ()
@@ -79,7 +81,7 @@ class StatementRunner:
     async def _run_once(self, request: Request, sql: str) -> Rows | None:
         try:
             with self._tracer.stage(request.call, Stage.VALIDATE):
-                # Awaited even if it must be read first, because an unknown object may be dangerous.
+                # The call waits if the policy must be read first, because an unknown object may be dangerous.
                 policies = request.database.functions
                 statement = self._validate(sql, functions=policies.peek() or await policies.get())
                 request.call.sql = request.parsed[sql.strip()] = statement.text
@@ -97,11 +99,13 @@ class StatementRunner:
     def lookup(
         self, database: Database, *, timeout_s: float, origin: StatementOrigin = StatementOrigin.OWN
     ) -> Callable[[str], Awaitable[Rows]]:
-        """Return a function that runs value lookups and checks in a database.
+        """Return a function that validates and runs value lookups and checks in a database.
+
+        The function raises a PgmcpError if a statement fails, or if the time is over.
 
         Args:
-            timeout_s: for all of them together.
-            origin: CALLER for text of a caller's statement, whose names the search path resolves.
+            timeout_s: for all of them together, from now on.
+            origin: CALLER if the SQL has text of a caller's statement, whose names the search path resolves.
         """
         ends_at_s = self._clock() + timeout_s
 
@@ -189,7 +193,7 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
 
 
 async def _explain_hidden(database: Database, error: StatementFailedError, catalog: Catalog) -> str:
-    """Return a description of the relations that the statement reads and the catalog leaves out."""
+    """Return a description of the relations that the statement names and the catalog leaves out, or ""."""
     if error.sqlstate not in MISSING_NAME_SQLSTATES | {WRONG_OBJECT_TYPE}:
         return ""
     references = await asyncio.to_thread(find_references, error.sql)

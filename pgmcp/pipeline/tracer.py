@@ -14,8 +14,8 @@ __all__ = ["Observer", "OnStage", "Tracer"]
 class Observer(Protocol):
     """Observes every call, its stages, and their errors.
 
-    Its context managers are entered when a call or stage begins and left when it ends. They neither raise nor
-    hide errors.
+    Its context managers are entered when a call or stage begins, and left when it ends. They must neither
+    raise errors nor suppress those of the call.
     """
 
     def observe_call(self, call: Call) -> AbstractContextManager[object]:
@@ -50,7 +50,7 @@ class Tracer:
 
 
 class _Surroundings:
-    """Context managers that are entered in order and left in reverse."""
+    """A context manager that enters others in order, and leaves them in reverse order."""
 
     __slots__ = ("_contexts",)
 
@@ -73,7 +73,7 @@ class _Surroundings:
 
 
 class _TimedStage:
-    """Reports a stage to the caller, and adds its duration to the call's."""
+    """Reports a stage to the caller and the observers, and adds its duration to the call's."""
 
     __slots__ = ("_call", "_clock", "_stage", "_started_s", "_surroundings")
 

@@ -37,15 +37,17 @@ _MAX_NAMED: Final = 5
 """How many verified questions a hint names."""
 
 INDEX_LOOKUP_TIMEOUT_S: Final = 0.3
-"""For looking up the question's words in indexed columns; if it takes longer, the prompt omits them."""
+"""Timeout of the lookup of the question's words in indexed columns; the prompt omits values found later."""
 
 
 class SqlWriter:
     """Gets the SQL for a question from a model.
 
     Args:
-        model: None when neither key nor endpoint is configured.
+        model: writes the SQL; None if neither key nor endpoint is configured.
+        prompts: writes the prompt.
         rate_limit: returns the budgets, always the same object.
+        statements: runs value lookups for the prompt.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class SqlWriter:
 
         Raises:
             ModelError: there is no model, or it gave no usable answer.
-            RateLimitedError: the prompt does not fit the token budget; it was not sent.
+            RateLimitedError: the prompt does not fit the token budget, so it was not sent.
+            PgmcpError: the catalog could not be read, or the shared budgets cannot be used.
         """
         if self._model is None:
             raise _no_model(request)
@@ -157,7 +160,7 @@ def unanswerable(reply: SqlReply) -> UnanswerableError:
 
 
 async def find_verified_sql(request: Request, statements: StatementRunner) -> str | None:
-    """Return the SQL of the verified question that matches, its parameters bound; None if none matches."""
+    """Return the SQL of the verified question that matches, with its parameters; None if none matches."""
     for match in await asyncio.to_thread(lambda: list(request.context.matches(request.question))):
         arguments = await _spell_arguments(request, match, statements)
         if arguments is not None:
@@ -168,7 +171,7 @@ async def find_verified_sql(request: Request, statements: StatementRunner) -> st
 async def _spell_arguments(
     request: Request, match: VerifiedMatch, statements: StatementRunner
 ) -> dict[str, str] | None:
-    """Return the arguments with values spelled as in their columns; None if a column lacks one."""
+    """Return the arguments with values spelled as in their columns; None if a column lacks a value."""
     try:
         return await spell_given(request, match.verified, match.arguments, statements)
     except InvalidArgumentError:
@@ -184,7 +187,7 @@ async def spell_given(
     """Return the arguments with values spelled as in their columns.
 
     Raises:
-        InvalidArgumentError: a column does not have the value.
+        InvalidArgumentError: a column does not have the value, or has several that differ only in form.
     """
     spelled = dict(arguments)
     for name, parameter in verified.parameters.items():

@@ -1,10 +1,10 @@
-"""Everything that a host can request, as plain data and functions. Transports encode the results.
+"""Answers everything that a host can request, with plain data. Transports encode the results.
 
 surface_settings
                values from the settings, and the server's name and instructions
-arguments      arguments as structs: JSON schema, validation, error messages
+arguments      reads arguments into structs: JSON schema, validation, error messages
 tools          the four tools
-verified_tools verified questions of the operator as tools, and changes of the context file
+verified_tools offers verified questions of the operator as tools
 schema_tools   the handlers of search_schema and refresh_schema
 extensions     how features take part in a call
 asking         asks a person which reading of a question is meant
@@ -17,8 +17,9 @@ schema_pages   a whole schema as text, in pages if it is long
 caller         the host behind a request
 reply          replies and errors
 
-`Surface` needs two objects that become available at different times, so that lists are answered while the
-rest of the program still loads: lists need the settings, everything else needs the pipeline.
+`Surface` needs two objects, which become available at different times: the settings and the pipeline. The
+lists of tools and resources need only the settings, so they are answered while the rest of the program still
+loads. (The list of the operator's tools waits for the pipeline if callers have database roles of their own.)
 """
 
 import asyncio
@@ -69,7 +70,10 @@ logger = logging.getLogger(__name__)
 TraceRequest = Callable[
     [str, Mapping[str, Any], Mapping[str, Any]], AbstractContextManager[Callable[[str], None]]
 ]
-"""Wraps a request in a span, given method, params and facts. Yields a function to mark a failure."""
+"""Wraps a request in a span. Its arguments are the method, the params, and attributes of the span.
+
+The context manager yields a function that marks the span as failed.
+"""
 
 _DEFECT = "defect: this call failed in a way that was not anticipated\nhint: the server's log has the details"
 
@@ -79,7 +83,10 @@ class Backend:
     """The objects that answer requests once they are built.
 
     Attributes:
-        trace: None unless requests are traced.
+        pipeline: answers questions and runs statements.
+        presenter: makes replies from answers.
+        asker: asks a person which reading is meant.
+        trace: wraps requests in spans; None unless requests are traced.
         metrics: returns metrics as Prometheus reads them; None if they are not shown.
         relay: passes answers of hosts on between the servers of a fleet; None without one.
     """
@@ -122,7 +129,7 @@ class Surface:
         self.subscribe_all(tell)
 
     def subscribe_all(self, notify: Notify) -> None:
-        """Call `notify` on the event loop with every later change and a test of whom it concerns."""
+        """Call `notify` on the event loop with every later change and a test of which callers it concerns."""
 
         def begin(backend: "asyncio.Future[Backend]") -> None:
             if not backend.cancelled() and backend.exception() is None:
@@ -159,13 +166,17 @@ class Surface:
             await self._backend_done.wait()
 
     async def list_tools(self, cursor: str | None, principal: "Principal | None" = None) -> dict[str, Any]:
-        """Return the protocol's list of tools."""
+        """Return a page of the protocol's list of tools.
+
+        Raises:
+            RequestError: no page begins at the cursor.
+        """
         await self._wait_for_settings()
         tools = [*self._tools.values(), *await self._visible_tools(principal)]
         return resources.page_of("tools", [tool.definition for tool in tools], cursor)
 
     def has_tool(self, name: str) -> bool:
-        """Return whether a tool of this name is known now; without waiting for the settings."""
+        """Return whether a tool of this name is known now; False before the settings have been read."""
         if not self._settings.done():
             return False
         verified = self._known_settings().verified_tools
@@ -214,14 +225,18 @@ class Surface:
     async def list_resources(
         self, cursor: str | None, principal: "Principal | None" = None
     ) -> dict[str, Any]:
-        """Return a page of the protocol's list of resources."""
+        """Return a page of the protocol's list of resources.
+
+        Raises:
+            RequestError: no page begins at the cursor.
+        """
         settings = await self._wait_for_settings()
         is_built = self._backend.done() and not self._backend.exception()
         pipeline = self._backend.result().pipeline if is_built else None
         return resources.list_resources(settings, pipeline, cursor, principal)
 
     def list_templates(self, cursor: str | None) -> dict[str, Any]:
-        """Return the protocol's list of resource templates."""
+        """Return a page of the list of resource templates; raise RequestError for a wrong cursor."""
         return resources.page_of("resourceTemplates", resources.TEMPLATES, cursor)
 
     async def read_resource(self, uri: str, caller: Caller) -> dict[str, Any]:
@@ -236,7 +251,7 @@ class Surface:
         )
 
     async def check_subscribable(self, uri: str) -> None:
-        """Refuse a URI whose content never changes.
+        """Refuse a subscription to a URI for which no changes are reported.
 
         Raises:
             RequestError: the URI is not the schema of a configured database or a table in it.
@@ -244,14 +259,14 @@ class Surface:
         resources.check_subscribable(await self._wait_for_settings(), uri)
 
     def list_prompts(self, cursor: str | None) -> dict[str, Any]:
-        """Return the protocol's list of prompts."""
+        """Return a page of the protocol's list of prompts; raise RequestError for a wrong cursor."""
         return resources.page_of("prompts", [prompt.describe() for prompt in prompts.PROMPTS], cursor)
 
     async def get_prompt(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the protocol's prompt.
+        """Return a prompt in the form of the protocol.
 
         Raises:
-            RequestError: there is no such prompt, or its arguments are invalid.
+            RequestError: there is no such prompt, its arguments are invalid, or the settings are.
         """
         settings = await self._wait_for_settings()
         if not settings.database_names:
@@ -266,10 +281,10 @@ class Surface:
         chosen: Mapping[str, str],
         principal: "Principal | None" = None,
     ) -> dict[str, Any]:
-        """Return the protocol's completion of an argument.
+        """Return the protocol's completion of an argument; arguments as for `completions.complete`.
 
         Raises:
-            RequestError: there is no such prompt or template.
+            RequestError: there is no such prompt or template, or the server could not be built.
         """
         completions.check_reference(reference)
         backend = await self._built_for_request()
@@ -307,8 +322,8 @@ class Surface:
 def _event_of(future: "asyncio.Future[Any]") -> asyncio.Event:
     """Return an event that is set when a future is done.
 
-    Thousands of requests may wait for it. Each that stops waiting for the future itself would search the list
-    of all others.
+    Thousands of requests may wait. If one of them stopped waiting for the future itself, asyncio would search
+    the list of all others.
     """
     done = asyncio.Event()
     future.add_done_callback(lambda _: done.set())

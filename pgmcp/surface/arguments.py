@@ -1,8 +1,8 @@
-"""Arguments of tools: structs that define the JSON schema, the validation and the error messages.
+"""Reads arguments of tools into structs, which define the JSON schema, the validation and the error messages.
 
 Hosts and models often send arguments in other types, so these are accepted:
 
-    "" or null            left out, for every optional argument
+    "", "null", null, []  counts as left out, for every optional argument
     "5", 5.0              an integer
     "true", "no", 1       a boolean
     '["a", "b"]', "a, b"  a list of texts
@@ -47,7 +47,10 @@ class ArgumentReader(Generic[Arguments]):
 
     Args:
         kind: the struct; a field with a default is an optional argument.
-        withheld: fields that are not offered here, with a hint on how to enable each.
+        withheld: fields that these settings do not offer, with a hint on how to enable each.
+
+    Attributes:
+        offered: the names of the other fields.
     """
 
     def __init__(self, kind: type[Arguments], withheld: Mapping[str, str]) -> None:
@@ -70,7 +73,9 @@ class ArgumentReader(Generic[Arguments]):
         """Return the arguments, and notes on what was ignored.
 
         Raises:
-            InvalidArgumentError: a value is invalid, or an unknown name is similar to an argument's.
+            InvalidArgumentError: an argument is missing, invalid or not offered, or an unknown name is
+            similar
+                to an argument's.
         """
         values: dict[str, Any] = {}
         unknown: list[str] = []

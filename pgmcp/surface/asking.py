@@ -1,12 +1,14 @@
-"""Asks a person which reading of a question is meant, where the host can.
+"""Asks a person which reading of a question is meant, if the host can show a form.
 
-    session era    the tool call waits, while the server sends `elicitation/create` to the host
-    stateless era  the tool call ends with `input_required`; the host calls again with the person's answer
-                   and the encrypted state, which contains the drafts: the model is not asked again
+    up to version 2025-11-25   the tool call waits, while the server sends `elicitation/create` to the host
+    version 2026-07-28         the tool call ends with `input_required`; the host calls again with the
+    person's
+                               answer and the encrypted state, which contains the SQL of each reading, so the
+                               model is not asked again
 
-Only `accept` with one of the listed titles is an answer. Some hosts decline without asking, cancel without a
-form, or accept an empty form; then the answer uses the usual reading and lists the others. A host that gives
-no answer, or answers too fast for a person, is not asked again for a while.
+Only `accept` with one of the listed titles is an answer. Some hosts decline without asking, cancel without
+showing a form, or accept an empty form. Then the answer uses the usual reading and lists the others. A host
+that gives no answer, or answers too fast for a person, is not asked again for `QUIET_S`.
 """
 
 import asyncio
@@ -29,13 +31,13 @@ ASKING_TOOL: Final = "query"
 """The tool whose calls may ask."""
 
 STATE_LIFETIME_S: Final = 600.0
-"""Maximum time for a person's answer since 2026-07-28."""
+"""Maximum time for a person's answer in version 2026-07-28."""
 
 FASTEST_PERSON_S: Final = 1.0
 """A sooner answer without a choice comes from the host itself, not from a person."""
 
 QUIET_S: Final = 600.0
-"""Pause before pgmcp asks a host again that has answered by itself."""
+"""Pause before pgmcp asks a host again that gave no answer, or answered without asking a person."""
 
 _MAX_QUIET_HOSTS: Final = 1_000
 _FIELD: Final = "reading"
@@ -48,10 +50,11 @@ class Asker:
     """Asks the hosts of one server.
 
     Args:
-        timeout_s: for an answer in the session era; 0 never asks, in no era.
+        timeout_s: timeout of an answer while the call waits (up to version 2025-11-25); 0 never asks, in any
+            version.
         keys: keys for the state; the first one encrypts. Not needed if one server answers all calls.
-        clock: measures how fast a host answers.
-        now: returns the time that other servers know, too.
+        clock: seconds, monotonic; measures how fast a host answers.
+        now: Unix time in seconds, which other servers of a fleet know, too.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Asker:
         return self._quiet_until_s.get(_host_of(caller), 0.0) <= self._clock()
 
     async def elicit(self, choice: "Choice", caller: Caller) -> str | None:
-        """Ask within the call, and return the chosen title; None if none was chosen."""
+        """Ask while the call waits, and return the chosen title; None if none was chosen in time."""
         if caller.channel is None or caller.channel.elicit is None:
             return None
         if caller.report is not None:
@@ -87,7 +90,7 @@ class Asker:
             async with asyncio.timeout(self._timeout_s):
                 answer = await caller.channel.elicit(_form(choice))
         except TimeoutError:
-            self._leave_alone(caller)
+            self._pause_asking(caller)
             return None
         return self._chosen(choice, answer, self._clock() - began_at_s, caller)
 
@@ -104,7 +107,7 @@ class Asker:
     async def resume(self, arguments: msgspec.Struct, caller: Caller) -> "tuple[Choice, str | None] | None":
         """Return the choice of a repeated call, with the chosen title or None for the usual reading.
 
-        Return None for a first call, or if the state was not encrypted here for these arguments.
+        None for a first call, or if the state was not encrypted for this caller and these arguments.
         """
         channel = caller.channel
         if channel is None or not isinstance(channel.state, str):
@@ -123,7 +126,7 @@ class Asker:
     async def _open(
         self, encrypted: str, arguments: msgspec.Struct, caller: Caller
     ) -> "tuple[Choice, float] | None":
-        """Return the choice and when it was asked, in seconds of the wall clock."""
+        """Return the choice, and the Unix time in seconds at which the host was asked to show it."""
         from pgmcp.fleet.encryption import NotDecryptedError
         from pgmcp.pipeline.choice import Choice
 
@@ -150,10 +153,10 @@ class Asker:
             case {"action": "accept", "content": {"reading": str(title)}} if title in choice.titles:
                 return title
         if elapsed_s < FASTEST_PERSON_S:
-            self._leave_alone(caller)
+            self._pause_asking(caller)
         return None
 
-    def _leave_alone(self, caller: Caller) -> None:
+    def _pause_asking(self, caller: Caller) -> None:
         host = _host_of(caller)
         self._quiet_until_s[host] = self._clock() + QUIET_S
         self._quiet_until_s.move_to_end(host)
@@ -162,7 +165,7 @@ class Asker:
 
 
 def _form(choice: "Choice") -> dict[str, Any]:
-    """Return the parameters of `elicitation/create`, in the form that all eras know."""
+    """Return the parameters of `elicitation/create`, in the form that all versions of the protocol know."""
     field = {"type": "string", "title": "Reading", "enum": list(choice.titles)}
     schema = {"type": "object", "properties": {_FIELD: field}, "required": [_FIELD]}
     return {"message": _MESSAGE, "requestedSchema": schema}

@@ -1,4 +1,4 @@
-"""The host behind a request, as handlers see it; the transport creates one for each request."""
+"""Describes the host behind a request for the handlers; the transport creates a `Caller` for each request."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,11 +36,11 @@ class Channel:
     """How pgmcp can ask the person who uses a host.
 
     Attributes:
-        shows_forms: the host has declared forms.
-        elicit: sends `elicitation/create` with these parameters and returns the host's result, None for an
-            error. None since 2026-07-28, where the result of the call makes the host ask.
-        responses: the person's answers in a repeated call, unchecked.
-        state: the state in a repeated call, unchecked.
+        shows_forms: whether the host has declared forms.
+        elicit: sends `elicitation/create` with these parameters, and returns the host's result, or None for
+            an error. This is None in version 2026-07-28, in which the result of the call makes the host ask.
+        responses: the person's answers in a repeated call, as the host sent them.
+        state: the state in a repeated call, as the host sent it.
     """
 
     shows_forms: bool = True
@@ -64,7 +64,7 @@ class Caller:
         shows_apps: whether the host shows the result view (MCP Apps).
         report: called with a message when a stage begins; None if the host did not ask for progress.
         principal: the authenticated user; None if the transport does not authenticate.
-        channel: how a person can be asked; None if not at all.
+        channel: how a person can be asked; None if the host cannot ask.
     """
 
     name: str = ""
@@ -76,7 +76,7 @@ class Caller:
 
     @property
     def principal_id(self) -> str | None:
-        """The authenticated user; None where the transport has none."""
+        """The id of the authenticated user; None without authentication."""
         return None if self.principal is None else self.principal.id
 
     def on_stage(self) -> "OnStage | None":

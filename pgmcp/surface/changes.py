@@ -1,7 +1,7 @@
-"""Notifications for hosts: resources whose content or list has changed, and a changed list of tools.
+"""Makes the notifications for hosts: a resource, the list of resources or the list of tools has changed.
 
-catalog read again ─▶ what changed ─▶ schema://shop, schema://shop/orders, schema://shop/public.orders
-context file read again ─▶ other tools of the operator ─▶ the list of tools
+catalog read again      ─▶ changed tables        ─▶ schema://shop, schema://shop/orders, …
+context file read again ─▶ the operator's tools  ─▶ the list of tools
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -40,16 +40,17 @@ Event = ResourceUpdated | ResourcesListChanged | ToolsListChanged
 
 
 Audience = Callable[["Principal | None"], bool]
-"""Returns whether a change concerns a caller: whether it was found in what the caller's role may see."""
+"""Returns whether a change concerns a caller: whether the catalog of the caller's role has changed."""
 
 Notify = Callable[[Sequence[Event], Audience], None]
+"""Called with events, and with a test of which callers they concern."""
 
 
 def subscribe_to_schemas(pipeline: "Pipeline", notify: Notify) -> None:
     """Call `notify` with every change that a read of a catalog finds."""
     listener = _SchemaListener(pipeline, notify)
     for name in pipeline.databases.names:
-        pipeline.databases.subscribe(name, partial(listener.see_read, name))
+        pipeline.databases.subscribe(name, partial(listener.note_read, name))
 
 
 class _SchemaListener:
@@ -60,7 +61,7 @@ class _SchemaListener:
         self._notify = notify
         self._listed: dict[tuple[str, str | None], list[str]] = {}
 
-    def see_read(
+    def note_read(
         self,
         database: str,
         role: str | None,
@@ -81,7 +82,7 @@ class _SchemaListener:
 
 
 def _changed_uris(database: str, old: "Catalog", new: "Catalog", change: "CatalogChange") -> Iterator[str]:
-    """Yield the URIs whose content a change affects; a table has one with its schema and one without."""
+    """Yield the URIs whose content has changed; a table may have one with its schema and one without."""
     names = change.added + change.dropped + change.changed
     if names:
         yield f"schema://{database}"

@@ -1,4 +1,4 @@
-"""Suggested values while a person types an argument: databases, tables, and verified questions.
+"""Suggests values while a person types an argument: databases, tables, and verified questions.
 
 Names come from cached catalogs. If the default database, which is connected from the start, has not been
 read yet, it is read now; completions connect to no other database.
@@ -25,7 +25,7 @@ MAX_VALUES: Final = 100
 """Maximum number of values in a completion, set by the protocol."""
 
 MAX_TYPED_CHARACTERS: Final = 8_000
-"""The maximum length of a question; no value is longer."""
+"""If more characters were typed, nothing is suggested. No value is longer than a question may be."""
 
 MAX_WAIT_S: Final = 0.25
 """Maximum wait for a catalog that is being read; the host asks again after the next letter."""
@@ -63,7 +63,7 @@ async def complete(
         argument: the argument's name, which has the same meaning in every prompt and template.
         typed: the beginning or a part of its value.
         chosen: values of other arguments.
-        principal: the authenticated user who types; None where the transport has none.
+        principal: the authenticated user who types; None without authentication.
     """
     is_short = len(typed) <= MAX_TYPED_CHARACTERS
     values = await _Names(pipeline, principal).of(argument, chosen) if is_short else []
@@ -71,7 +71,7 @@ async def complete(
 
 
 class _Names:
-    """Possible values of an argument, by its name."""
+    """Finds the possible values of an argument by the argument's name."""
 
     def __init__(self, pipeline: "Pipeline", principal: "Principal | None") -> None:
         self._pipeline = pipeline
@@ -99,7 +99,7 @@ class _Names:
                 return []
 
     async def _questions(self, database: str) -> list[str]:
-        await self._catalog(database)  # by which a role's questions are chosen
+        await self._catalog(database)  # the questions for a role are chosen by its cached catalog
         with suppress(UnmappedPrincipalError):
             return await self._pipeline.databases.verified_questions(database, self._principal)
         return []
@@ -119,7 +119,7 @@ class _Names:
 
 
 def _spellings(catalog: "Catalog") -> Iterator[str]:
-    """Yield the tables as SQL names them; then, with their schema, those that do not need it."""
+    """Yield the tables as SQL names them; then with their schema, if their name alone is enough."""
     names = [catalog.display_name(table) for table in catalog.tables]
     yield from names
     for name, table in zip(names, catalog.tables, strict=True):

@@ -1,4 +1,4 @@
-"""How the features of `pgmcp.features` take part in the calls of a tool."""
+"""Lets the features of `pgmcp.features` take part in the calls of a tool."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,7 +20,7 @@ def extended(kind: type[Struct], extensions: Sequence[AnswerExtension]) -> type[
 
 
 def withheld(extensions: Sequence[AnswerExtension]) -> dict[str, str]:
-    """Return the arguments that are not offered with these settings, and what an operator can do."""
+    """Return the arguments that these settings do not offer, each with what an operator can do."""
     return {
         each.argument.name: each.argument.needs
         for each in extensions
@@ -34,8 +34,8 @@ class Chosen(NamedTuple):
     Attributes:
         acting: features that may change the answer or the reply, with the values of their arguments. A
             feature with an argument acts only if the call uses the argument.
-        row_limits: limits of the result, if a feature in use has its own.
-        more_rows_hint: how the features that are not used give more rows; "" if none does.
+        row_limits: limits of the result from a feature in use; None for the usual limits.
+        more_rows_hint: how a caller gets more rows from features that are not used; "" if from none.
     """
 
     acting: tuple[tuple[AnswerExtension, Any], ...]
@@ -73,7 +73,7 @@ def _choose_used(extensions: Sequence[AnswerExtension], given: Struct, *, is_exe
     return Chosen(tuple(acting), row_limits, ", or ".join(filter(None, hints)))
 
 
-@cache  # nearly every call uses no feature, and a server has one tuple of them
+@cache  # nearly every call uses no argument of a feature, and a server has one tuple of extensions
 def choose_unused(extensions: tuple[AnswerExtension, ...]) -> Chosen:
     """Return the features of a call that uses no argument of a feature."""
     acting = tuple((each, None) for each in extensions if each.argument is None)

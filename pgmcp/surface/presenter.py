@@ -23,7 +23,13 @@ MAX_FOUND_TABLES: Final = 20
 
 @dataclass(frozen=True)
 class Presenter:
-    """Turns results of the pipeline into tool results within a token budget."""
+    """Turns results of the pipeline into tool results within a token budget.
+
+    Attributes:
+        max_tokens: the token budget of one reply.
+        count_tokens: returns the number of tokens of a text.
+        store: keeps rows that do not fit; None if no results are stored.
+    """
 
     max_tokens: int
     count_tokens: Callable[[str], int]
@@ -35,7 +41,7 @@ class Presenter:
         """Return the answer with as many rows as the budget allows; the others are stored for a while.
 
         Args:
-            owner: the principal who asked; only this one may read the other rows.
+            owner: the id of the principal that asked; no other principal may read the stored rows.
             more_rows_hint: another way to get the other rows.
         """
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
@@ -90,7 +96,7 @@ class Presenter:
         """Return the tables in as much detail as the budget allows, at least their names.
 
         Args:
-            share: how many such texts share the budget.
+            share: the number of texts that share the budget.
         """
         shown: list[str] = []
         left_tokens = self.max_tokens // share
@@ -110,7 +116,7 @@ def result_uri(result_id: str, first_row: int) -> str:
 
 
 def fenced(text: str) -> str:
-    """Mark text that comes from the database: names, comments and values are data."""
+    """Return text from the database between fence lines, which mark it as data."""
     return fence_lines(text.splitlines(), new_fence())
 
 

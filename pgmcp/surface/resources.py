@@ -1,4 +1,4 @@
-"""The schema and stored results as resources, which users attach to a conversation.
+"""Offers the schema and stored results as resources, which users attach to a conversation.
 
     databases://list                   the configured databases
     schema://shop                      a whole schema; ?page=2 of a long one
@@ -94,10 +94,11 @@ def list_resources(
     cursor: str | None,
     principal: "Principal | None" = None,
 ) -> dict[str, Any]:
-    """Return a page of the list; the result view, which is not for users, comes last.
+    """Return a page of the list of resources; pages of features, which are not for users, come last.
 
     Args:
-        pipeline: None while it is being built; the tables are not listed yet.
+        pipeline: None while it is being built; then no tables are listed.
+        cursor: where the page begins; None for the first page.
 
     Raises:
         RequestError: no page begins at the cursor.
@@ -171,7 +172,7 @@ async def read_resource(
     """Return the content of a URI as the protocol's `ReadResourceResult`.
 
     Args:
-        caller: who reads; the principal decides the role, and which stored results can be read.
+        caller: the host that reads; its principal decides the role, and which stored results can be read.
 
     Raises:
         RequestError: there is no such resource, or it cannot be read now.
@@ -190,7 +191,7 @@ async def read_resource(
 
 
 def check_subscribable(settings: SurfaceSettings, uri: str) -> None:
-    """Refuse a subscription to a URI whose content never changes.
+    """Refuse a subscription to a URI for which no changes are reported.
 
     Raises:
         RequestError: the URI is not the schema of a configured database or a table in it.
@@ -199,7 +200,8 @@ def check_subscribable(settings: SurfaceSettings, uri: str) -> None:
     if found is None or unquote(found[1]) not in settings.database_names:
         raise RequestError(
             INVALID_PARAMS,
-            f"{shorten(uri, 200)!r} never changes: subscribe to schema://database or schema://database/table",
+            f"no changes of {shorten(uri, 200)!r} are reported: subscribe to schema://database or "
+            "schema://database/table of a configured database",
             _named(uri),
         )
 

@@ -1,4 +1,4 @@
-"""A whole schema as text that a host can attach: in one piece, or in pages if it is too long."""
+"""Writes a whole schema as text that a host can attach: in one piece, or in pages if it is too long."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ class _Layout:
     """A catalog as text.
 
     Attributes:
-        whole: "" if it is too long for one piece.
-        pages: in the catalog's order, each as many tables as fit it.
+        heading: the first line, about the whole catalog.
+        whole: the whole text; "" if it is too long for one piece.
+        pages: the tables in the catalog's order; each page has as many as fit.
     """
 
     heading: str

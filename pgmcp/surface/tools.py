@@ -77,7 +77,7 @@ class ReadsArguments(Protocol):
     """Reads the arguments of a tool."""
 
     def read(self, raw: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
-        """Return the arguments, and notes on what was ignored; raise InvalidArgumentError."""
+        """Return the arguments and notes on what was ignored; raise InvalidArgumentError if one is wrong."""
         ...
 
 
@@ -87,7 +87,9 @@ class Tool:
 
     Attributes:
         definition: the tool's entry in the protocol's list.
-        database: the only one that it reads; "" if a call names it.
+        arguments: reads the arguments of a call.
+        run: answers a call.
+        database: the only database that it reads; "" if a call names the database.
     """
 
     name: str
@@ -192,8 +194,9 @@ def _tool(
         "description": description,
         "inputSchema": arguments.schema(_additions(settings)),
         "outputSchema": output_schema,
-        # Every tool reads; only `query` reaches beyond the database, to the model's provider. Where files may
-        # be written a call can add one: hosts that accept every read-only call should know.
+        # No tool changes the database. Only `query` reaches beyond it, to the model's provider. If exports
+        # are on, a call can create a file, so the tool does not count as read-only: some hosts accept every
+        # read-only call without asking.
         "annotations": {
             "title": title,
             "readOnlyHint": not writes_files,
@@ -210,7 +213,7 @@ def _tool(
 def _additions(settings: SurfaceSettings) -> Mapping[str, Mapping[str, Any]]:
     """Return the keywords of arguments' schemas that depend on the settings.
 
-    The pipeline checks these bounds itself, because its messages name both row limits and similar names.
+    They only inform hosts. The pipeline checks the bounds, because its messages say more.
     """
     rows_by_argument = {
         extension.argument.name: extension.row_limits.max_rows
@@ -292,7 +295,11 @@ async def present(
     caller: Caller,
     chosen: Chosen,
 ) -> ToolReply:
-    """Return the reply made of an answer, with the features that act in this call."""
+    """Return the reply for an answer, with what the features that act in this call add.
+
+    Raises:
+        PgmcpError: a feature failed, for example because no file could be written.
+    """
     if notes:
         answer = replace(answer, notes=(*answer.notes, *notes))
     for extension, value in chosen.acting:

@@ -1,6 +1,6 @@
-"""Verified questions of the operator as tools: chooses which are offered, and follows the context file.
+"""Offers verified questions of the operator as tools, and follows changes of the context file.
 
-`watch_tools` notices a change, and warns of tools whose SQL PostgreSQL cannot plan.
+`watch_tools` notices a change, and warns about tools whose SQL PostgreSQL cannot plan.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_TOKENS: Final = 700
-"""Maximum of all verified tools together; with pgmcp's own, a host shows its model at most 2,000 tokens."""
+"""Maximum tokens of all verified tools together; with pgmcp's own tools, a model sees at most 2,000."""
 
 _SHOWN_TO_MODELS: Final = ("name", "description", "inputSchema")
 
 WATCH_INTERVAL_S: Final = 5.0
-"""Seconds between reads of the file's modification time; a tool call and a list of tools also read it."""
+"""Seconds between checks of the file's modification time; calls and lists of tools check it, too."""
 
 _LEFT_OUT: Final = ("", "null")
 
@@ -66,7 +66,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The tools in the order of the file, and those that are left out."""
+    """The offered tools in the order of the file, and why others are not offered."""
 
     tools: tuple[VerifiedTool, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -76,14 +76,15 @@ class VerifiedTools:
     """The tools of a context file.
 
     Args:
+        file: the context file.
         databases: the configured databases, the default first.
         max_tools: maximum number of tools that are offered; 0 offers none.
         mapped: the databases in which callers have roles of their own.
-        extensions: only those that need no argument take part in a call.
+        extensions: features; only those without an argument take part in a call.
 
     Attributes:
-        known: the tools by name, as last read.
-        offer: the tools that `known` was made from.
+        known: the tools by name, from the last read of the file.
+        offer: the offered tools that `known` was made from.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class VerifiedArguments:
         """Return the arguments, and notes on what was ignored.
 
         Raises:
-            InvalidArgumentError: one is missing or invalid, or an unknown one has a similar name.
+            InvalidArgumentError: an argument is missing or invalid, or an unknown name is similar to one.
         """
         known = self._verified.parameters
         given = {
@@ -169,10 +170,10 @@ class VerifiedArguments:
 def define(verified: VerifiedQuestion, database: str = "") -> dict[str, Any]:
     """Return a tool's entry in the protocol's list.
 
-    The entry has no output schema, which would take more tokens than all the rest.
+    The entry has no output schema, which would take more tokens than the rest of the entry.
 
     Args:
-        database: named in the description; "" if there is only one.
+        database: the database that the description names; "" if only one is configured.
     """
     title = verified.tool.replace("_", " ").replace("-", " ").strip().capitalize() or verified.tool
     where = f" (database {database})" if database else ""
@@ -210,7 +211,7 @@ def offer_tools(
 
 
 def estimate_definition(definition: Mapping[str, Any]) -> int:
-    """Return the estimated tokens of a tool's definition, as far as hosts show it to a model."""
+    """Return the estimated tokens of those parts of a tool's definition that hosts show to a model."""
     shown = {key: definition[key] for key in _SHOWN_TO_MODELS}
     return estimate_tokens(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
 
@@ -253,7 +254,7 @@ async def watch_tools(tools: VerifiedTools, pipeline: "Pipeline") -> None:
 
 
 async def _check(tool: VerifiedTool, pipeline: "Pipeline") -> None:
-    """Log a warning if the tool's SQL cannot run; nothing if the database does not answer."""
+    """Log a warning if the tool's SQL cannot run; log nothing if the database does not answer."""
     identities = pipeline.databases.get(tool.database).identities
     principal = None if identities is None else identities.example()
     with suppress(PgmcpError):
@@ -275,10 +276,13 @@ def choose_tools(
     max_tokens: int,
     count_tokens: Callable[[VerifiedTool], int],
 ) -> Offer:
-    """Return the tools of these databases, in their order; of several with one name, the first.
+    """Return the tools to offer, in the order of these databases; of several with one name, only the first.
 
     Args:
-        max_tokens: of all of them together; a tool that does not fit is left out, and later ones may fit.
+        contexts: the verified questions by database.
+        max_tools: maximum number of tools.
+        max_tokens: of all tools together; a tool that does not fit is left out, and later ones may fit.
+        count_tokens: returns the tokens of a tool's definition.
     """
     chosen: dict[str, VerifiedTool] = {}
     problems: list[Problem] = []
@@ -298,7 +302,8 @@ def choose_tools(
         problems += [
             Problem(
                 tool.database,
-                f"tool {tool.name} is not offered: at most {max_tools} are (PG_MCP_SERVER_VERIFIED_TOOLS)",
+                f"tool {tool.name} is not offered, because at most {max_tools} are "
+                "(PG_MCP_SERVER_VERIFIED_TOOLS)",
             )
             for tool in left_out
         ]

@@ -1,4 +1,4 @@
-"""The `_meta` data of a reply: what the result view needs besides text and structured content of the answer.
+"""Makes the `_meta` of a reply: what the result view needs besides text and structured content of the answer.
 
 The view (`result_view.html`, built from scripts/view) draws the structured content, which is limited by the
 model's token budget. A person can look at more, so a host that shows the view gets the omitted data in the
@@ -35,7 +35,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def describe_for_view(answer: Answer, shown: Shown | None) -> dict[str, Any]:
-    """Return the data for the view that the structured content of `answer` lacks; `shown` are its rows."""
+    """Return the data for the view that the structured content of `answer` lacks.
+
+    Args:
+        shown: the rows in the structured content; None if the statement was not executed.
+    """
     if answer.rows is None or shown is None:
         return _entry(answer)
     chart = _describe_chart(answer, answer.rows)
