@@ -5,11 +5,11 @@
     export PG_MCP_OPENAI_API_KEY=…                        # and PG_MCP_OPENAI_BASE_URL, PG_MCP_OPENAI_MODEL
     uv run python -m scripts.evaluate --questions mine.jsonl --url postgresql://… --context context.yaml
 
-With --scripted no model is asked. The endpoint replies with each question's gold SQL; or with gold SQL that
-has one error, and then with the gold SQL when asked again; or with garbage. Tokens are then estimates. The
-expected rows are read without pgmcp.
+With --scripted no model is asked, and tokens are estimates. `gold` replies with each question's gold SQL,
+`garbage` with unusable text, and `never-right` always with wrong SQL. The other scripts first reply with gold
+SQL that has one error, and with the gold SQL when asked again. The expected rows are read without pgmcp.
 
-A scripted evaluation adds repaired near misses and values in the prompt to the report.
+The report of a scripted evaluation also counts repaired near misses, and values in the prompt.
 """
 
 import argparse

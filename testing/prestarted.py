@@ -204,7 +204,7 @@ def _load_all() -> None:
 
 
 def _fork_until_closed(channel: socket.socket) -> bool:
-    """Fork a process for each message; return True in such a process, and False when there are no more."""
+    """Fork a process for each message. Return True in a forked process, False once the channel is closed."""
     awake, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

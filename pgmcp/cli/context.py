@@ -10,7 +10,7 @@ from pgmcp.cli.options import DatabaseOption, examples
 
 context_commands = typer.Typer(
     name="context",
-    help="Add entries to the context file: imported from other tools and comments, or a draft.",
+    help="Add entries to the context file: import them from other tools or comments, or draft them.",
 )
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")]

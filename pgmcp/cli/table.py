@@ -94,7 +94,7 @@ def lay_out(rows: Rows, *, room: int | None, expanded: bool = False) -> Layout:
 
 
 def _choose_widths(columns: Sequence[_ShownColumn], room: int) -> list[int] | None:
-    """Return the column widths of a table, cells before names; None if it does not fit."""
+    """Return the column widths of a table, which fit cells rather than names; None if it does not fit."""
     widths = fit_widths([each.cells_width for each in columns], [each.least_width for each in columns], room)
     return widths and fit_widths([each.width for each in columns], widths, room)
 
