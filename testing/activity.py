@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import psycopg
 
+from testing import facts
+
 TIMEOUT_S = 10.0
 _POLL_S = 0.01
 
@@ -27,8 +29,8 @@ def with_application_name(url: str, name: str) -> str:
     return f"{url}?application_name={quote(name, safe='')}"
 
 
-class Activity:
-    """Observes the sessions with one application name, also when a principal's name follows it."""
+class _Sessions:
+    """The sessions with one application name, also when a principal's name follows it."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)
@@ -41,6 +43,29 @@ class Activity:
     def sessions(self) -> list[int]:
         """Return the pids of all backends."""
         return self._backends("")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def _backends(self, condition: str, *parameters: str) -> list[int]:
+        query = f"""
+            select pid from pg_stat_activity
+            where (application_name = %s or starts_with(application_name, %s)) {condition}
+            order by backend_start"""
+        names = (self._name, f"{self._name} ")
+        return [pid for (pid,) in self._connection.execute(query.encode(), [*names, *parameters])]
+
+
+class Activity(_Sessions):
+    """Observes sessions from a thread without an event loop."""
 
     def until_running(self, words: str) -> int:
         """Wait until a statement with this text runs, and return the pid of its backend."""
@@ -61,21 +86,19 @@ class Activity:
         """Wait until no session is left."""
         until(lambda: not self.sessions(), f"no session of {self._name} is left")
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._connection.close()
+class Backends(_Sessions):
+    """Observes sessions from a coroutine; its waits do not block the event loop."""
 
-    def _backends(self, condition: str, *parameters: str) -> list[int]:
-        query = f"""
-            select pid from pg_stat_activity
-            where (application_name = %s or starts_with(application_name, %s)) {condition}
-            order by backend_start"""
-        names = (self._name, f"{self._name} ")
-        return [pid for (pid,) in self._connection.execute(query.encode(), [*names, *parameters])]
+    async def until_running(self, words: str) -> int:
+        """Wait until a statement with this text runs, and return the pid of its backend."""
+        await facts.until(lambda: bool(self.running(words)), f"{words} runs")
+        return self.running(words)[0]
+
+    async def until_ended(self, words: str) -> None:
+        """Wait until no session runs a statement with this text."""
+        await facts.until(lambda: not self.running(words), f"{words} runs no more")
+
+    async def until_gone(self) -> None:
+        """Wait until no session is left."""
+        await facts.until(lambda: not self.sessions(), f"no session of {self._name} is left")

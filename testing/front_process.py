@@ -1,16 +1,23 @@
-"""A front that starts workers and then waits to be killed: `python testing/front_process.py fork|cold [URL]`.
+"""Fronts that tests run as processes of their own: `python testing/front_process.py fork|cold …`.
 
-Without a URL it starts two workers. When a worker has answered a frame, its pid is written on a line.
-With a URL it runs a statement that sleeps.
+    start           starts two workers. When a worker has answered a frame, its pid is written on a line
+    run URL         runs a statement that sleeps
+    signal SIGNAL   signals its process group, as a terminal does on Ctrl-C, as soon as the process of the
+                    worker ("cold") or of the fork server ("fork") exists, while that may still import
+                    modules. It ignores the signal, and writes the type of its worker's reply to a frame
+
+The first two then wait to be killed.
 """
 
 import asyncio
+import os
+import signal
 import sys
 
 from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.result import RowLimits
-from pgmcp.execution.spawn import Spawn, spawn_cold
+from pgmcp.execution.spawn import Child, Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from worker.protocol import Backend, StatementOrigin, Terminate
@@ -35,9 +42,34 @@ async def _run_statement(spawn: Spawn, url: str) -> None:
     )
 
 
-def _main(kind: str, *urls: str) -> None:
+async def _spawn_signalled(kind: str, number: int) -> Child:
+    if kind == "cold":
+        child = await spawn_cold()
+        os.killpg(0, number)
+        return child
+    server = ForkServer()
+    server.start()
+    os.killpg(0, number)
+    return await server.spawn()
+
+
+async def _signal_group(kind: str, number: int) -> None:
+    signal.signal(number, lambda *_: None)  # not SIG_IGN, which a child inherits
+    worker = WorkerProcess(await _spawn_signalled(kind, number))
+    reply, _ = await worker.request(Terminate(1, Backend(0, "")))
+    sys.stdout.write(f"{type(reply).__name__}\n")
+    await worker.leave()
+
+
+def _main(kind: str, task: str, argument: str = "") -> None:
     spawn = ForkServer().spawn if kind == "fork" else spawn_cold
-    asyncio.run(_run_statement(spawn, urls[0]) if urls else _start_workers(spawn))
+    match task:
+        case "start":
+            asyncio.run(_start_workers(spawn))
+        case "run":
+            asyncio.run(_run_statement(spawn, argument))
+        case "signal":
+            asyncio.run(_signal_group(kind, int(argument)))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from scripts.load.client import StdioServer
 from scripts.load.measure import Timeline
 
 PGMCP: Final = (sys.executable, "-P", "-m", "pgmcp", "serve")
-ECHO: Final = (sys.executable, "-P", str(Path(__file__).parents[1] / "echo_server.py"))
-MSGSPEC_ECHO: Final = (sys.executable, "-P", str(Path(__file__).parents[1] / "msgspec_echo.py"))
+ECHO: Final = (sys.executable, "-P", str(Path(__file__).with_name("echo_server.py")))
+MSGSPEC_ECHO: Final = (sys.executable, "-P", str(Path(__file__).with_name("msgspec_echo.py")))
 
 _READER: Final = "load_reader"
 _CLUSTER_SETTINGS: Final = {"fsync": "off", "max_connections": "200"}

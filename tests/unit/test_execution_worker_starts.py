@@ -15,7 +15,7 @@ from pgmcp.execution.worker_starts import (
     Backoff,
     WorkerStarts,
 )
-from testing.retries import Retries
+from testing.injected import Retries
 
 
 def failed_times(count: int, *, now_s: float = 100.0) -> Backoff:

@@ -246,11 +246,17 @@ def test_only_the_registry_imports_features(tree: list[Import]) -> None:
     assert {line.partition(":")[0] for line in violations} == {"pgmcp/view/reply_data.py"}
 
 
-@pytest.mark.parametrize("folder", ["scripts", "testing", "pgmcp", "worker"])
-def test_only_tests_import_tests(folder: str) -> None:
-    importing = re.compile(r"^\s*(?:from|import) tests\b", re.MULTILINE)
+@pytest.mark.parametrize(
+    ("imported", "folders"),
+    [("tests", ("scripts", "testing", "pgmcp", "worker")), ("scripts", ("testing", "pgmcp", "worker"))],
+)
+def test_only_tests_import_tests_and_only_tests_and_scripts_import_scripts(
+    imported: str, folders: tuple[str, ...]
+) -> None:
+    importing = re.compile(rf"^\s*(?:from|import) {imported}\b", re.MULTILINE)
+    files = [file for folder in folders for file in (_ROOT / folder).rglob("*.py")]
 
-    assert not [file for file in (_ROOT / folder).rglob("*.py") if importing.search(file.read_text("utf-8"))]
+    assert [file for file in files if importing.search(file.read_text("utf-8"))] == []
 
 
 _LISTED = re.compile(r"^(?P<names>[a-z_]+(?:, [a-z_]+)*)(?:  +\S.*)?$")

@@ -21,11 +21,11 @@ from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.tunnel.tunnel import Route, Tunnel
+from testing.activity import Backends
 from testing.bastion import Bastion
 from testing.command_line import run as run_command
 from testing.facts import command_line, descendants, is_running, until, workers_of
 from testing.mcp_server import server_environment
-from testing.postgres_facts import Backends
 from testing.statement_run import run, value
 from testing.tls_postgres import TlsPostgres
 

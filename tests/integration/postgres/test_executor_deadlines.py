@@ -16,10 +16,9 @@ from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from testing.activity import with_application_name
+from testing.activity import Backends, with_application_name
 from testing.facts import is_there
-from testing.postgres_facts import Backends
-from testing.recorded_spawn import RecordedSpawn
+from testing.injected import RecordedSpawn
 from testing.statement_run import run, value
 from testing.stuck_worker import spawn_that_can_be_stuck
 from testing.tcp_proxy import tcp_proxy

@@ -11,9 +11,8 @@ import pytest
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import BusyError, DeadlineExceededError, StatementFailedError, TooExpensiveError
 from pgmcp.execution.supervisor import Supervisor
-from testing.activity import with_application_name
+from testing.activity import Backends, with_application_name
 from testing.facts import until
-from testing.postgres_facts import Backends
 from testing.statement_run import run, value
 from worker.protocol import StatementOrigin
 

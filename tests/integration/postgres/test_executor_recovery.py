@@ -24,11 +24,10 @@ from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from testing import front_process
-from testing.activity import with_application_name
+from testing.activity import Backends, with_application_name
 from testing.facts import is_there, until_gone
 from testing.front_process import SLEEP
-from testing.postgres_facts import Backends
-from testing.recorded_spawn import RecordedSpawn
+from testing.injected import RecordedSpawn
 from testing.statement_run import run, value
 from testing.tcp_proxy import tcp_proxy
 
@@ -177,7 +176,7 @@ async def test_a_front_that_is_killed_leaves_no_statement_and_no_session(
     if kind == "fork" and not can_fork():
         pytest.skip("the fork server needs Linux")
 
-    with subprocess.Popen([sys.executable, front_process.__file__, kind, url]) as front:
+    with subprocess.Popen([sys.executable, front_process.__file__, kind, "run", url]) as front:
         try:
             await backends.until_running(SLEEP)
         finally:

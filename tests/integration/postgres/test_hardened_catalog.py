@@ -32,9 +32,9 @@ from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.settings import load_settings
 from pgmcp.validation import FunctionPolicy, validate
+from testing.activity import Backends
+from testing.injected import RecordedSpawn
 from testing.own_statements import OwnSession, own_session
-from testing.postgres_facts import Backends
-from testing.recorded_spawn import RecordedSpawn
 from testing.statement_run import run, value
 from worker.protocol import StatementOrigin
 

@@ -26,10 +26,10 @@ from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from testing.activity import Activity, with_application_name
 from testing.facts import until
+from testing.injected import RecordedSpawn
 from testing.machine import HOST
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.pgpool import Pgpool, find_pgpool
-from testing.recorded_spawn import RecordedSpawn
 from testing.replica import new_cluster
 from testing.statement_run import run, value
 from worker.protocol import Open

@@ -17,11 +17,10 @@ from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.settings import load_settings
-from testing.activity import with_application_name
+from testing.activity import Backends, with_application_name
 from testing.front_process import SLEEP
+from testing.injected import RecordedSpawn
 from testing.pgbouncer import PgBouncer, find_pgbouncer
-from testing.postgres_facts import Backends
-from testing.recorded_spawn import RecordedSpawn
 from testing.replica import new_cluster, new_standby
 from testing.statement_run import run, value
 from testing.trapped_database import (

@@ -214,7 +214,7 @@ async def test_an_abandoned_fork_is_not_mistaken_for_the_next_one(fork_server: F
 
 @pytest.mark.parametrize("kind", ["fork", "cold"])
 async def test_a_killed_front_leaves_no_process(kind: str) -> None:
-    command = [sys.executable, front_process.__file__, kind]
+    command = [sys.executable, front_process.__file__, kind, "start"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as front:
         assert front.stdout is not None
         worker_pids = [int(front.stdout.readline()) for _ in range(2)]
@@ -247,7 +247,7 @@ async def test_a_terminals_signal_does_not_reach_a_worker_that_still_starts(
 def _start_signalled_front(kind: str, number: signal.Signals) -> subprocess.Popen[bytes]:
     """Start a front that signals its own process group, as a terminal does, before its worker is ready."""
     return subprocess.Popen(
-        [sys.executable, "-m", "testing.signalled_front", kind, str(int(number))],
+        [sys.executable, "-m", "testing.front_process", kind, "signal", str(int(number))],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
+from pgmcp.execution.spawn import Child, Spawn
+
 
 class Retries:
-    """Records the delays of retries.
+    """A clock and a timer: a test moves the clock on to the next retry.
 
     Attributes:
         delays_s: the delay of each retry that was asked for, in seconds.
@@ -35,3 +37,20 @@ class Retries:
         self._now_s = self._next.when()
         if not self._next.cancelled():
             self._call()
+
+
+class RecordedSpawn:
+    """Starts workers through another spawn function.
+
+    Attributes:
+        pids: the pids of all workers so far, in the order in which they started.
+    """
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self.pids: list[int] = []
+
+    async def __call__(self) -> Child:
+        child = await self._spawn()
+        self.pids.append(child.pid)
+        return child
