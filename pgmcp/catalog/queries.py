@@ -251,28 +251,66 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace AND {_USER_SCHEMA}
 WHERE t.typtype = 'd'"""
 
 
+# Parts of `statistics`: c is a relation, and s a column of it.
+
+# The columns of text, and those of dates and numbers (bigint, smallint, integer, real, double precision,
+# numeric, date, timestamp with and without time zone, by oid). A negative n_distinct is a share of the rows.
+# pg_stats omits columns that are not readable. It is queried for one table after another, because for all
+# tables together the planner expects a handful of rows instead of 100,000.
+_ANALYSED_COLUMNS = """
+SELECT a.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.avg_width,
+       CASE WHEN s.n_distinct < '0' THEN -s.n_distinct * c.reltuples
+            ELSE s.n_distinct END AS distinct_count,
+       COALESCE(pg_catalog.cardinality(s.most_common_freqs), 0)
+       + COALESCE(pg_catalog.cardinality(s.histogram_bounds), 0) AS known_count,
+       t.typcategory = 'S' AS is_text,
+       a.atttypid IN ('20', '21', '23') AS is_number,
+       EXISTS (
+           SELECT FROM pg_catalog.pg_constraint AS k
+           WHERE k.conrelid = c.oid AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)
+       ) AS is_key
+FROM pg_catalog.pg_stats AS s
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = s.attname
+JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+WHERE s.schemaname = c.nspname AND s.tablename = c.relname
+  AND (t.typcategory = 'S'
+       OR a.atttypid IN ('20', '21', '23', '700', '701', '1700', '1082', '1114', '1184'))
+OFFSET 0::pg_catalog.int8
+"""
+
+# Whether all values of a text column, or of a commented column of integers, are known: the most common values
+# and the bounds of the histogram are as many as the distinct values. A histogram repeats a value that fills
+# several buckets, so `StatisticsRow` counts the distinct ones.
+_CAN_LIST = f"""
+(s.is_text OR s.is_number AND NOT s.is_key AND EXISTS (
+    SELECT FROM pg_catalog.pg_description AS d
+    WHERE d.classoid = '1259' AND d.objoid = c.oid AND d.objsubid = s.attnum))
+AND s.avg_width <= 64
+AND s.distinct_count BETWEEN '1' AND LEAST({MAX_LISTED_VALUES}, s.known_count)::pg_catalog.float4 + '0.5'
+"""
+
+# A list from a histogram has values of single rows, so it is fresh only if no row has changed since; any
+# other list is fresh until autovacuum's defaults make ANALYZE due. Changes of partitions are not counted. If
+# one session loads a table and analyses it, its inserts are counted as changes after the ANALYZE. Then the
+# number of all changes so far equals the number of rows, and the lists are fresh.
+_IS_FRESH = """
+CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
+     WHEN c.changes_ever::pg_catalog.float8 = c.reltuples::pg_catalog.float8 THEN true
+     WHEN s.histogram_bounds IS NULL
+     THEN c.changes::pg_catalog.float8 <= '50' + '0.1' * c.reltuples::pg_catalog.float8
+     ELSE c.changes = 0 END
+"""
+
+
 def statistics(first_id: int, last_id: int) -> str:
     """Return the statement that reads the statistics of these relations from the last ANALYZE.
 
-    The second element of a part, `StatisticsRow.listed`, has the values of a text column, or of a commented
-    column of integers, if the most common values and the bounds of the histogram are as many as the distinct
-    values (a negative n_distinct is a share of the rows). A histogram repeats a value that fills several
-    buckets, so `StatisticsRow` counts the distinct ones.
+    The second element of a part, `StatisticsRow.listed`, has all values of the column if they are known and
+    few. The third, `bounds`, is for dates and numbers that are not keys. It has the ends of the histogram and
+    the most frequent values, or all values if there is no histogram; the least and the greatest are then
+    chosen.
 
-    The third element, `bounds`, is for dates and numbers that are not keys (bigint, smallint, integer, real,
-    double precision, numeric, date, timestamp with and without time zone, by oid). It has the ends of the
-    histogram and the most frequent values, or all values if there is no histogram; the least and the greatest
-    are then chosen.
-
-    The inherited statistics of a parent come after its own, and so replace them. A list from a histogram has
-    values of single rows, so it is fresh only if no row has changed since; any other list is fresh until
-    autovacuum's defaults make ANALYZE due. Changes of partitions are not counted.
-
-    If one session loads a table and analyses it, its inserts are counted as changes after the ANALYZE. Then
-    the number of all changes so far equals the number of rows, and the lists are fresh.
-
-    The view pg_stats omits columns that are not readable. It is queried for one table after another, because
-    for all tables together the planner expects a handful of rows instead of 100,000. OFFSET 0 prevents the
+    The inherited statistics of a parent come after its own, and so replace them. OFFSET 0 prevents the
     planner from computing the arrays as text twice, which is costly.
     """
     return f"""
@@ -301,38 +339,10 @@ CROSS JOIN LATERAL (
                     ELSE {_texts("s.histogram_bounds")} END AS histogram
         FROM (
             SELECT s.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.distinct_count,
-                   (s.is_text OR s.is_number AND NOT s.is_key AND EXISTS (
-                       SELECT FROM pg_catalog.pg_description AS d
-                       WHERE d.classoid = '1259' AND d.objoid = c.oid AND d.objsubid = s.attnum))
-                   AND s.avg_width <= 64
-                   AND s.distinct_count BETWEEN '1'
-                       AND LEAST({MAX_LISTED_VALUES}, s.known_count)::pg_catalog.float4 + '0.5' AS can_list,
+                   {_CAN_LIST} AS can_list,
                    NOT s.is_text AND NOT s.is_key AND s.known_count > 0 AS has_range,
-                   CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
-                        WHEN c.changes_ever::pg_catalog.float8 = c.reltuples::pg_catalog.float8 THEN true
-                        WHEN s.histogram_bounds IS NULL
-                        THEN c.changes::pg_catalog.float8 <= '50' + '0.1' * c.reltuples::pg_catalog.float8
-                        ELSE c.changes = 0 END AS is_fresh
-            FROM (
-                SELECT a.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.avg_width,
-                       CASE WHEN s.n_distinct < '0' THEN -s.n_distinct * c.reltuples
-                            ELSE s.n_distinct END AS distinct_count,
-                       COALESCE(pg_catalog.cardinality(s.most_common_freqs), 0)
-                       + COALESCE(pg_catalog.cardinality(s.histogram_bounds), 0) AS known_count,
-                       t.typcategory = 'S' AS is_text,
-                       a.atttypid IN ('20', '21', '23') AS is_number,
-                       EXISTS (
-                           SELECT FROM pg_catalog.pg_constraint AS k
-                           WHERE k.conrelid = c.oid AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)
-                       ) AS is_key
-                FROM pg_catalog.pg_stats AS s
-                JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = s.attname
-                JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-                WHERE s.schemaname = c.nspname AND s.tablename = c.relname
-                  AND (t.typcategory = 'S'
-                       OR a.atttypid IN ('20', '21', '23', '700', '701', '1700', '1082', '1114', '1184'))
-                OFFSET 0::pg_catalog.int8
-            ) AS s
+                   {_IS_FRESH} AS is_fresh
+            FROM ({_ANALYSED_COLUMNS}) AS s
             OFFSET 0::pg_catalog.int8
         ) AS s
         WHERE s.can_list OR s.has_range
