@@ -189,7 +189,7 @@ class RepairLoop:
 
     async def _check_answer(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
         """Ask the model once to reconsider, given the results of the checks; keep the better answer."""
-        findings = await self._check(request, reply.sql, rows)
+        findings, notes = await self._check(request, reply.sql, rows), request.notes
         if findings.is_offered and len(request.attempts) < self._max_sql_retry:
             described = tuple(mismatch.describe() for mismatch in findings.mismatches)
             request.attempts.append(MismatchedAttempt(reply.sql, described, findings.offered_remarks))
@@ -197,6 +197,7 @@ class RepairLoop:
             if second is not None and is_better(second, rows, findings):
                 return request.answer_of_model(second.reply, second.rows, tuple(second.findings.notes()))
             request.attempts.pop()
+            request.notes = notes  # the second statement has its own
         return request.answer_of_model(reply, rows, tuple(findings.notes()))
 
     async def _second_answer(self, request: Request) -> SecondAnswer | None:

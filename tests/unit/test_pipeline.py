@@ -1,6 +1,8 @@
 """The order of a call's stages, its repairs, limits, deadline and end, with fakes for all waits."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +13,7 @@ from pgmcp.answers.answer import Source
 from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.catalog import Column as TableColumn
+from pgmcp.catalog.row_security import RowSecurity
 from pgmcp.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -32,6 +35,7 @@ from pgmcp.generation.reply import SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import Databases, Pipeline
 from pgmcp.pipeline.call import Bounds, CallOptions, Database, QueryOptions, ReturnType
+from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.validation import FunctionPolicy
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +43,18 @@ pytestmark = pytest.mark.anyio
 TIMEOUT_S = 5
 ONE = Rows((Column("n", "integer"),), [[1]])
 ORDERS = Table(
-    "public", "orders", TableKind.TABLE, "", (TableColumn("id", "integer", nullable=False),), estimated_rows=1
+    "public",
+    "orders",
+    TableKind.TABLE,
+    "",
+    (
+        TableColumn("id", "integer", nullable=False),
+        TableColumn("status", "text", nullable=False, values=("open", "paid")),
+    ),
+    estimated_rows=1,
 )
+MISSPELLED = "select id from orders where status = 'payed'"
+SPELLED = "select id from orders where status = 'paid'"
 
 
 class Executor:
@@ -66,6 +80,18 @@ class Executor:
         if isinstance(outcome, PgmcpError):
             raise outcome
         return outcome
+
+
+class OneOrder(Executor):
+    """Holds one order, which is paid."""
+
+    async def execute(
+        self, sql: str, limits: RowLimits, *, origin: StatementOrigin, can_be_wrapped: bool, timeout_s: float
+    ) -> Rows:
+        if origin is StatementOrigin.CALLER and sql.startswith("SELECT EXISTS"):  # a check
+            return Rows((Column("exists", "boolean"),), [["'paid'" in sql]])
+        self.statements.append(sql)
+        return Rows((Column("id", "integer"),), [[1]] if "'paid'" in sql else [])
 
 
 class StuckExecutor(Executor):
@@ -179,19 +205,31 @@ def pipeline(
     role: Role | None = None,
     budgets: Budgets | None = None,
     context: DatabaseContext | None = None,
+    row_security: RefreshingCache[RowSecurity] | None = None,
     max_sql_retry: int = 2,
     request_timeout_s: float = TIMEOUT_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Pipeline:
     given = budgets or Budgets()
     operator_says: Callable[[], DatabaseContext] = lambda: context or DatabaseContext()  # noqa: E731
-    database = Database("main", executor, Schema(), role or Role(), Policy(), operator_says)
+    database = Database("main", executor, Schema(), role or Role(), Policy(), operator_says, row_security)
     return Pipeline(
         Databases({"main": database}),
         bounds=Bounds(RowLimits(100, 1 << 20, 1 << 16), TIMEOUT_S, request_timeout_s, max_sql_retry, 2_000),
         rate_limit=lambda: given,
         model=model,
         count_tokens=len,
+        clock=clock,
     )
+
+
+def protected(relation: str) -> RefreshingCache[RowSecurity]:
+    """Return the policies of a database in which they apply to one relation."""
+
+    async def read() -> RowSecurity:
+        return RowSecurity(frozenset({("public", relation)}), search_path=("public",))
+
+    return RefreshingCache(read, refresh_interval_s=60, logger=logging.getLogger("test"), name="policies")
 
 
 async def test_a_statement_runs_as_it_was_written() -> None:
@@ -266,6 +304,61 @@ async def test_a_model_may_repair_its_sql_so_often_and_no_more(max_sql_retry: in
         await pipeline(Executor(), model=model, max_sql_retry=max_sql_retry).answer("Drop it?")
 
     assert len(model.prompts) == 1 + max_sql_retry
+
+
+async def test_the_model_sees_that_a_value_does_not_exist_and_its_better_answer_is_returned() -> None:
+    executor, model = OneOrder(), Model(MISSPELLED, SPELLED)
+
+    answer = await pipeline(executor, model=model).answer("Which orders are paid?")
+
+    assert executor.statements == [MISSPELLED, SPELLED]
+    assert (answer.statement, answer.repairs) == (SPELLED, 1)
+    assert "orders.status = 'payed'" in model.prompts[1]
+    assert answer.notes == ()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        MISSPELLED.replace("payed", "paied"),
+        "drop table orders",
+        SqlReply("", answerable=False, reason="no such status"),
+        ModelReplyError("no JSON"),
+        RateLimitedError("too many tokens", retry_after_s=9),
+    ],
+)
+async def test_an_answer_stays_with_its_notes_if_the_second_is_not_better(
+    second: SqlReply | str | PgmcpError,
+) -> None:
+    executor, model = OneOrder(), Model(MISSPELLED, second)
+    row_security = protected("orders")
+
+    answer = await pipeline(executor, model=model, row_security=row_security).answer("Which are paid?")
+
+    assert len(model.prompts) == 2
+    assert (answer.statement, answer.repairs, answer.source) == (MISSPELLED, 0, Source.GENERATED)
+    mismatch, policies = answer.notes
+    assert "'payed' is not in the data" in mismatch
+    assert "row-level security" in policies
+
+
+async def test_a_model_without_retries_left_is_not_asked_to_reconsider() -> None:
+    model = Model(MISSPELLED)
+
+    answer = await pipeline(OneOrder(), model=model, max_sql_retry=0).answer("Which orders are paid?")
+
+    assert answer.statement == MISSPELLED
+    assert len(model.prompts) == 1
+
+
+async def test_a_call_that_ends_soon_does_not_wait_for_a_second_answer() -> None:
+    executor, model = OneOrder(), Model(MISSPELLED, SPELLED)
+    served = pipeline(executor, model=model, clock=lambda: TIMEOUT_S - 0.5 if executor.statements else 0.0)
+
+    answer = await served.answer("Which orders are paid?")
+
+    assert answer.statement == MISSPELLED
+    assert len(model.prompts) == 1
 
 
 async def test_a_question_that_cannot_be_answered_runs_nothing() -> None:
