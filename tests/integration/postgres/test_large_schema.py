@@ -99,6 +99,7 @@ async def test_a_schema_can_have_rows_in_every_table_that_is_not_partitioned(
     }
 
 
+@pytest.mark.measuring
 async def test_a_measurement_says_of_every_question_which_tables_its_prompt_lacks(
     new_database: Callable[[], str], tables: list[TableSpec], tmp_path: Path
 ) -> None:
