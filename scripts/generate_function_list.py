@@ -38,7 +38,7 @@ _REFUSED_NAMES: tuple[tuple[Reason, str], ...] = (
     ),
     (Reason.FILES, r"pg_(hba_file_rules|ident_file_mappings|show_all_file_settings)"),
     (Reason.FILES, r"pg_get_logical_snapshot_.*|pg_file_(rename|sync|unlink|write)|pg_logdir_ls"),
-    (Reason.LARGE_OBJECTS, r"lo_(?!oid$).*|loread|lowrite"),
+    (Reason.LARGE_OBJECTS, r"lo_(?!oid$)[^/]*|loread|lowrite"),
     (
         Reason.SQL_TEXT,
         r"(query|cursor|table|schema|database)_to_xml.*|ts_stat|ts_rewrite/2|crosstab.*|connectby|xpath_table",
@@ -47,7 +47,7 @@ _REFUSED_NAMES: tuple[tuple[Reason, str], ...] = (
     (Reason.INTERNAL, r"(dblink_fdw|postgres_fdw)_(handler|validator)"),
     (
         Reason.NETWORK,
-        r"dblink(?!_(get_connections|get_pkey|current_query|build_sql_delete)$).*|postgres_fdw_disconnect.*|xslt_process",
+        r"dblink(?!_(get_connections|get_pkey|current_query|build_sql_delete)$)[^/]*|postgres_fdw_disconnect.*|xslt_process",
     ),
     (Reason.SECRETS, r"pg_stat_get_wal_receiver"),
     (Reason.LOCKS, r"pg_(try_)?advisory_.*"),

@@ -98,7 +98,10 @@ class _Parameters:
 _REJECTED_ROLE = re.compile(
     r"system[^.]{0,40}\brole|\brole[^.]{0,40}system|roles must alternate"
     r"|system (?:messages?|prompts?)\b|developer instruction|'system' is not supported|value: 'system'"
-    r"|only user and assistant|unexpected (?:message )?role|first message must be",
+    r"|only user and assistant|unexpected (?:message )?role|first message must|valid role"
+    r"|['\"]?user['\"]?,? (?:or|and) ['\"]?(?:assistant|model)\b"
+    r"|\brole\b.{0,40}\buser\W+(?:assistant|model)\b"
+    r"|start with a user|first message to have role|system\W+is not one of",
     re.IGNORECASE,
 )
 

@@ -37,7 +37,10 @@ REPLY_SCHEMA: dict[str, Any] = {
 _THINK = "think|thinking|seed:think"
 # The other tags also occur in data, such as LIKE '%<reason>%', so they count only where a line begins.
 _THOUGHT_TAGS = "|".join(
-    ["thoughts?", "reason", "reasoning", "reflection", "analysis", "scratchpad", "inner_monologue", "cot"]
+    [
+        *("thoughts?", "thought_process", "reason", "reasoning", "rationale", "reflection", "analysis"),
+        *("scratchpad", "inner_monologue", "internal_monologue", "plan", "planning", "cot"),
+    ]
 )
 _THOUGHT = re.compile(
     rf"(?:<({_THINK})>|(?:^|(?<=>))[ \t]*<({_THOUGHT_TAGS})>).*?(</(?:\1|\2)>|\Z)",
@@ -54,14 +57,19 @@ _SQL_FENCE = re.compile(
     rf"(?:```|~~~)[ \t]*(?:sql|postgresql|postgres|pgsql|psql|plpgsql)\b[^\n`]*\n(.*?){_FENCE_END}",
     re.DOTALL | re.IGNORECASE,
 )
-_PLAIN_FENCE = re.compile(rf"(?:```|~~~)(?:sql\b)?[ \t]*\r?\n?(.*?){_FENCE_END}", re.DOTALL | re.IGNORECASE)
+_PLAIN_FENCE = re.compile(
+    rf"(?:```|~~~)(?:(?:sql|text|txt|plain(?:text)?|code)\b)?[ \t]*\r?\n?(.*?){_FENCE_END}",
+    re.DOTALL | re.IGNORECASE,
+)
 _SQL_LABEL = re.compile(
     r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query|Answer|Final answer)\**:\**", re.IGNORECASE | re.MULTILINE
 )
-# A line that announces SQL below it or behind it: "SQL:", "Here is the query you need:".
+# A line that announces SQL below it or behind it: "SQL:", "Here is the query you need:", and in some other
+# languages that models answer in; U+FF1A is their wide colon.
 _ANNOUNCEMENT = re.compile(
     r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query)\**:\**"
-    r"|^[^\n:]{0,200}\b(?:SQL|query|statement)\b[^\n:]{0,100}:\**[ \t]*$",
+    r"|^[^\n:]{0,200}\b(?:SQL|query|statement|Abfrage|requête|consulta|запрос)\b[^\n:]{0,100}:\**[ \t]*$"
+    r"|^[^\n:\uFF1A]{0,200}(?:SQL|查询|查詢|语句|クエリ|쿼리)[^\n:\uFF1A]{0,100}[:\uFF1A]\**[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _PARAGRAPH_END = re.compile(r"\n[ \t\r]*\n")
@@ -199,13 +207,23 @@ def _bare_statements(answer: str) -> list[str]:
 def _announced_statements(answer: str) -> list[str]:
     """Return the statement after the only line that announces one, with prose around both.
 
-    Returns several statements if the end is ambiguous, and none if the prose has SQL, too.
+    A reply may also begin with its statement, and go on after an empty line.
     """
     announcements = list(itertools.islice(_ANNOUNCEMENT.finditer(answer), 2))
-    if len(announcements) != 1:
+    if not announcements:
+        return _statements_between("", answer.lstrip(), _PARAGRAPH_END)
+    if len(announcements) > 1:
         return []
-    before, after = answer[: announcements[0].start()], answer[announcements[0].end() :].lstrip()
-    ends = [found.end() for found in itertools.islice(_STATEMENT_END.finditer(after), _MAX_STATEMENT_ENDS)]
+    before, after = answer[: announcements[0].start()], answer[announcements[0].end() :]
+    return _statements_between(before, after.lstrip(), _STATEMENT_END)
+
+
+def _statements_between(before: str, after: str, end: re.Pattern[str]) -> list[str]:
+    """Return the statement that `after` begins with.
+
+    Returns several statements if its end is ambiguous, and none if the prose around it has SQL, too.
+    """
+    ends = [found.end() for found in itertools.islice(end.finditer(after), _MAX_STATEMENT_ENDS)]
     found = {after[:end].strip(): after[end:] for end in ends if is_one_statement(after[:end].strip())}
     prose = [part for text in (before, *found.values()) for part in _PARAGRAPH_END.split(text)]
     has_other_sql = any(";" in rest for rest in found.values()) or any(map(is_one_statement, prose))

@@ -605,6 +605,12 @@ async def test_a_template_without_a_system_role_gets_the_rules_from_the_user(con
         (422, "This model does not support system messages"),
         (400, "Invalid value: 'system'. Supported values are: 'user' and 'assistant'"),
         (500, "Jinja Exception: System role not supported"),
+        (422, "messages.0.role: Input should be 'user' or 'assistant'"),
+        (400, "Please use a valid role: user, model."),
+        (400, "messages[0].role must be one of: user, assistant"),
+        (400, "'system' is not one of ['user', 'assistant'] - 'messages.0.role'"),
+        (400, "Conversation must start with a user prompt"),
+        (400, "This model does not support roles other than user and assistant"),
     ],
 )
 async def test_a_refusal_of_the_system_role_is_known_in_other_words(

@@ -7,6 +7,7 @@ import pytest
 from pgmcp.validation import CatalogFunction, FunctionPolicy, SqlRejectedError, validate
 from pgmcp.validation.catalog_objects import CatalogCast
 from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, RefusalReason
+from scripts.generate_function_list import classify, documented_functions
 
 _SUPPORTED_MAJORS = (13, 14, 15, 16, 17, 18)
 
@@ -411,6 +412,27 @@ def test_a_body_may_not_call_a_function_with_an_overload_that_runs_sql_text() ->
 def test_every_reason_for_a_refusal_has_a_text_and_a_hint(reason: RefusalReason) -> None:
     assert TEXT_BY_REASON[reason]
     assert HINT_BY_REASON[reason]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "refusal"),
+    [
+        ("dblink_get_pkey", 1, None),
+        ("dblink_exec", 1, RefusalReason.NETWORK),
+        ("lo_oid", 1, None),
+        ("lo_put", 3, RefusalReason.LARGE_OBJECTS),
+    ],
+)
+def test_the_generator_of_the_list_agrees_with_it(
+    name: str, arguments: int, refusal: RefusalReason | None
+) -> None:
+    assert classify(name, arguments, volatile=False, internal=False)[0] == refusal
+
+
+def test_the_shipped_list_has_the_verdicts_that_people_wrote() -> None:
+    text = files("pgmcp.validation").joinpath("extension_functions.tsv").read_text(encoding="utf-8")
+
+    assert {function.row() for function in documented_functions()} - set(text.splitlines(True)) == set()
 
 
 @pytest.mark.parametrize("name", ["builtin_functions.tsv", "extension_functions.tsv"])
