@@ -23,7 +23,8 @@ from pgmcp.features import make_extensions
 from pgmcp.generation import prompt_writer
 from pgmcp.generation.context_file import load_context
 from pgmcp.lookup import fan_out, value_check, value_hints
-from pgmcp.pipeline import identities, repair_loop, writing
+from pgmcp.observability.audit import AuditFile
+from pgmcp.pipeline import Call, Operation, identities, repair_loop, writing
 from pgmcp.settings import load_settings, setting_specs
 from pgmcp.surface import asking, resources, verified_tools
 from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema
@@ -31,6 +32,7 @@ from pgmcp.surface.tools import ExecuteSql, Query
 from pgmcp.transport import progress
 from pgmcp.transport.http import direct_calls, questions, request_checks
 from pgmcp.transport.http.authentication import introspection, jwks
+from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.tunnel import tunnel
 from scripts.load.scenarios import SCENARIOS
@@ -351,6 +353,38 @@ def test_the_threat_model_lists_each_part_of_the_catalog_that_pgmcp_can_do_witho
 
     listed = {name for row in rows for name in re.findall(r"`(\w+)(?:\(\))?`", row)}
     assert listed == USE_BY_PART.keys()
+
+
+def test_the_table_of_refusals_names_every_error_code() -> None:
+    section = _ARCHITECTURE.partition("## Where a request can be refused\n")[2].partition("\n## ")[0]
+    codes = {
+        code
+        for row in re.findall(r"\|([^|]*)\|$", section, re.MULTILINE)
+        for code in re.findall(r"`(\w+)", row)
+    }
+
+    assert codes | {"model_"} == codes
+    assert codes - {"model_"} == {code for code in ErrorCode if not code.startswith("model_")}
+
+
+def test_the_page_about_http_lists_the_states_of_a_database() -> None:
+    page = " ".join((_ROOT / "docs/http.md").read_text("utf-8").split())
+
+    assert [state for state in DatabaseState if f"`{state}`" not in page] == []
+
+
+def test_the_audit_page_shows_a_line_as_it_is_written(tmp_path: Path) -> None:
+    (shown,) = map(json.loads, _blocks((_ROOT / "docs/audit.md").read_text("utf-8"), "json"))
+    call = Call(id=1, operation=Operation(shown["operation"]), question=shown["question"], sql=shown["sql"])
+    file = AuditFile(tmp_path / "audit.jsonl", with_sql=True, max_bytes=1 << 20, kept_files=1)
+    with file.observe_call(call):
+        pass
+    file.close()
+
+    written = json.loads((tmp_path / "audit.jsonl").read_text("utf-8"))
+    assert list(shown) == list(written)
+    digests = ("question_sha256", "sql_sha256")
+    assert [shown[key] for key in digests] == [written[key] for key in digests]
 
 
 def test_the_shop_has_as_many_verified_questions_as_the_analysts_page_says() -> None:
