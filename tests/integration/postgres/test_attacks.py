@@ -7,7 +7,7 @@ Further tests show samples of what the other layers stop without the validator;
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -26,6 +26,7 @@ from testing.statements import (
     trap_honest_statements,
     trap_policy_attacks,
 )
+from tests.integration.postgres.test_hardened_catalog import TOGETHER, Hardened
 
 pytestmark = pytest.mark.anyio
 
@@ -138,11 +139,17 @@ async def test_no_attack_has_an_effect_or_reads_a_secret(target: Target, role: s
         assert (await pipeline.execute_sql("select 1")).rows is not None
 
 
-async def test_every_trap_that_the_catalog_shows_is_refused_before_it_runs(target: Target) -> None:
-    async with pipeline_to(target.admin_url) as pipeline:
-        run = validated(pipeline)
-        for statement in trap_attacks():
-            await run(statement)
+@pytest.mark.parametrize(
+    ("role", "revoked"), [("superuser", ()), ("careless", ()), ("reader", ()), ("reader", TOGETHER)]
+)
+async def test_every_trap_that_the_catalog_shows_is_refused_before_it_runs(
+    target: Target, role: str, revoked: Sequence[str]
+) -> None:
+    with Hardened(target.admin_url).without(revoked):
+        async with pipeline_to(target.url_by_role[role]) as pipeline:
+            run = validated(pipeline)
+            for statement in trap_attacks():
+                await run(statement)
 
     assert [reply for reply in run.replies if not reply.is_rejected] == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import FunctionPolicy, validate
+from tests.integration.postgres.test_hardened_catalog import TOGETHER, Hardened
 from tests.integration.postgres.test_policy_reader import execute, passes, reader
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ _OVERLOADS = {
     "lower": ["citext", "mood", "int"],
     "abs": ["text", "int, int"],
 }
-_NOTHING = "an error"
+_READER = "pg_read_all_data"
 _FROM_PEOPLE = {"arguments", "queries", "records"}
 
 
@@ -227,9 +228,14 @@ async def test_a_statement_is_refused_if_and_only_if_the_server_would_call_what_
         acting = {each for each in statements if _counts(connection, each)}
 
     policy = await reader(url, setting=setting).read()
+    for_reader = await reader(url, setting=setting, role=_READER).read()
+    with Hardened(url).without(TOGETHER):
+        on_hardened = await reader(url, setting=setting, role=_READER).read()
 
     assert acting == set(_lines(f"{name}_attacks.sql"))
     assert {each for each in statements if not passes(each, policy)} == acting
+    assert {each for each in statements if not passes(each, for_reader)} == acting
+    assert [each for each in acting if passes(each, on_hardened)] == []
 
 
 async def test_the_refusal_of_an_uncertain_call_names_a_rewrite_that_passes(
@@ -311,9 +317,11 @@ async def test_the_names_in_a_body_are_resolved_by_the_types_of_their_arguments(
         acting = {each for each in statements if _counts(connection, each)}
 
     policy = await reader(url).read()
+    for_reader = await reader(url, role=_READER).read()
 
     assert acting == {each for each in statements if each.startswith("select * from acting_")}
     assert {each for each in statements if not passes(each, policy)} == acting
+    assert {each for each in statements if not passes(each, for_reader)} == acting
 
 
 _RASTERS = """
