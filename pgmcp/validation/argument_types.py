@@ -1,6 +1,7 @@
 """Finds the types that the arguments of a call can have, from the statement and the catalog."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from itertools import takewhile
 from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
@@ -18,6 +19,7 @@ from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands
 from pgmcp.validation.overloads import (
     ANY_ROW,
+    ANY_ROWS,
     RECORD,
     UNKNOWN,
     CallArguments,
@@ -193,14 +195,17 @@ class ArgumentTypes:
         return type_oid in (ANY_ROW, RECORD) or base is None or base.kind == "c"
 
     def _of_steps(self, value: Node, steps: list[Node]) -> frozenset[int] | None:
-        *before, last = steps
+        subscripts = [*takewhile(lambda each: "A_Indices" in each, reversed(steps))]
+        before = steps[: -max(len(subscripts), 1)]
         below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
-        if "String" in last:
-            name = str(last["String"]["sval"])
-            types = self._of_output(below, name) or self._of_field(below, name)
-            return self._with_function(name, types, below)
-        is_element = "A_Indices" in last and not last["A_Indices"].get("is_slice")
-        return self._of_elements(below) if is_element else None
+        if any(each["A_Indices"].get("is_slice") for each in subscripts):
+            return self._types.slices(self.of(below))
+        if subscripts:
+            return self._of_elements(below)
+        if not (name := name_of(steps[-1])):
+            return None
+        types = self._of_output(below, name) or self._of_field(below, name)
+        return self._with_function(name, types, below)
 
     def _of_field(self, value: Node, name: str) -> frozenset[int] | None:
         if self.is_only_row(value):
@@ -250,11 +255,15 @@ class ArgumentTypes:
 
     def _arrays_of(self, elements: frozenset[int] | None) -> frozenset[int] | None:
         """Return the types of arrays of such elements; an array of arrays has their type."""
-        found = set()
-        for each in map(self._types.get, elements or ()):
-            if each is None or (not each.array and each.category != "A"):
+        found: set[int] = set()
+        for oid in elements or ():
+            each = self._types.get(oid)
+            if each and (each.array or each.is_array):
+                found |= {each.array, oid if each.is_array else 0} - {0}
+            elif oid in (ANY_ROW, ANY_ROWS) or (each is None and oid in self._facts.rows_by_type):
+                found.add(ANY_ROWS)
+            else:
                 return None
-            found |= {each.array, each.oid if each.category == "A" else 0} - {0}
         return frozenset(found) or None
 
     def _of_operator(self, expression: Node) -> frozenset[int] | None:
@@ -309,23 +318,16 @@ class ArgumentTypes:
 
     def _may_be_array(self, type_oid: int) -> bool:
         base = self._types.base(type_oid)
-        return base is None or base.category == "A"
+        return base is None or base.is_array
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
         """Return the types that several expressions can have together, in their order."""
         return self._columns.in_common(map(self.of, expressions))
 
     def _of_elements(self, array: Node) -> frozenset[int] | None:
-        if "A_ArrayExpr" in array:
-            elements = array["A_ArrayExpr"].get("elements", [])
-            nested = [{ELEMENT_OF: each} if "A_ArrayExpr" in each else each for each in elements]
-            return self._in_common(nested) if nested else None
+        """Return the types of an array's elements; an array of arrays has the elements of these."""
         types = self.of(array)
-        if types is None or types == _UNKNOWN:
-            return types
-        bases = [self._types.base(each) for each in types]
-        found = {each.element if each and each.category == "A" else 0 for each in bases}
-        return None if 0 in found else frozenset(found)
+        return types if types is None or types == _UNKNOWN else self._types.elements(types)
 
     def _of_cast(self, type_name: Node) -> frozenset[int] | None:
         names = [name["String"]["sval"] for name in type_name.get("names", [])]

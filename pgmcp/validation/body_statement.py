@@ -4,6 +4,7 @@ from collections.abc import Iterator, Set
 from typing import Any, Final, NamedTuple
 
 from pgmcp.validation.explicit_casts import is_untyped_literal
+from pgmcp.validation.functions_in_from import unnests_of_several
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.operands import (
     Operands,
@@ -82,6 +83,7 @@ class BodyStatement:
         self._types_of_casts: set[int] = set()
         self._rows: set[str] = set()
         self._values: set[str] = set()
+        self._built_in_calls: set[int] = set()  # id() of each call that names no function of the database
         for kind, fields in _nodes(root):
             self._note(kind, fields)
         self.rows = frozenset(self._rows - self._values)
@@ -94,7 +96,7 @@ class BodyStatement:
     def _note(self, kind: str, fields: Node) -> None:
         if "relname" in fields and id(fields) not in self._with_references:
             self.relations.append((fields.get("schemaname", ""), fields["relname"]))
-        if "funcname" in fields:
+        if "funcname" in fields and id(fields) not in self._built_in_calls:
             self._note_call(fields)
         if "typeName" in fields and kind == "TypeCast":
             self._types_of_casts.add(id(fields["typeName"]))
@@ -120,6 +122,8 @@ class BodyStatement:
 
     def _note_item_in_from(self, kind: str, fields: Node) -> None:
         names = self._rows if kind in _ROWS_IN_FROM else self._values
+        if kind == "RangeFunction":
+            self._built_in_calls.update(map(id, unnests_of_several(fields)))
         if "alias" in fields:
             names.add(fields["alias"]["aliasname"])
         elif "relname" in fields:

@@ -17,6 +17,7 @@ from pgmcp.validation.polymorphic_types import is_polymorphic
 _Row = list[Column]
 
 _INT8: Final = frozenset({20})
+_PARTS_OF_PLAIN_CALL: Final = frozenset({"args", "funcformat", "funcname", "location"})
 _KINDS_OF_PLAIN_VALUES: Final = frozenset({"b", "d", "e", "r", "m"})
 
 
@@ -123,22 +124,41 @@ class FunctionsInFrom:
 def _calls(item: Node) -> Iterator[tuple[Node, list[Node]]]:
     """Yield the calls of an item of FROM, each with the fields of its column definitions."""
     of_item = [each["ColumnDef"] for each in item.get("coldeflist", ())]
+    several = set(map(id, unnests_of_several(item)))
+    for call, definitions in _written_calls(item):
+        fields = call.get("FuncCall", {})
+        if id(fields) in several:
+            yield from ((each, of_item) for each in _calls_for_each(fields))
+        else:
+            yield call, definitions or of_item
+
+
+def unnests_of_several(item: Node) -> list[Node]:
+    """Return the calls `unnest(a, b)` of an item of FROM, which call only PostgreSQL's own unnest().
+
+    It is called once for each argument. The conditions are the server's (transformRangeFunction).
+    """
+    return [
+        call["FuncCall"]
+        for call, definitions in _written_calls(item)
+        if "FuncCall" in call
+        and not definitions
+        and strings(call["FuncCall"]["funcname"]) == ["unnest"]
+        and len(call["FuncCall"].get("args", ())) > 1
+        and call["FuncCall"].keys() <= _PARTS_OF_PLAIN_CALL
+    ]
+
+
+def _written_calls(item: Node) -> Iterator[tuple[Node, list[Node]]]:
+    """Yield the calls of an item of FROM, each with the column definitions that ROWS FROM gives it."""
     for function in item["functions"]:
         call, *lists = function["List"]["items"]
-        definitions = [each["ColumnDef"] for one in lists for each in one.get("List", {}).get("items", ())]
-        if "FuncCall" in call and not definitions:
-            yield from ((each, of_item) for each in _calls_in_rows(call))
-        else:
-            yield call, definitions
+        yield call, [each["ColumnDef"] for one in lists for each in one.get("List", {}).get("items", ())]
 
 
-def _calls_in_rows(call: Node) -> list[Node]:
-    """Return the calls that a call in FROM means: `unnest(a, b)` calls PostgreSQL's own for each argument."""
-    fields = call["FuncCall"]
-    if strings(fields["funcname"]) != ["unnest"] or len(fields.get("args", ())) < 2:
-        return [call]
+def _calls_for_each(call: Node) -> list[Node]:
     name = [{"String": {"sval": each}} for each in ("pg_catalog", "unnest")]
-    return [{"FuncCall": {**fields, "funcname": name, "args": [each]}} for each in fields["args"]]
+    return [{"FuncCall": {**call, "funcname": name, "args": [each]}} for each in call["args"]]
 
 
 def _in_order(rows_by_function: list[list[_Row]], new_names: list[str]) -> tuple[Column, ...] | None:

@@ -6,7 +6,7 @@ the overload that needs the fewest conversions, preferred types first. If the ty
 known, every overload counts that the server would choose for some type.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -22,9 +22,15 @@ TEXT_TYPE: Final = 25
 RECORD: Final = 2249
 ANY_ROW: Final = -1
 """Stands for the row type of any relation."""
+ANY_ROWS: Final = -2
+"""Stands for the type of arrays of rows of any relation."""
+
+_VECTORS: Final = frozenset({22, 30})
+"""int2vector and oidvector, to which no other array is converted."""
 
 _MAX_COMBINATIONS: Final = 16
 _STRING_CATEGORY: Final = "S"
+_TypeTest = Callable[["CatalogType"], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,11 @@ class CatalogType:
     base: int
     element: int
     array: int
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it has elements for polymorphic parameters; record[] and cstring[] are pseudo-types."""
+        return self.element != 0 and (self.category == "A" or self.kind == "p")
 
 
 class CallShape(NamedTuple):
@@ -296,16 +307,25 @@ class TypeSystem:
         if False in found:
             return False
         polymorphic = [
-            target for source, target in pairs if source != UNKNOWN and target in TAKEN_BY_POLYMORPHIC
+            (source, TAKEN_BY_POLYMORPHIC[target])
+            for source, target in pairs
+            if target in TAKEN_BY_POLYMORPHIC
         ]
-        return None if None in found or len(polymorphic) > 1 else True
+        known = [source for source, _ in polymorphic if source != UNKNOWN]
+        # A literal gets its type from the other arguments, which the kind of its parameter may not take.
+        limits = {kind for source, kind in polymorphic if source == UNKNOWN} & {NOT_ARRAY, "e"}
+        if "e" in limits and not known:
+            return False
+        return None if None in found or len(known) > 1 or (known and limits) else True
 
     def _coercion(self, source: int, target: int) -> bool | None:
         """Return whether the server coerces one type to another implicitly; None if not known."""
         if source in (target, UNKNOWN):
             return True
         if source == ANY_ROW:
-            return self._coercion_of_row(target)
+            return self._coercion_of_any(target, NOT_ARRAY, _is_row)
+        if source == ANY_ROWS:
+            return self._coercion_of_any(target, ARRAY, _is_array)
         if source in self._plain_rows:
             return self._coercion_of_plain_row(source, target)
         if source not in self._types or target not in self._types:
@@ -314,16 +334,20 @@ class TypeSystem:
             return self._takes_polymorphic(source, TAKEN_BY_POLYMORPHIC[target])
         return self._coercion_of_bases(self._types[self.base_oid(source)], self._types[self.base_oid(target)])
 
-    def _coercion_of_row(self, target: int) -> bool | None:
+    def _coercion_of_any(self, target: int, kind: str, may_be: _TypeTest) -> bool | None:
+        """Return whether a value of an unknown type is coerced.
+
+        Args:
+            kind: what polymorphic parameters take it.
+            may_be: returns whether it can have a type.
+        """
         if target in TAKEN_BY_POLYMORPHIC:
-            return TAKEN_BY_POLYMORPHIC[target] in ("", NOT_ARRAY)
+            return TAKEN_BY_POLYMORPHIC[target] in ("", kind)
         base = self.base(target)
-        if base is None or _is_row(base) or base.kind == "p":
+        if base is None or may_be(base) or base.kind == "p":
             return None
-        may_be_cast = any(
-            cast_target == base.oid and self._may_be_row(source) for source, cast_target in self._casts
-        )
-        return None if may_be_cast else False
+        sources = {self._types.get(source) for source, cast_target in self._casts if cast_target == base.oid}
+        return None if any(each is None or may_be(each) for each in sources) else False
 
     def _coercion_of_plain_row(self, source: int, target: int) -> bool | None:
         if target in TAKEN_BY_POLYMORPHIC:
@@ -332,9 +356,6 @@ class TypeSystem:
         if base is None or (base.kind == "p" and base.oid != RECORD):
             return None
         return base.oid in (source, RECORD) or (source, base.oid) in self._casts
-
-    def _may_be_row(self, oid: int) -> bool:
-        return oid not in self._types or _is_row(self._types[oid])
 
     def base_oid(self, oid: int) -> int:
         """Return the oid of a type, or of the type below a domain."""
@@ -350,12 +371,23 @@ class TypeSystem:
         """Return a type, or the type below a domain; None if it is not known."""
         return self._types.get(self.base_oid(oid))
 
+    def elements(self, arrays: frozenset[int]) -> frozenset[int] | None:
+        """Return the types of the elements of arrays; None if one of them is not known to be an array."""
+        bases = [self.base(each) for each in arrays]
+        found = {each.element if each and each.is_array else 0 for each in bases}
+        return frozenset({ANY_ROW}) if arrays == {ANY_ROWS} else None if 0 in found else frozenset(found)
+
+    def slices(self, arrays: frozenset[int] | None) -> frozenset[int] | None:
+        """Return the types of slices of arrays, like `elements`."""
+        bases = [self.base(each) for each in arrays or ()]
+        found = frozenset(each.oid if each and each.is_array else 0 for each in bases)
+        return None if found & {0, *_VECTORS} else found or None
+
     def _takes_polymorphic(self, source: int, kind: str) -> bool:
         base = self._types[self.base_oid(source)]
-        is_array = base.category == "A" and base.element != 0
         if kind in (ARRAY, NOT_ARRAY):
-            return is_array == (kind == ARRAY)
-        return not kind or base.kind == kind
+            return base.is_array == (kind == ARRAY)
+        return not kind or (self._types[source] if kind == "e" else base).kind == kind
 
     def _coercion_of_bases(self, source: CatalogType, target: CatalogType) -> bool | None:
         if source == target or (source.oid, target.oid) in self._casts:
@@ -366,11 +398,15 @@ class TypeSystem:
             return False
         if target.oid == RECORD and source.kind != "p":
             return False
-        if source.kind == "p" or target.kind == "p":
+        if source.is_array and target.is_array:
+            return target.oid not in _VECTORS and self._coercion(source.element, target.element)
+        if target.kind == "p" or (source.kind == "p" and not source.is_array):
             return None
-        if source.category == target.category == "A" and source.element and target.element:
-            return self._coercion(source.element, target.element)
         return False
+
+
+def _is_array(each: CatalogType) -> bool:
+    return each.is_array
 
 
 def _is_row(each: CatalogType) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pgmcp.validation.overloads import CatalogType, TypeSystem
+from pgmcp.validation.overloads import RECORD, CatalogType, TypeSystem
 
 _KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
 """Kinds of types (pg_type.typtype) whose values contain other values only if they are arrays; not ranges."""
@@ -10,7 +10,7 @@ _KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
 
 def types_of_parts(types: TypeSystem, given: CatalogType) -> frozenset[int] | None:
     """Return a type, its elements or bounds, and its arrays; None if they are not known."""
-    if given.kind in _KINDS_OF_SINGLE_VALUES:
+    if given.kind in _KINDS_OF_SINGLE_VALUES or given.oid == RECORD or given.is_array:
         return frozenset({given.oid, given.element, given.array} - {0})
     oids = set(types.range_of(given.oid) or ()) - {0}
     parts = [part for oid in oids if (part := types.get(oid))]

@@ -10,7 +10,9 @@ from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.functions_in_from import unnests_of_several
 from pgmcp.validation.grammar import Node, constant_text, name_of, strings
+from pgmcp.validation.lookup import PG_CATALOG
 from pgmcp.validation.operands import (
     Operands,
     operand_pairs,
@@ -58,6 +60,7 @@ class ReadingCheck(StatementRefusals):
         self._types: ArgumentTypes | None = None
         self._types_of_casts: dict[int, bool] = {}  # by id() of a type that CAST names: whether of a literal
         self._cast_types: dict[str, set[str]] = {}  # that it casts to, with the types that can be cast from
+        self._built_in_calls: set[int] = set()  # id() of each FuncCall that calls PostgreSQL's own function
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -112,6 +115,8 @@ class ReadingCheck(StatementRefusals):
 
     def _check_call(self, names: list[Node], fields: Node) -> None:
         *schemas, name = strings(names)
+        if id(fields) in self._built_in_calls:
+            schemas = [PG_CATALOG]
         arguments = fields.get("args", [])
         argument_count = len(arguments)
         if "agg_within_group" in fields:  # what it sorts by are arguments, too
@@ -140,6 +145,10 @@ class ReadingCheck(StatementRefusals):
         if self._types is None:
             self._types = self._functions.argument_types(self._root)
         return self._types
+
+    def _note_functions(self, functions: list[Node], item: Node) -> None:
+        self._qualified_names.note_function(functions, item)
+        self._built_in_calls.update(map(id, unnests_of_several(item)))
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
         """Refuse rows of a type that the statement does not name, if a domain or cast is refused."""
@@ -309,7 +318,7 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "ctename": ReadingCheck._note_with_name,
     "fields": ReadingCheck._check_column,
     "funcname": ReadingCheck._check_call,
-    "functions": lambda check, items, fields: check._qualified_names.note_function(items, fields),
+    "functions": ReadingCheck._note_functions,
     "indirection": ReadingCheck._check_indirection,
     "intoClause": ReadingCheck._refuse_into,
     "lockingClause": ReadingCheck._refuse_locking,

@@ -38,7 +38,7 @@ def relations_without_secrets(root: Node, trusts_type_names: bool) -> set[int]:
             found |= {
                 id(each)
                 for each in sources
-                if any(_leaves_out_secrets(one, each, is_alone) for one in conditions)
+                if "relname" in each and any(_leaves_out_secrets(one, each, is_alone) for one in conditions)
             }
     return found
 

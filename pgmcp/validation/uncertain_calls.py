@@ -138,7 +138,7 @@ class UncertainCalls:
         found = self._types.get(type_oid)
         if found is None:
             return "?"
-        if found.category == "A" and found.element:
+        if found.is_array:
             return f"{self._spelled(found.element)}[]"
         return _SQL_NAMES.get(found.name, quote_identifier(found.name))
 

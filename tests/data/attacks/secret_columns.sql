@@ -110,3 +110,5 @@ select most_common_vals from pg_stats where schemaname::other.text = 'public'
 select most_common_vals from pg_stats where schemaname::varchar(1) = 'p'
 select most_common_vals from pg_stats where schemaname like 'public'
 select most_common_vals from pg_stats where schemaname = current_schema()
+select s.histogram_bounds from (select 'orders' as tablename) t, pg_stats s where t.tablename = 'orders'
+select histogram_bounds from pg_stats, unnest(array['orders']) t (tablename) where t.tablename = 'orders'

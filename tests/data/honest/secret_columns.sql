@@ -35,3 +35,5 @@ select most_common_vals from pg_stats where schemaname = any ('{public,app}')
 select most_common_vals from pg_stats where schemaname::text = 'public'
 select most_common_vals from pg_stats s where cast(s.tablename as text) in ('orders', 'customers')
 select most_common_vals from pg_stats where tablename::pg_catalog.text = any (array['orders'])
+select s.attname, s.most_common_vals from (select 'orders' as tablename) t, pg_stats s where s.tablename = 'orders' and t.tablename = 'orders'
+select s.histogram_bounds from generate_series(1, 2) g, pg_stats s where s.schemaname = 'public' and g.g = 1
