@@ -12,7 +12,7 @@ from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.functions_in_from import unnests_of_several
 from pgmcp.validation.grammar import Node, constant_text, name_of, strings
-from pgmcp.validation.lookup import PG_CATALOG
+from pgmcp.validation.name_lookup import PG_CATALOG
 from pgmcp.validation.operands import (
     Operands,
     operand_pairs,
