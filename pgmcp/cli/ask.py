@@ -6,8 +6,21 @@ from functools import partial
 from typing import Any, Final
 
 from pgmcp.answers.answer import Answer
-from pgmcp.cli.catalog_commands import parse_command, run_catalog_command
-from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, report_stages, run_in_session
+from pgmcp.cli.catalog_commands import (
+    BackslashCommand,
+    first_name,
+    list_databases,
+    parse_command,
+    run_catalog_command,
+)
+from pgmcp.cli.command_session import (
+    CALLER,
+    Session,
+    load_quiet_settings,
+    load_settings_of_all,
+    report_stages,
+    run_in_session,
+)
 from pgmcp.cli.options import Form, OutputOptions, answer_options
 from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.terminal import Terminal
@@ -53,18 +66,26 @@ def _run_catalog_command(text: str, options: OutputOptions) -> bool:
     if command is None:
         return False
     terminal = Terminal()
-    settings = load_quiet_settings(terminal.warning_handler(), options.database)
-    with terminal.progress() as say:
-        say("reading the schema")
-        found = run_in_session(settings, lambda session: run_catalog_command(command, session))
-    if isinstance(found, Answer):
-        show(CommandResult(found), options.form, terminal, settings=row_settings(settings, options))
-        return True
+    if first_name(command.name) == "l":  # of all databases, and without a connection
+        found = list_databases(load_settings_of_all(terminal.warning_handler(), options.database))
+    else:
+        settings = load_quiet_settings(terminal.warning_handler(), options.database)
+        answer = _read_schema(command, settings, terminal)
+        if isinstance(answer, Answer):
+            show(CommandResult(answer), options.form, terminal, settings=row_settings(settings, options))
+            return True
+        found = answer
     with terminal.paging():
         for line in found.splitlines():
             terminal.say_line(line)
     terminal.flush()
     return True
+
+
+def _read_schema(command: BackslashCommand, settings: Settings, terminal: Terminal) -> str | Answer:
+    with terminal.progress() as say:
+        say("reading the schema")
+        return run_in_session(settings, lambda session: run_catalog_command(command, session))
 
 
 def _run_and_show(find: _Command, options: OutputOptions, extras: Mapping[str, Any]) -> None:

@@ -144,7 +144,7 @@ async def run_catalog_command(
                 _function_query(command.argument), CallOptions(database=database, caller=CALLER)
             )
         case "l":
-            return _databases(session.settings, database)
+            return list_databases(session.settings, database)
         case _:
             raise refusal_of(command, in_shell=in_shell)
 
@@ -245,7 +245,8 @@ def _function_query(pattern: str) -> str:
     return _FUNCTIONS.format(condition=condition)
 
 
-def _databases(settings: Settings, current: str | None) -> str:
+def list_databases(settings: Settings, current: str | None = None) -> str:
+    """Return a line for each configured database, with a mark at the current one, by default the first."""
     names: Sequence[str] = list(settings.databases)
     current = current or names[0]
     return "\n".join(

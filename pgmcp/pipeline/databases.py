@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.errors import UnknownDatabaseError, UnmappedPrincipalError
+from pgmcp.errors import PgmcpError, UnknownDatabaseError, UnmappedPrincipalError
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.identity import Principal
 from pgmcp.pipeline.call import Database, RoleCatalogListener
@@ -65,9 +65,16 @@ class Databases:
         """Return the catalog of a database for a caller; read it if it is not cached.
 
         Raises:
-            PgmcpError: as `serve`, or the catalog could not be read.
+            PgmcpError: as `serve`, or the catalog could not be read. If there are several databases, it names
+                this one.
         """
-        return await (await self.serve(name, principal)).schema.get()
+        served = self.get(name)
+        try:
+            return await (await self.serve(name, principal)).schema.get()
+        except PgmcpError as error:
+            if self.are_of_several:
+                error.database = error.database or served.name
+            raise
 
     def cached_catalog(self, name: str, principal: Principal | None = None) -> Catalog | None:
         """Return the catalog that was read last for a caller's role; None if there is none.

@@ -121,6 +121,26 @@ def test_a_batch_ends_at_its_first_failure(
     assert done.stdout == b""
 
 
+def test_a_database_that_is_down_is_named_and_the_shell_goes_on(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    environment = shop_environment | {"PG_MCP_DATABASES__CRM__URL": "postgresql://me@127.0.0.1:1/crm"}
+
+    exit_code, shown = run_in_terminal(
+        environment,
+        folder,
+        "shell",
+        columns=120,
+        dialogue=[
+            typing(b"\\c crm" + ENTER),
+            *after("unreachable: database crm: ", b"select 5 as five;" + ENTER),
+            *after("1 row, ", CTRL_D),
+        ],
+    )
+
+    assert exit_code == 0, visible(shown)
+
+
 def test_a_database_that_is_down_ends_the_shell(folder: Path) -> None:
     environment = server_environment("postgresql://me@127.0.0.1:1/shop")
 
