@@ -37,6 +37,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
           └── WorkerLostError       worker_lost       the worker died or broke the protocol
 """
 
+import errno
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -182,6 +183,10 @@ class ResultGoneError(PgmcpError):
     """The requested result is not stored, or no longer stored."""
 
     code = ErrorCode.RESULT_GONE
+
+
+FULL_DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the errors that free space cures."""
 
 
 class ExportFailedError(PgmcpError):

@@ -11,7 +11,7 @@ from pgmcp.answers.answer import Answer
 from pgmcp.cli.options import AnswerOption, OutputOptions
 from pgmcp.cli.terminal import Terminal
 from pgmcp.ending_signals import run_coroutine
-from pgmcp.errors import InvalidArgumentError, SettingsError
+from pgmcp.errors import FULL_DISK_ERRORS, ExportFailedError, SettingsError
 from pgmcp.features import how_to_install
 
 
@@ -37,7 +37,7 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
 
     Raises:
         ChartNotDrawnError: the chart could not be drawn.
-        InvalidArgumentError: the file cannot be written.
+        ExportFailedError: the file cannot be written.
     """
     from pgmcp.charts.chart import choose_chart
     from pgmcp.charts.draw import draw_png
@@ -56,8 +56,10 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
     try:
         write_picture(file, picture)
     except OSError as error:
-        raise InvalidArgumentError(
-            f"{file} cannot be written: {error.strerror}", hint="name another file with --chart"
+        is_full = error.errno in FULL_DISK_ERRORS
+        raise ExportFailedError(
+            f"{file} cannot be written: {(error.strerror or 'no reason given').lower()}",
+            hint=f"{'free space there, or ' if is_full else ''}name another file with --chart",
         ) from error
     terminal.remark(f"{file}: {chart.description}")
 

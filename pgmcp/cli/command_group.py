@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from pgmcp.cli.errors import ExitCode, exit_code_of
 from pgmcp.ending_signals import ended_like_ctrl_c
-from pgmcp.errors import ExportFailedError, PgmcpError
+from pgmcp.errors import FULL_DISK_ERRORS, ExportFailedError, PgmcpError
 
 _DISK_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -61,5 +61,6 @@ def _report_full_disk(error: OSError) -> None:
 
     what = error.filename or "the output"
     reason = (error.strerror or "no reason given").lower()
+    hint = "free space there, or write it to another disk" if error.errno in FULL_DISK_ERRORS else ""
     with suppress(OSError):  # standard error may be on the same disk
-        Terminal().show_failure(ExportFailedError(f"{what} cannot be written: {reason}"))
+        Terminal().show_failure(ExportFailedError(f"{what} cannot be written: {reason}", hint=hint))

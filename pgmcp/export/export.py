@@ -38,6 +38,11 @@ _LIFETIME_S = 60
 """After this time the process ends by itself, in case its parent cannot kill it."""
 
 _FOLDER_HINT: Final = "an operator should look at the folder for exports (PG_MCP_SERVER_EXPORT_DIR)"
+_FULL_FOLDER_HINT: Final = (
+    "an operator should free space in the folder for exports (PG_MCP_SERVER_EXPORT_DIR)"
+)
+_FILE_HINT: Final = "name another file"
+_FULL_DISK_HINT: Final = "free space there, or name a file on another disk"
 _MAX_AT_ONCE = 2
 _PIECE_BYTES: Final = 1 << 20
 
@@ -93,12 +98,14 @@ class _Target:
     Args:
         path: the complete file.
         hint: what to do if it cannot be written.
+        full_hint: what to do if the disk is full.
         is_new: whether the name is new and random, so that the file is removed if the export fails.
     """
 
-    def __init__(self, path: Path, hint: str, *, is_new: bool = False) -> None:
+    def __init__(self, path: Path, hint: str, full_hint: str, *, is_new: bool = False) -> None:
         self.path = path
         self.hint = hint
+        self.full_hint = full_hint
         self.is_new = is_new
         # The name is hidden, and no other export has it.
         self.partial_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -137,7 +144,9 @@ class Exporter:
             ExportFailedError: the file could not be written, and no part of it is left; the message says why.
         """
         path = self._folder / _new_name(self._now(), file_format)
-        return await self._write_to(rows, file_format, _Target(path, _FOLDER_HINT, is_new=True))
+        return await self._write_to(
+            rows, file_format, _Target(path, _FOLDER_HINT, _FULL_FOLDER_HINT, is_new=True)
+        )
 
     async def write_to(self, rows: Rows, file_format: ExportFormat, path: Path) -> Exported:
         """Write the rows to a file that a person named; a complete file replaces an existing one.
@@ -145,7 +154,7 @@ class Exporter:
         Raises:
             ExportFailedError: as `write`.
         """
-        return await self._write_to(rows, file_format, _Target(path.resolve(), "name another file"))
+        return await self._write_to(rows, file_format, _Target(path.resolve(), _FILE_HINT, _FULL_DISK_HINT))
 
     async def _write_to(self, rows: Rows, file_format: ExportFormat, target: "_Target") -> Exported:
         try:
@@ -252,7 +261,7 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, tar
     if "failure" in result:
         raise ExportFailedError(
             f"the file could not be written: {result['failure']}",
-            hint=target.hint,
+            hint=target.full_hint if result.get("is_full") else target.hint,
         )
     return int(result["bytes"])
 

@@ -2,7 +2,7 @@
 
     stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …],
              "row_count": 5} and a newline; the rows as lines of JSON, to the end
-    stdout   {"bytes": 1234}, or {"failure": "No space left on device"}
+    stdout   {"bytes": 1234}, or {"failure": "No space left on device", "is_full": true}
 
 Reads rows from standard input and writes them to the file that the header names. The file has a temporary
 name until it is complete and on the disk. If writing fails, takes too long or is stopped by SIGTERM, SIGHUP
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
 from pgmcp.answers.csv import csv_lines
+from pgmcp.errors import FULL_DISK_ERRORS
 from pgmcp.execution.result import Column, EncodedRows, Rows
 
 _STOPPING_SIGNALS: Final = tuple(
@@ -41,7 +42,10 @@ def main() -> None:
     try:
         reply: dict[str, Any] = {"bytes": _write(header, sys.stdin.buffer.read())}
     except OSError as error:
-        reply = {"failure": error.strerror or type(error).__name__}
+        reply = {
+            "failure": error.strerror or type(error).__name__,
+            "is_full": error.errno in FULL_DISK_ERRORS,
+        }
     except MemoryError:
         reply = {"failure": "not enough memory"}
     except _StoppedError as stopped:

@@ -127,7 +127,10 @@ def test_a_full_disk_under_standard_output_is_reported_in_one_line(
         )
 
     assert done.returncode == 1
-    assert done.stderr == b"pgmcp: export_failed: the output cannot be written: no space left on device\n"
+    assert done.stderr.decode().splitlines() == [
+        "pgmcp: export_failed: the output cannot be written: no space left on device",
+        "hint: free space there, or write it to another disk",
+    ]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
@@ -143,7 +146,21 @@ def test_a_full_disk_under_an_export_is_reported_in_one_line(
     assert done.stderr.decode().splitlines() == [
         "error: a line of the audit file could not be written: no space left on device",
         "pgmcp: export_failed: the file could not be written: No space left on device",
-        "hint: name another file",
+        "hint: free space there, or name a file on another disk",
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_a_full_disk_under_a_chart_is_a_failure(shop_environment: dict[str, str], folder: Path) -> None:
+    pytest.importorskip("vl_convert")
+    (folder / "full.png").symlink_to("/dev/full")
+
+    done = run(shop_environment, folder, "sql", "select 1 as one", "--chart", "full.png")
+
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        "pgmcp: export_failed: full.png cannot be written: no space left on device",
+        "hint: free space there, or name another file with --chart",
     ]
 
 
@@ -234,6 +251,29 @@ def test_an_error_names_its_database_and_its_variables_if_several_are_configured
     assert done.stderr.startswith(b"pgmcp: unreachable: database stock: the database is not reachable: ")
     assert b"PG_MCP_DATABASES__STOCK__HOST and PG_MCP_DATABASES__STOCK__PORT" in done.stderr
     assert b"PG_MCP_DATABASE_" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [r"\dt", r"\dn"])
+def test_commands_of_psql_name_the_database_that_is_down(command: str, folder: Path) -> None:
+    down = "postgresql://me@127.0.0.1:1/down"
+    environment = server_environment(PG_MCP_DATABASES__CRM__URL=down, PG_MCP_DATABASES__STOCK__URL=down)
+
+    done = run(environment, folder, "sql", "-d", "stock", command)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"pgmcp: unreachable: database stock: the database is not reachable: ")
+
+
+def test_all_databases_are_listed_without_a_connection(folder: Path) -> None:
+    environment = server_environment(
+        PG_MCP_DATABASES__CRM__URL="postgresql://me@127.0.0.1:1/a",
+        PG_MCP_DATABASES__STOCK__URL="postgresql://me@127.0.0.1:2/b",
+    )
+
+    done = run(environment, folder, "sql", "-d", "stock", r"\l")
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"* stock at 127.0.0.1:2\n  crm at 127.0.0.1:1\n"
 
 
 def test_an_unknown_database_is_a_usage_error(shop_environment: dict[str, str], folder: Path) -> None:
