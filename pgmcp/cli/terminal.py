@@ -127,9 +127,41 @@ class Terminal:
         """Show a spinner with elapsed time; yields a function that sets its text."""
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         is_hidden = not (self._stderr.isatty() and self._error.is_interactive)
-        with Progress(*columns, console=self._error, transient=True, disable=is_hidden) as progress:
+        spinner = Progress(*columns, console=self._error, transient=True, disable=is_hidden)
+        with nullcontext() if is_hidden else _keys_are_not_shown(), spinner as progress:
             task = progress.add_task("", total=None)
             yield lambda what: progress.update(task, description=what)
+
+
+@contextmanager
+def _keys_are_not_shown() -> Iterator[None]:
+    """Let the terminal not show keys, which would break the spinner's line; later input gets them."""
+    try:
+        import termios
+    except ImportError:  # Windows shows keys only while a program reads them
+        yield
+        return
+    terminal = sys.stdin.fileno() if sys.stdin.isatty() else -1
+    if not _is_in_foreground(terminal):
+        yield
+        return
+    old = termios.tcgetattr(terminal)
+    silent = [*old[:3], old[3] & ~termios.ECHO, *old[4:]]
+    termios.tcsetattr(terminal, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        if _is_in_foreground(terminal):
+            with suppress(termios.error):  # the terminal was closed
+                termios.tcsetattr(terminal, termios.TCSANOW, old)
+
+
+def _is_in_foreground(terminal: int) -> bool:
+    """Return whether this process may change the terminal; a job in the background would be stopped."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # no terminal, or not the one that controls this process
+        return False
 
 
 class _RemarkHandler(logging.Handler):

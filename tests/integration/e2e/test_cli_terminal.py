@@ -10,6 +10,7 @@ from pgmcp.cli.errors import ExitCode
 from testing.command_line import run, run_in_terminal
 from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, held, sql
+from tests.integration.e2e.test_cli_sql import RUNAWAY
 
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m|\x1b\[9[0-9]m")
@@ -40,6 +41,21 @@ def test_progress_names_the_stage_and_is_erased_before_the_answer(shop_url: str,
     assert exit_code == 0
     assert "waiting for" not in visible(shown)
     assert "27" in visible(shown)
+
+
+def test_keys_typed_while_the_spinner_turns_are_not_shown(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    exit_code, shown = run_in_terminal(
+        shop_environment,
+        folder,
+        "sql",
+        RUNAWAY,
+        dialogue=[("running the SQL", b"typed ahead\r"), ("running the SQL", b"\x03")],
+    )
+
+    assert exit_code == ExitCode.INTERRUPTED
+    assert "typed ahead" not in shown
 
 
 def test_a_terminal_gets_colours_and_a_frame(shop_environment: dict[str, str], folder: Path) -> None:
