@@ -18,7 +18,7 @@ from pgmcp.answers.structured import as_json
 from pgmcp.answers.text import describe_provenance
 from pgmcp.cli.errors import for_people
 from pgmcp.cli.options import Form
-from pgmcp.cli.table import lay_out
+from pgmcp.cli.table import Layout, lay_out
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
 from pgmcp.plural import count_of
@@ -82,7 +82,9 @@ def show(
             in_shell=settings.in_shell,
         )
     if result.answer and result.answer.rows:
-        for sentence in truncation_notes(result.answer.rows, settings):
+        # Below a table, the line about how the rows were found has their number.
+        is_counted = form is Form.TABLE and result.plan is None
+        for sentence in truncation_notes(result.answer.rows, settings, is_counted=is_counted):
             terminal.remark(sentence)
     terminal.flush()
 
@@ -113,29 +115,28 @@ def show_answer(
     in_shell: bool = False,
 ) -> None:
     """Print the SQL unless the user wrote it, the rows, and how they were found."""
-    cut_cells = 0
+    layout = None
     with terminal.paging():
         if answer.sql and answer.source is not Source.DIRECT:
             terminal.show_sql(answer.sql)
             terminal.say("")
-        if answer.rows and with_rows:
-            cut_cells = _show_rows(answer.rows, terminal, expanded=expanded)
+        if answer.rows and answer.rows.columns and with_rows:  # `select from t` has no columns
+            layout = lay_out(answer.rows, room=terminal.room, expanded=expanded)
+            terminal.show(layout.rows)
         for line in _provenance(answer, in_shell=in_shell):
             terminal.say(line, "dim")
-    if cut_cells:
-        whole = "\\csv FILE writes" if in_shell else "--csv and --json give"
-        # The database's values may have been cut too: then a file has more of them, but not all.
-        part = "more" if answer.rows and answer.rows.cut_cells else "all"
-        terminal.remark(f"{count_of(cut_cells, 'long cell')} cut, ending in …; {whole} {part} of them")
+    if layout is not None and layout.cut_cells and answer.rows:
+        terminal.remark(_describe_cut(layout, answer.rows, in_shell=in_shell))
 
 
-def _show_rows(rows: Rows, terminal: Terminal, *, expanded: bool) -> int:
-    """Print the rows, and return the number of cells that were cut."""
-    if not rows.columns:  # `select from t`
-        return 0
-    layout = lay_out(rows, room=terminal.room, expanded=expanded)
-    terminal.show(layout.rows)
-    return layout.cut_cells
+def _describe_cut(layout: Layout, rows: Rows, *, in_shell: bool) -> str:
+    """Return how many cells were cut, and what shows more of them."""
+    # The database's values may have been cut too: then a file has more of them, but not all.
+    part = "more" if rows.cut_cells else "all"
+    whole = f"\\csv FILE writes {part} of them" if in_shell else f"--csv and --json give {part} of them"
+    if in_shell and not layout.shows_most:
+        whole = f"\\gx shows more of them, {whole}"
+    return f"{count_of(layout.cut_cells, 'long cell')} cut, ending in …; {whole}"
 
 
 def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> None:
@@ -169,28 +170,27 @@ def _escape_unprintable(character: re.Match[str]) -> str:
     return character[0] if character[0].isprintable() else json.dumps(character[0])[1:-1]
 
 
-def truncation_notes(rows: Rows, settings: RowSettings) -> Iterator[str]:
-    """Yield a sentence for each limit that cut the rows, which says how to get more."""
+def truncation_notes(rows: Rows, settings: RowSettings, *, is_counted: bool = False) -> Iterator[str]:
+    """Yield a sentence for each limit that cut the rows, which says how to get more.
+
+    Args:
+        is_counted: another line has said how many rows there are.
+    """
     shown, max_rows = len(rows.rows), settings.max_rows
+    more = (
+        "there are more rows"
+        if is_counted
+        else f"only the first {count_of(shown, 'row')}, and there are more"
+    )
     match rows.truncated:
         case Truncation.ROWS | Truncation.BYTES if settings.in_shell:
-            yield (
-                f"only the first {count_of(shown, 'row')}, and there are more: "
-                "\\csv FILE writes them, up to the export limits"
-            )
+            yield f"{more}: \\csv FILE writes them, up to the export limits"
         case Truncation.ROWS if shown < max_rows:
-            first = count_of(shown, "row")
-            yield f"only the first {first}, and there are more: --limit takes up to {max_rows}"
+            yield f"{more}: --limit takes up to {max_rows}"
         case Truncation.ROWS:
-            yield (
-                f"only the first {count_of(shown, 'row')}, and there are more: aggregate, filter, "
-                f"or raise {settings.prefix}_ROWS"
-            )
+            yield f"{more}: aggregate, filter, or raise {settings.prefix}_ROWS"
         case Truncation.BYTES:
-            yield (
-                f"only the first {count_of(shown, 'row')}, and there are more: select fewer columns, "
-                f"or raise {settings.prefix}_BYTES"
-            )
+            yield f"{more}: select fewer columns, or raise {settings.prefix}_BYTES"
     if rows.cut_cells:
         values = count_of(rows.cut_cells, "value")
         part = "a part of it" if rows.cut_cells == 1 else "parts of them"

@@ -42,10 +42,12 @@ class Layout:
 
     Attributes:
         cut_cells: number of cells that end in "…".
+        shows_most: no other layout shows more of a long cell.
     """
 
     rows: RenderableType
     cut_cells: int
+    shows_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _single_column(column: _ShownColumn, rows: Rows) -> Layout:
     table.add_column(Text(column.name), justify=_justify(column), overflow="fold")
     for text, row in zip(column.cells, rows.rows, strict=True):
         table.add_row(_styled(text, row[0]))
-    return Layout(table, column.cut_cells)
+    return Layout(table, column.cut_cells, shows_most=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ def _folded(text: str, width: int, console: Console) -> list[str]:
 
 
 def _records(columns: Sequence[_ShownColumn], rows: Rows, room: int) -> Layout:
-    return Layout(_Records(columns, rows, room), _count_cut(columns))
+    return Layout(_Records(columns, rows, room), _count_cut(columns), shows_most=True)
 
 
 def _count_cut(columns: Sequence[_ShownColumn], widths: Sequence[int] | None = None) -> int:

@@ -30,13 +30,19 @@ def answer_of(rows: Rows, source: Source = Source.GENERATED) -> Answer:
 
 
 def shown(
-    answer: Answer | None, form: Form, plan: list[str] | None = None, *, in_shell: bool = False
+    answer: Answer | None,
+    form: Form,
+    plan: list[str] | None = None,
+    *,
+    in_shell: bool = False,
+    expanded: bool = False,
 ) -> tuple[str, str]:
     out, error = io.BytesIO(), io.BytesIO()
     streams = [
         io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) for file in (out, error)
     ]
-    show(CommandResult(answer, plan), form, Terminal(*streams), settings=RowSettings(1000, in_shell=in_shell))
+    settings = RowSettings(1000, in_shell=in_shell)
+    show(CommandResult(answer, plan), form, Terminal(*streams), settings=settings, expanded=expanded)
     return out.getvalue().decode(), error.getvalue().decode()
 
 
@@ -101,7 +107,15 @@ def test_a_file_is_said_to_have_whole_cells_only_if_it_has(cut_cells: int, part:
 
     _, error = shown(answer_of(rows, Source.DIRECT), Form.TABLE, in_shell=True)
 
-    assert f"1 long cell cut, ending in …; \\csv FILE writes {part}\n" in error
+    assert f"1 long cell cut, ending in …; \\gx shows more of them, \\csv FILE writes {part}\n" in error
+
+
+def test_records_are_not_suggested_below_records() -> None:
+    rows = Rows(COLUMNS, [["x" * 3000]])
+
+    _, error = shown(answer_of(rows, Source.DIRECT), Form.TABLE, in_shell=True, expanded=True)
+
+    assert error == "1 long cell cut, ending in …; \\csv FILE writes all of them\n"
 
 
 def test_a_hint_in_the_shell_names_its_commands() -> None:
@@ -109,9 +123,7 @@ def test_a_hint_in_the_shell_names_its_commands() -> None:
 
     _, error = shown(answer_of(rows), Form.TABLE, in_shell=True)
 
-    assert error == (
-        "only the first 1 row, and there are more: \\csv FILE writes them, up to the export limits\n"
-    )
+    assert error == ("there are more rows: \\csv FILE writes them, up to the export limits\n")
 
 
 def test_other_readings_and_notes_in_the_shell_name_its_commands() -> None:
