@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from pgmcp.argument_bounds import checked_question
 from pgmcp.cli.options import SET_UP, EntryOption, examples
 from pgmcp.ending_signals import ending_signals
 from pgmcp.errors import PgmcpError, SettingsError
@@ -131,6 +132,9 @@ def demo(
         raise typer.Exit(serve_demo())
     if shell:
         raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
+    text = " ".join(question or [])
+    if question:
+        text = checked_question(text)
     from pgmcp.demo.tour import run_tour
 
-    raise typer.Exit(run_tour(" ".join(question or [])))
+    raise typer.Exit(run_tour(text))

@@ -76,7 +76,8 @@ def run_tour(question: str = "") -> ExitCode:
             shop = stack.enter_context(open_shop(screen.step))
         screen.say(f"  {_count_rows(shop):,} rows are ready after {time.monotonic() - started_at:.1f} s")
         exit_code = run_coroutine(lambda: _drive(screen, shop, question))
-    _show_desktop_block(screen)
+    if exit_code == ExitCode.DONE or not question:
+        _show_desktop_block(screen)
     return exit_code
 
 

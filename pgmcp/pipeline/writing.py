@@ -138,7 +138,7 @@ def _describe_verified(request: Request) -> str:
     if not verified:
         return ""
     known = "; ".join(each.question for each in verified[:_MAX_NAMED])
-    more = f"; … (PG_MCP_CONTEXT_FILE has all {len(verified)})" if len(verified) > _MAX_NAMED else ""
+    more = f"; … (the context file has all {len(verified)})" if len(verified) > _MAX_NAMED else ""
     return f"; verified questions: {known}{more}"
 
 

@@ -97,7 +97,7 @@ async def test_a_follow_up_tells_the_model_what_it_follows() -> None:
 async def test_the_hint_without_a_model_says_that_there_are_more_verified_questions() -> None:
     error = await Shell().refused("And in May?")
 
-    assert error.hint.endswith("How many d?; How many e?; … (PG_MCP_CONTEXT_FILE has all 7)")
+    assert error.hint.endswith("How many d?; How many e?; … (the context file has all 7)")
 
 
 async def test_a_statement_and_the_last_one_are_shown_as_records_once() -> None:

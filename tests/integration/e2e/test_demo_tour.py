@@ -16,7 +16,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from pgmcp.cli.errors import ExitCode
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.demo.tour import run_tour
-from testing.command_line import run_in_terminal
+from testing.command_line import run_in_terminal, run_text
 from testing.prestarted import COMMAND
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is moved by XDG_CACHE_HOME")
@@ -61,7 +61,15 @@ def test_the_demo_answers_one_question_instead_of_the_tour(capsys: pytest.Captur
 
     shown = capsys.readouterr().out
     assert shown.count("verified SQL of the operator") == 1
+    assert "Claude Desktop" in shown
     assert "rejected" not in shown
+
+
+def test_an_empty_question_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    refused = run_text(dict(os.environ), tmp_path, "demo", " ")
+
+    assert (refused.returncode, refused.stdout) == (ExitCode.UNUSABLE, "")
+    assert refused.stderr.startswith("pgmcp: invalid_argument: the question is empty\n")
 
 
 def test_the_demo_names_the_settings_for_an_unverified_question(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,6 +78,7 @@ def test_the_demo_names_the_settings_for_an_unverified_question(capsys: pytest.C
     shown = capsys.readouterr().out
     assert "PG_MCP_OPENAI_API_KEY" in shown
     assert "execute_sql" not in shown
+    assert "Claude Desktop" not in shown
 
 
 def test_ctrl_c_during_the_runaway_query_ends_the_demo_cleanly(tmp_path: Path) -> None:
