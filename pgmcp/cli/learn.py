@@ -9,8 +9,8 @@ from pgmcp.answers.answer import Answer
 from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, report_stages, run_in_session
 from pgmcp.cli.show import show_answer
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import InvalidArgumentError, SettingsError
-from pgmcp.generation.context_edit import add_verified
+from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError, SettingsError
+from pgmcp.generation.context_edit import add_verified, require_new_question
 from pgmcp.generation.context_file import load_context
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import CallOptions, QueryOptions, ReturnType
@@ -29,14 +29,18 @@ def preview_answer(question: str, *, sql: str | None, database: str | None, file
         file: where the question is to be saved; None for the context file.
 
     Raises:
-        PgmcpError: there is no context file, the file cannot be used, or there is no answer.
+        PgmcpError: there is no context file, the file cannot be used or has the question already, or there is
+            no answer.
     """
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), database)
     if file is None:
-        required_context_file(settings)
+        target = required_context_file(settings)
     else:
         check_target(file)
+        target = file
+    if target.exists():
+        require_new_question(target, next(iter(settings.databases)), question)
 
     with terminal.progress() as say:
         on_stage = report_stages(say, model=settings.openai.model)
@@ -47,10 +51,15 @@ def preview_answer(question: str, *, sql: str | None, database: str | None, file
                 return await pipeline.execute_sql(
                     sql, CallOptions(limit=limit, caller=CALLER, on_stage=on_stage)
                 )
-            return await pipeline.answer(
-                question,
-                QueryOptions(return_type=ReturnType.BOTH, limit=limit, caller=CALLER, on_stage=on_stage),
-            )
+            options = QueryOptions(return_type=ReturnType.BOTH, limit=limit, caller=CALLER, on_stage=on_stage)
+            try:
+                return await pipeline.answer(question, options)
+            except ModelNotConfiguredError as error:
+                error.hint = (
+                    "pass its SQL with --sql; or set PG_MCP_OPENAI_API_KEY, "
+                    "or PG_MCP_OPENAI_BASE_URL for a local model"
+                )
+                raise
 
         answer = run_in_session(settings, find)
     show_answer(answer, terminal)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,12 +32,25 @@ def add_verified(path: Path, database: str, verified: VerifiedQuestion) -> None:
     """
     before = load_context(path)
     context = before.get(database, DatabaseContext())
-    if any(True for wording in verified.wordings for _ in context.matches(wording)):
-        raise SettingsError(f"{path}: this question is already verified", hint="change its SQL in the file")
+    _require_new(path, context, verified.wordings)
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     added = insert_below(lines, (database, "verified"), list(_entry(verified, "")), path)
     wanted = before | {database: replace(context, verified=(*context.verified, verified))}
     replace_context(path, "\n".join(added) + "\n", wanted)
+
+
+def require_new_question(path: Path, database: str, question: str) -> None:
+    """Check that a question can be added to the verified questions of a database.
+
+    Raises:
+        SettingsError: the file cannot be read, or the question exists already.
+    """
+    _require_new(path, load_context(path).get(database, DatabaseContext()), [question.strip()])
+
+
+def _require_new(path: Path, context: DatabaseContext, wordings: Iterable[str]) -> None:
+    if any(True for wording in wordings for _ in context.matches(wording)):
+        raise SettingsError(f"{path}: this question is already verified", hint="change its SQL in the file")
 
 
 def insert_below(lines: list[str], keys: Sequence[str], added: Sequence[str], path: Path) -> list[str]:

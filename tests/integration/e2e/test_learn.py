@@ -56,6 +56,25 @@ def test_the_model_writes_the_sql_for_a_new_file(shop_url: str, tmp_path: Path) 
     assert COUNT in file.read_text("utf-8")
 
 
+def test_a_verified_question_is_refused_before_it_is_answered(context: Path, tmp_path: Path) -> None:
+    context.write_text(
+        f"databases: {{main: {{verified: [{{question: '{QUESTION}', sql: select 1}}]}}}}", "utf-8"
+    )
+    environment = server_environment("postgresql://127.0.0.1:1/shop", context_file=str(context))
+
+    refused = learn(environment, tmp_path, QUESTION, "--sql", COUNT, "--yes")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "this question is already verified" in refused.stderr
+
+
+def test_without_a_model_the_hint_names_the_option(shop_url: str, context: Path, tmp_path: Path) -> None:
+    refused = learn(server_environment(shop_url, context_file=str(context)), tmp_path, QUESTION, "--yes")
+
+    assert refused.returncode == 2
+    assert "hint: pass its SQL with --sql; or set PG_MCP_OPENAI_API_KEY" in refused.stderr
+
+
 def test_learn_without_a_terminal_does_not_ask_the_model(tmp_path: Path) -> None:
     refused = learn(server_environment("postgresql://127.0.0.1:1/shop"), tmp_path, QUESTION)
 
