@@ -31,7 +31,8 @@ _NO_DATABASE = (
     "names without PG_MCP_, such as DATABASE_URL, are not read; `pgmcp demo` needs no database, and "
     "`pgmcp demo --shell` sets these variables for a shell"
 )
-_HINT = "`.env.example` lists every setting with its default"
+_NOT_A_SETTING = " is not a setting"
+_HINT = "`.env.example` in pgmcp's source folder lists every setting with its default"
 
 
 def load_settings(
@@ -63,6 +64,8 @@ def load_settings(
         problems += _libpq_problems(settings, environ)
     except ValidationError as error:
         problems += _describe_all(error, highest_first)
+    if any(problem.startswith(variable_of(CONFIG_FILE)) for problem in problems) and _NO_DATABASE in problems:
+        problems.remove(_NO_DATABASE)  # the databases may be in the file that cannot be read
     if not problems and len(errors_of_options) == 1:
         raise errors_of_options[0]
     problems += [f"{error}; {error.hint}" if error.hint else str(error) for error in errors_of_options]
@@ -214,12 +217,13 @@ def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str
         return f"{given.name} cannot be set in a YAML file: set the variable {variable_of(path)}"
     if path[-1] in sources.FIELD_BY_REFERENCE:
         # The value may be the secret itself, so the message must not contain it.
-        return (
-            f"{given.name} (its value is not shown): expected the name of a variable that is set, "
-            f"and no {sources.FIELD_BY_REFERENCE[path[-1]]} as well"
-        )
+        field = sources.FIELD_BY_REFERENCE[path[-1]]
+        beside = (*path[:-1], field)
+        is_twice = any(path in source.given and beside in source.given for source in highest_first)
+        expected = f"give either it or {field}" if is_twice else "no variable of that name is set"
+        return f"{given.name} (its value is not shown): {expected}"
     if path != location or detail["type"] == "extra_forbidden":
-        return f"{given.name} is not a setting{_suggest(path, given.name.partition(' ')[0])}"
+        return f"{given.name}{_NOT_A_SETTING}{_suggest(path, given.name.partition(' ')[0])}"
     if detail["type"] in ("model_type", "dict_type"):
         return f"{given.name}: expected settings below it, not a value"
     return _describe_value(path, given, str(context.get("reason") or context.get("error") or ""))
@@ -252,7 +256,10 @@ def _suggest(path: SettingPath, written: str) -> str:
 
 
 def _settings_error(problems: Sequence[str]) -> SettingsError:
+    # Other problems say what is expected, and a list of settings does not help.
+    needs_list = any(problem == _NO_DATABASE or _NOT_A_SETTING in problem for problem in problems)
+    hint = _HINT if needs_list else ""
     if len(problems) == 1:
-        return SettingsError(problems[0], hint=_HINT)
+        return SettingsError(problems[0], hint=hint)
     listed = "".join(f"\n- {problem}" for problem in problems)
-    return SettingsError(f"{len(problems)} settings cannot be used:{listed}", hint=_HINT)
+    return SettingsError(f"{len(problems)} settings cannot be used:{listed}", hint=hint)

@@ -569,6 +569,30 @@ def test_a_missing_config_file_is_named() -> None:
     assert f"PG_MCP_CONFIG_FILE is '{file.replace('//', '/')}': no such file or directory" in message
 
 
+def test_a_missing_config_file_is_the_only_problem_if_it_has_the_databases() -> None:
+    assert refuse({"PG_MCP_CONFIG_FILE": "no.yaml"}) == (
+        "PG_MCP_CONFIG_FILE is 'no.yaml': no such file or directory"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "has_hint"),
+    [
+        ({}, True),
+        (LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOT": "3"}, True),
+        (LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": "abc"}, False),
+        (LOCATED | {"PG_MCP_CONTEXT_FILE": "missing.yaml"}, False),
+    ],
+)
+def test_only_who_misses_a_setting_is_sent_to_the_list(given: dict[str, str], has_hint: bool) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(given)
+
+    assert refused.value.hint == (
+        "`.env.example` in pgmcp's source folder lists every setting with its default" if has_hint else ""
+    )
+
+
 def test_a_long_value_is_visibly_shortened() -> None:
     message = refuse(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": "9" * 79 + "ten"})
 
@@ -902,8 +926,7 @@ def test_a_named_variable_that_is_not_set_is_an_error(tmp_path: Path) -> None:
     config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: A_PASSWORD}}")
 
     assert refuse({"PG_MCP_CONFIG_FILE": str(config)}) == (
-        "databases.a.password_env (c.yaml) (its value is not shown): "
-        "expected the name of a variable that is set, and no password as well"
+        "databases.a.password_env (c.yaml) (its value is not shown): no variable of that name is set"
     )
 
 
@@ -918,7 +941,7 @@ def test_a_password_and_the_name_of_one_exclude_each_other(tmp_path: Path) -> No
 
     message = refuse({"PG_MCP_CONFIG_FILE": str(config), "A": "hush"})
 
-    assert "and no password as well" in message
+    assert "give either it or password" in message
     assert "hush" not in message
 
 

@@ -165,7 +165,10 @@ def _require_file(file: Path) -> Path:
     # Remove `..`, but do not resolve symbolic links, whose targets may change.
     whole = Path(os.path.normpath(file.expanduser().absolute()))
     if not whole.is_file():
-        raise SettingsError(f"the file {whole} does not exist")
+        raise SettingsError(
+            f"the file {whole} does not exist",
+            hint="`.env.example` and `config.example.yaml` in pgmcp's source folder are templates",
+        )
     return whole
 
 
