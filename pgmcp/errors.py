@@ -186,7 +186,7 @@ class ResultGoneError(PgmcpError):
 
 
 FULL_DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the errors that free space cures."""
+"""Numbers of the errors that end when there is free space."""
 
 
 class ExportFailedError(PgmcpError):

@@ -320,7 +320,9 @@ async def check_verified_questions(context: CheckContext, check: str) -> CheckRe
         problem for question in questions if (problem := await _find_problem(context, question)) is not None
     ]
     if not problems:
-        return CheckResult(Status.OK, check, f"all {len(questions)} can run")
+        return CheckResult(
+            Status.OK, check, "it can run" if len(questions) == 1 else f"all {len(questions)} can run"
+        )
     return CheckResult(
         Status.FAIL,
         check,
