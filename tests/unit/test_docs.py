@@ -357,13 +357,10 @@ def test_the_threat_model_lists_each_part_of_the_catalog_that_pgmcp_can_do_witho
 
 def test_the_table_of_refusals_names_every_error_code() -> None:
     section = _ARCHITECTURE.partition("## Where a request can be refused\n")[2].partition("\n## ")[0]
-    codes = {
-        code
-        for row in re.findall(r"\|([^|]*)\|$", section, re.MULTILINE)
-        for code in re.findall(r"`(\w+)", row)
-    }
+    cells = re.findall(r"\|([^|]*)\|$", section, re.MULTILINE)
+    codes = {code for cell in cells for code in re.findall(r"`(\w+)", cell)}
 
-    assert codes | {"model_"} == codes
+    assert "model_" in codes
     assert codes - {"model_"} == {code for code in ErrorCode if not code.startswith("model_")}
 
 
