@@ -242,7 +242,7 @@ def _report_ended(ends: dict[int, int]) -> None:
 
 
 def _become(job: _Job, files: list[int]) -> None:
-    """Make this process what a new one would be before its first line."""
+    """Give this process the state of a new one before its first line."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-r"""The command line: what a person types, and how a host starts the server.
+r"""The command line: commands for people, and the start of the server for hosts.
 
 app                defines the commands and their options
 set_up_commands    defines `install`, `doctor` and `setup-sql`

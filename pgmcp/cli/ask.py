@@ -140,7 +140,7 @@ async def _answer_question(
 
 
 def suggest_other_words(error: SqlRejectedError | StatementFailedError, correct_sql: str) -> None:
-    """Begin the hint about SQL that a model wrote with what the person can do.
+    """Put a hint for the person before the hint about SQL that a model wrote.
 
     Args:
         correct_sql: how to run corrected SQL.

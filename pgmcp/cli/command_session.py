@@ -131,7 +131,7 @@ def _choose(settings: Settings, database: str | None) -> str:
 
 
 def _limited(settings: DatabaseSettings, connections: int) -> DatabaseSettings:
-    """Return the settings of a database for so many connections at most."""
+    """Return the settings of a database with a lower limit of connections."""
     most = min(connections, settings.max_pool_size)
     return settings.model_copy(update={"min_pool_size": 0, "max_pool_size": most})
 

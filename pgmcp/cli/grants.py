@@ -1,4 +1,4 @@
-"""What the configured role can and cannot read: for `pgmcp setup-sql --check` and `pgmcp doctor`."""
+"""Finds what the configured role can and cannot read, for `pgmcp setup-sql --check` and `pgmcp doctor`."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -196,7 +196,7 @@ def describe_policies(policies: dict[str, str]) -> list[str]:
 
 
 def check_grants(databases: Sequence[str], schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
-    """Print what the configured roles can read in the schemas; return whether that is as it should be.
+    """Print what the configured roles can read in the schemas; return whether it is what they should read.
 
     Args:
         databases: names of databases, PostgreSQL's or those of the settings; none means all configured ones.
@@ -221,7 +221,7 @@ def check_grants(databases: Sequence[str], schemas: Sequence[str], hidden: Seque
 
 
 def find_configured(settings: Settings, databases: Sequence[str]) -> list[str]:
-    """Return the configured names of databases that are given by these or by PostgreSQL's names.
+    """Return the configured names of databases, each given by this name or by PostgreSQL's name.
 
     Raises:
         UnknownDatabaseError: a name is neither.

@@ -160,7 +160,7 @@ def setup_sql(
         ),
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Print no SQL, but what the configured role can read.")
+        bool, typer.Option("--check", help="Print what the configured role can read, instead of SQL.")
     ] = False,
 ) -> None:
     """Print the SQL that creates a read-only role; it can be run again."""

@@ -64,7 +64,7 @@ def show(
     with_rows: bool = True,
     expanded: bool = False,
 ) -> None:
-    """Print the result, and to standard error what is missing in it.
+    """Print the result; report missing rows and cut cells on standard error.
 
     Args:
         with_rows: False if a file has the rows instead of the table.
@@ -198,5 +198,5 @@ def truncation_notes(rows: Rows, settings: RowSettings, *, is_counted: bool = Fa
 
 
 def describe_file(file: Path, rows: Rows, size_bytes: int) -> str:
-    """Return what was written to a file."""
+    """Return a description of a file that was written."""
     return f"{file}: {count_of(len(rows.rows), 'row')}, {size_bytes} bytes"

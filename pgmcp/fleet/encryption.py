@@ -1,6 +1,6 @@
 """Encryption of callers' data in a storage that others may read.
 
-    encrypted = nonce (12 bytes) | AES-256-GCM(key, data, what it is bound to)
+    encrypted = nonce (12 bytes) | AES-256-GCM(key, data, additional data: the binding)
 
 The configured keys are a list: the first one encrypts, all of them decrypt. To rotate, put a new key first on
 every server, and remove the old key when no data is encrypted with it any more.

@@ -10,7 +10,7 @@ sources         variables, `.env`, the YAML file, libpq's environment
 models          the settings by groups, and rules between them
 database        the settings of one database
 http            the settings of serving over HTTP
-section         what the models of all groups share
+section         the base of the models of all groups
 field_types     types of values
 specs           name, allowed values and meaning of each setting
 origins         where each setting comes from

@@ -1,4 +1,4 @@
-"""A group of settings, and its fields: what the models of all groups share."""
+"""The base class of all groups of settings, and functions that make their fields."""
 
 from collections.abc import Callable
 from typing import Any

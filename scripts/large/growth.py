@@ -176,7 +176,7 @@ _DECLARED_BY_NAMING: Final = {
 
 
 def grow(company: Company, table_count: int, *, seed: int = 1) -> list[TableSpec]:
-    """Return so many tables, those of `core.txt` first; partitions are not counted."""
+    """Return `table_count` tables, those of `core.txt` first; partitions are not counted."""
     random = Random(seed)  # noqa: S311 - the same tables every time, not secrets
     tables = {(table.schema, table.name): _keep_house(table, company, random) for table in company.tables}
     missing = table_count - len(tables)

@@ -26,7 +26,7 @@ _NONCE: Final = re.compile(r"n[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server answered.
+    """The answer of a server.
 
     Attributes:
         code: of an error; "" otherwise.

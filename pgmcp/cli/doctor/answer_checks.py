@@ -99,7 +99,7 @@ async def check_statistics(context: CheckContext, check: str) -> CheckResult:
 
 
 async def check_catalog(context: CheckContext, check: str) -> CheckResult:
-    """Report parts of the catalog that the role may not use, and what is missing without them."""
+    """Report parts of the catalog that the role may not use, and the consequences."""
     unreadable = sorted(await find_unreadable(context.fetch_rows))
     if not unreadable:
         return CheckResult(Status.OK, check, "the role may use all required parts of the catalog")
@@ -219,7 +219,7 @@ async def check_patterns(context: CheckContext, check: str) -> CheckResult | Non
 
 
 async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
-    """Report what of this database is sent to the model's provider, and how to prevent it."""
+    """Report which data of this database is sent to the model's provider, and how to prevent that."""
     catalog = await context.database.schema.get()
     if not catalog.tables:
         return CheckResult(

@@ -85,7 +85,7 @@ FLEET_CHECK: Final = "fleet"
 
 
 async def examine_fleet(limits: RateLimitSettings, http: HttpSettings) -> list[CheckResult]:
-    """Write to the shared Redis and read from it, and say what is shared in it."""
+    """Check that the shared Redis can be written and read, and report what servers share in it."""
     if limits.storage_url is None:
         return []
     from pgmcp.fleet.connection import try_redis

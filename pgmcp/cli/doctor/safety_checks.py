@@ -279,7 +279,7 @@ async def _sleeping(context: CheckContext, timeout_s: float) -> AsyncIterator[_S
 
 
 async def check_mapped_roles(context: CheckContext, check: str) -> list[CheckResult]:
-    """Take each role that a caller may get, and report what is wrong with it."""
+    """Take each role that a caller may get, and report its problems."""
     identities = context.database.identities
     if identities is None:
         return []

@@ -241,7 +241,7 @@ def _columns_of(sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
 
 
 def _all_columns(catalog: Catalog) -> list[tuple[str, str]]:
-    """Return the columns of all tables: those of the search path first, then those that more tables have."""
+    """Return the columns of all tables: those on the search path first, frequent ones before rare ones."""
     tables_by_column: dict[str, list[Table]] = {}
     for table in catalog.tables:
         for name, _ in _columns(table):

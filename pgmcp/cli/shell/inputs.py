@@ -1,4 +1,4 @@
-r"""Splits what a person types into SQL, questions and commands.
+r"""Splits the input of a person into SQL, questions and commands.
 
     \dt                      a command: one line that begins with a backslash
     select 1;                SQL: begins with an SQL keyword, ends with a semicolon, may have many lines
