@@ -17,6 +17,8 @@ from testing.raw_jsonrpc import RawServer
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
 NAN = float("nan")  # written as NaN
 REPLY_TIMEOUT_S = 30.0
 MEGABYTE = 1_000_000
@@ -106,6 +108,29 @@ def test_a_line_that_is_not_a_request_is_answered_with_its_id_if_it_is_readable(
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', INVALID_REQUEST, None),
         (b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', INVALID_REQUEST, None),
         (b"[]", INVALID_REQUEST, None),
+        (
+            b'{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":2,"method":"ping"}',
+            PARSE_ERROR,
+            None,
+        ),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}\0', PARSE_ERROR, None),
+        (b"\0" * 1_000, PARSE_ERROR, None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping",}', PARSE_ERROR, None),
+        ('\ufeff{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16-le"), PARSE_ERROR, None),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, PARSE_ERROR, None),
+        (b'{"jsonrpc":"2.0","id":1e400,"method":"ping"}', INVALID_REQUEST, None),
+        (b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}', INVALID_REQUEST, None),
+        (b'{"jsonrpc":"2.0","id":true,"method":"ping"}', INVALID_REQUEST, None),
+        (b'{"jsonrpc":"2.0","id":[1],"method":"ping"}', INVALID_REQUEST, None),
+        (b'{"jsonrpc":"2.0","id":1,"method":null}', INVALID_REQUEST, 1),
+        (b'{"jsonrpc":2.0,"id":1,"method":"ping"}', INVALID_REQUEST, 1),
+        (request("notifications/cancelled", 1, requestId=1), METHOD_NOT_FOUND, 1),
+        (request("tools/list", 1, cursor="next"), INVALID_PARAMS, 1),
+        (request("tools/list", 1, cursor=1), INVALID_PARAMS, 1),
+        (request("tools/call", 1, name="execute_sql", arguments=["select 1"]), INVALID_PARAMS, 1),
+        (request("tools/call", 1, name="execute_sql", arguments='{"sql": "select 1"}'), INVALID_PARAMS, 1),
+        (request("resources/subscribe", 1, uri="file:///etc/passwd"), INVALID_PARAMS, 1),
+        (request("completion/complete", 1, ref="prompt", argument={}), INVALID_PARAMS, 1),
     ]
 
     for line, code, request_id in answered:

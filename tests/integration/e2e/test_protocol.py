@@ -4,6 +4,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -157,6 +158,41 @@ def test_an_invalid_line_affects_no_other_request(line: bytes, shop_server: RawS
     shop_server.write_line(line)
 
     assert shop_server.request("ping")["result"] == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","method":"initialize","params":{}}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled"}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":99}}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[1]}}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1e400}}',
+        b'{"jsonrpc":"2.0","method":"notifications/unheard","params":{"_meta":5}}',
+        b'{"jsonrpc":"2.0","id":"question-1","result":{}}',
+        b'{"jsonrpc":"2.0","id":[1],"result":5}',
+        b'{"jsonrpc":"2.0","id":null,"error":{}}',
+    ],
+)
+def test_notifications_and_responses_get_no_answer_whatever_they_contain(
+    line: bytes, shop_server: RawServer
+) -> None:
+    before = len(shop_server.stdout.splitlines())
+    shop_server.write_line(line)
+
+    assert shop_server.request("ping")["result"] == {}
+    assert len(shop_server.stdout.splitlines()) == before + 1
+
+
+@pytest.mark.parametrize("meta", [5, "x", [1], None, {"progressToken": 1.5}, {"progressToken": {}}])
+def test_meta_of_a_wrong_type_is_ignored(meta: Any, shop_server: RawServer) -> None:
+    call = shop_server.send("tools/call", name="execute_sql", arguments={"sql": "select 1"}, _meta=meta)
+
+    assert shop_server.result_of(call).rows == [[1]]
+
+
+def test_the_empty_cursor_means_the_first_page(shop_server: RawServer) -> None:
+    assert shop_server.request("prompts/list", cursor="")["result"]["prompts"]
 
 
 def test_calls_answer_in_any_order(shop_server: RawServer) -> None:
