@@ -88,7 +88,7 @@ _INSTEAD: Final = {
     "o": r"\csv FILE writes the rows of the last statement",
     "s": "Ctrl-R searches earlier inputs",
     "watch": r"\g runs the last statement again",
-    "!": "there is no way to run programs",
+    "!": "the shell runs no programs",
 }
 
 _FUNCTIONS: Final = """\

@@ -79,7 +79,7 @@ class LibpqSource(GivenSource):
         self._main = main
 
     def __call__(self) -> dict[str, Any]:
-        """Return the databases, the default one first: the order of the lowest source counts."""
+        """Return the databases, the default one first: the library keeps the order of its last source."""
         databases = self.current_state.get("databases", {})
         if not isinstance(databases, dict):  # reported by validation
             return {}
