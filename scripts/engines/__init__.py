@@ -1,6 +1,5 @@
 """The engines and poolers that `scripts/check_engines.py` runs pgmcp against.
 
-packages     npm's and Debian's packages, in a cache folder
 postgres     PostgreSQL servers of several versions, a streaming replica, Debian's extensions
 pglite       PGlite behind pglite-socket, with extensions
 poolers      PgBouncer and pgpool-II in front of a PostgreSQL

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-class MissingEngineError(Exception):
-    """The engine is not available here; the message says why."""
-
-
 @dataclass(frozen=True)
 class Target:
     """A running engine with its test tables.

@@ -12,10 +12,11 @@ from typing import Final
 import psycopg
 
 from pgmcp.execution.spawn import spawn_cold
-from scripts.engines.base import Engine, MissingEngineError, Target
+from scripts.engines.base import Engine, Target
 from testing.activity import until
 from testing.command_line import run
 from testing.mcp_server import server_environment
+from testing.packages import MissingEngineError
 from testing.raw_jsonrpc import RawServer, ToolResult
 from testing.trapped_database import READER, Trapped, find_faults, run_every_statement, set_traps
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from scripts.engines.base import Engine, MissingEngineError, Target
+from scripts.engines.base import Engine, Target
 from scripts.engines.postgres import embedded
+from testing.packages import MissingEngineError
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.pgpool import Pgpool, find_pgpool
 

@@ -18,8 +18,8 @@ import psycopg
 from psycopg import sql
 
 from pgmcp.demo.binaries import choose_server_user
-from scripts.engines.base import Engine, MissingEngineError, Target
-from scripts.engines.packages import debian_packages, postgres_programs
+from scripts.engines.base import Engine, Target
+from testing.packages import MissingEngineError, debian_packages, postgres_programs
 from testing.replica import new_cluster, new_standby
 
 HOST: Final = "127.0.0.1"

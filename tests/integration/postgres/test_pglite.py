@@ -10,8 +10,8 @@ import pytest
 
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.execution.supervisor import SHARED_SESSION, Supervisor
-from scripts.engines.packages import is_prepared
-from scripts.engines.pglite import PGLITE_BUILD, TIMESCALE_BUILD, TIMESCALE_MODULE, Build
+from testing.packages import is_prepared
+from testing.pglite import PGLITE_BUILD, TIMESCALE_BUILD, TIMESCALE_MODULE, Build
 from testing.statement_run import value
 from testing.trapped_database import own_fetch
 

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from pgmcp.demo.postgres import default_folder
-from scripts.engines.base import MissingEngineError
 
 _COMPLETE: Final = "complete.txt"
 """File with the names of the packages; written last, so that a partial download does not count."""
 
 _NPM_OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+
+
+class MissingEngineError(Exception):
+    """The engine is not available here; the message says why."""
 
 
 def cache_folder() -> Path:
