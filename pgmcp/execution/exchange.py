@@ -19,11 +19,12 @@ from typing import Final
 from msgspec import Struct
 
 from pgmcp.asyncio_shortcuts import SharedTimer
-from pgmcp.errors import ExecutionError
+from pgmcp.errors import ExecutionError, StatementFailedError
 from pgmcp.execution.pool import WorkerPool
 from pgmcp.execution.replies import given_up
 from pgmcp.execution.result import Identity, RowLimits
 from pgmcp.execution.worker_process import WorkerProcess
+from pgmcp.validation.lexer import TokenKind, tokenize
 from worker.protocol import Execute, Failure, FailureCode, Reply, StatementMode, StatementOrigin
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 CANCEL_AFTER_S: Final = 0.05
 KILL_AFTER_S: Final = 0.15
 
+_NONSTANDARD_USE_OF_ESCAPE: Final = "22P06"
 _NOT_SENT: Final = frozenset({FailureCode.DISCONNECTED, FailureCode.LIMITED})
 """Failures of a worker that lost its connection and got no other one, so it has not sent the statement."""
 
@@ -61,6 +63,29 @@ class Statement(Struct, frozen=True):
     def is_catalog_read(self) -> bool:
         """Whether it is one of pgmcp's reads of the catalog, which callers' statements wait for."""
         return self.origin is StatementOrigin.OWN and not self.can_be_wrapped
+
+    def refuse_backslashes(self) -> None:
+        """Raise if this is a caller's statement with a backslash in a plain string.
+
+        It is called for roles for which standard_conforming_strings is off. Other clients of such a role read
+        escapes in plain strings (PostgreSQL manual, "String Constants with C-Style Escapes"). In pgmcp's
+        transactions the setting is on, because the checks read strings that way. So the string would have
+        another meaning than the database's owner expects.
+
+        Raises:
+            StatementFailedError: names the position, and says how to write the string.
+        """
+        if self.origin is not StatementOrigin.CALLER:
+            return
+        for token in tokenize(self.sql.decode()):
+            if token.kind is TokenKind.STRING and token.text[0] in "'nN" and "\\" in token.text:
+                raise StatementFailedError(
+                    "a backslash in a plain string has two meanings here: standard_conforming_strings is off "
+                    "for this role, so other clients read an escape",
+                    sqlstate=_NONSTANDARD_USE_OF_ESCAPE,
+                    hint=r"write E'...', with \\ for a backslash, or with the intended escape",
+                    position=token.start,
+                )
 
 
 class DisconnectedError(Exception):

@@ -26,7 +26,6 @@ from pgmcp.errors import (
     WorkerLostError,
 )
 from pgmcp.execution.allocation import PoolSize
-from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.exchange import DisconnectedError, Exchanges, Statement
 from pgmcp.execution.lanes import Lanes
@@ -281,9 +280,9 @@ class Supervisor:
             else:
                 with self._timer.fails(place, self._limit_timeout_s, only_if=lambda: self._pool.is_barred):
                     worker = await self._before_deadline(place, self._pool.wait(place), statement)
-        if worker.escapes_backslashes and statement.origin is StatementOrigin.CALLER:
+        if worker.escapes_backslashes:
             try:
-                refuse_backslashes(statement.sql.decode())
+                statement.refuse_backslashes()
             except StatementFailedError:
                 self._pool.release(worker)
                 raise

@@ -2,7 +2,6 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.catalog.identifiers import parse_name, split_words
-from pgmcp.quoting import quote_identifier
 
 
 def table(name: str, schema: str = "public") -> Table:
@@ -76,24 +75,6 @@ def test_a_display_name_keeps_the_schema_when_two_schemas_on_the_search_path_hav
     shop = catalog(first, second, search_path=("public", "sales"))
 
     assert [shop.display_name(first), shop.display_name(second)] == ["public.orders", "sales.orders"]
-
-
-@pytest.mark.parametrize(
-    ("name", "quoted"),
-    [
-        ("orders", "orders"),
-        ("Orders", '"Orders"'),
-        ("order", '"order"'),
-        ("user", '"user"'),
-        ("two words", '"two words"'),
-        ('a"b', '"a""b"'),
-        ("größe", '"größe"'),
-        ("2023", '"2023"'),
-    ],
-)
-def test_an_identifier_is_quoted_only_where_sql_would_read_it_otherwise(name: str, quoted: str) -> None:
-    assert quote_identifier(name) == quoted
-    assert parse_name(quoted) == (name,)
 
 
 def test_dots_within_quotes_do_not_separate_schema_and_table() -> None:

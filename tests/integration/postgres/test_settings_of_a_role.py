@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
 from pgmcp.execution.spawn import spawn_cold
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.quoting import quote_literal
 from testing.own_statements import own_session
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.statement_run import run, value
@@ -181,7 +182,15 @@ def test_current_schema_is_the_same_as_in_psql_without_the_temporary_privilege(
 
 
 @pytest.mark.parametrize(
-    "expression", ["'plain'", r"E'a\\b\t\'c'", r"$$a\b$$", r"'it''s' || E'\\'", r"(select a from slashed)"]
+    "expression",
+    [
+        "'plain'",
+        r"E'a\\b\t\'c'",
+        r"$$a\b$$",
+        r"'it''s' || E'\\'",
+        r"(select a from slashed)",
+        quote_literal(r"a\b'c"),
+    ],
 )
 async def test_strings_mean_what_they_mean_in_psql_where_backslashes_are_escapes(
     role: SettingsRole, supervise: Callable[..., Supervisor], expression: str
