@@ -1,6 +1,7 @@
 """A connection to the server: prepares it for callers' statements, and resets it between them."""
 
 import random
+import re
 import select
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, timeout_from_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
 
 from worker.failures import failed_result
 from worker.own_sql import set_for_session
@@ -20,6 +21,9 @@ MAX_CONNECTION_AGE_S: Final = 30 * 60.0
 """A connection is replaced after half an hour, so that its backend's cache memory is released."""
 
 RESET_TIMEOUT_S: Final = 5.0
+
+# Only the encoding and the bytes: the server may speak another language.
+_INVALID_IN_UTF8: Final = re.compile(r"UTF8\W{1,5}0x[0-9a-f]{2}")
 
 _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable read'"
 
@@ -41,6 +45,11 @@ class ServerConnection(psycopg.Connection[Any]):
     checked_at_s: float = 0.0
     needs_reset: bool = False
     own_name: str = ""
+
+    def encode_setting(self, value: str) -> bytes:
+        """Return the value of a setting in the session's present client_encoding."""
+        present = (self.pgconn.parameter_status(b"client_encoding") or b"").decode("ascii", "replace")
+        return self.facts.encoding.encode_setting(value, present)
 
     @property
     def name(self) -> str:
@@ -64,7 +73,7 @@ class ServerConnection(psycopg.Connection[Any]):
         requested_encoding: str = kwargs.pop("requested_encoding")
         timeout_ms: int = kwargs.pop("statement_timeout_ms", STATEMENT_TIMEOUT_MS)
         try:
-            connection = super().connect(conninfo, autocommit=True, prepare_threshold=None, **kwargs)
+            connection = cls._log_in(conninfo, **kwargs)
             timeout_s = timeout_from_conninfo(conninfo_to_dict(conninfo))
             try:
                 facts = read_facts(connection.pgconn, timeout_s, requested_encoding)
@@ -80,6 +89,21 @@ class ServerConnection(psycopg.Connection[Any]):
         # The time is random, so that workers do not all reconnect at the same time.
         connection.renew_at_s = time.monotonic() + MAX_CONNECTION_AGE_S * random.uniform(0.9, 1.0)  # noqa: S311
         return connection
+
+    @classmethod
+    def _log_in(cls, conninfo: str, **kwargs: Any) -> Self:
+        """Connect without reading anything.
+
+        PostgreSQL 18 reports the search path at login. In a SQL_ASCII database it may be invalid in UTF8, in
+        which connections begin, and the server refuses the login.
+        """
+        kwargs |= {"autocommit": True, "prepare_threshold": None}
+        try:
+            return super().connect(conninfo, **kwargs)
+        except psycopg.OperationalError as error:
+            if not _INVALID_IN_UTF8.search(str(error)):
+                raise
+        return super().connect(make_conninfo(conninfo, client_encoding="sql_ascii"), **kwargs)
 
 
 def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
@@ -97,7 +121,8 @@ def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
         # A standby refuses every statement at the level serializable; PostgreSQL advises repeatable read
         # there.
         connection.pgconn.exec_params(_SET_REPEATABLE_READ, None)
-    result = set_for_session(connection.pgconn, facts.session_settings(), timeout_s=timeout_s)
+    settings, encode = facts.session_settings(), connection.encode_setting
+    result = set_for_session(connection.pgconn, settings, encode, timeout_s=timeout_s)
     if result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.OperationalError(failed_result(result, facts.encoding).message)
 

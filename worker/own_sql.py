@@ -23,6 +23,9 @@ _TEXT_OID: Final = 25
 _MAX_CLOSING_RESULTS: Final = 10
 _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false)))"
 
+Encode = Callable[[str], bytes]
+"""Encodes the value of a setting as the session's client_encoding requires."""
+
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 """Begins the transaction of one of pgmcp's own statements.
@@ -34,7 +37,9 @@ ROLE_SETTING: Final = "role"
 """The setting that SET ROLE changes (PostgreSQL manual, SET ROLE)."""
 
 
-def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
+def set_local(
+    settings: Sequence[tuple[str, str]], encode: Encode = str.encode
+) -> tuple[bytes, list[bytes], list[int]]:
     """Return a SELECT that applies settings to one transaction, with its parameters and their type OIDs.
 
     The settings are applied in the given order.
@@ -54,7 +59,7 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
         if name == CALLER_SCHEMAS_SETTING:
             calls.append(f"pg_catalog.set_config(${len(params)}, {_CALLER_SCHEMAS}, true)")
             continue
-        params.append(value.encode("utf8", "surrogateescape"))
+        params.append(encode(value))
         calls.append(f"pg_catalog.set_config(${len(params) - 1}, ${len(params)}, true)")
         if name == ROLE_SETTING:
             expected_role = f"${len(params)}"
@@ -65,9 +70,11 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
     return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
 
 
-def set_in_session(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
+def set_in_session(
+    settings: Sequence[tuple[str, str]], encode: Encode = str.encode
+) -> tuple[bytes, list[bytes], list[int]]:
     """Return a SELECT that applies settings to the whole session, with its parameters and their type OIDs."""
-    params = [text.encode("utf8", "surrogateescape") for setting in settings for text in setting]
+    params = [encode(text) for setting in settings for text in setting]
     calls = [
         f"pg_catalog.set_config(${2 * place + 1}, ${2 * place + 2}, false)" for place in range(len(settings))
     ]
@@ -95,12 +102,14 @@ class OwnStatement:
         settings: settings of its transaction, search_path among them.
         params: values of the parameters, in PostgreSQL's text format.
         param_types: the type OID of each parameter.
+        encode: encodes the values of the settings.
     """
 
     query: bytes
     settings: Sequence[tuple[str, str]]
     params: Sequence[bytes] = ()
     param_types: Sequence[int] = ()
+    encode: Encode = str.encode
 
 
 def run_own(
@@ -134,7 +143,7 @@ def run_own(
 
 def _send(pgconn: pq.abc.PGconn, statement: OwnStatement) -> None:
     pgconn.send_query_params(BEGIN_OWN, None)
-    pgconn.send_query_params(*set_local(statement.settings))
+    pgconn.send_query_params(*set_local(statement.settings, statement.encode))
     pgconn.send_query_params(statement.query, list(statement.params), list(statement.param_types))
     pgconn.pipeline_sync()
     pgconn.send_query_params(b"ROLLBACK", None)
@@ -142,19 +151,20 @@ def _send(pgconn: pq.abc.PGconn, statement: OwnStatement) -> None:
 
 
 def set_for_session(
-    pgconn: pq.abc.PGconn, settings: Sequence[tuple[str, str]], *, timeout_s: float
+    pgconn: pq.abc.PGconn, settings: Sequence[tuple[str, str]], encode: Encode, *, timeout_s: float
 ) -> pq.abc.PGresult:
     """Set values for the rest of the session; return the result, which may be an error of the server.
 
     Args:
         pgconn: an idle connection, outside a transaction.
+        encode: encodes the values.
         timeout_s: for the answer; the connection must not be used after a timeout.
 
     Raises:
         psycopg.OperationalError: the connection broke, or no answer came in time.
     """
     pgconn.enter_pipeline_mode()
-    pgconn.send_query_params(*set_in_session(settings))
+    pgconn.send_query_params(*set_in_session(settings, encode))
     pgconn.pipeline_sync()
     result = _OwnExchange(pgconn, timeout_s).read_until_syncs(1)[0]
     pgconn.exit_pipeline_mode()

@@ -319,7 +319,7 @@ class Service:
     ) -> pq.abc.PGresult:
         facts = connection.facts
         settings = facts.own_settings(facts.limits(round(timeout_s * 1000)))
-        statement = OwnStatement(query, settings, params, types)
+        statement = OwnStatement(query, settings, params, types, connection.encode_setting)
         try:
             (result,) = run_own(connection.pgconn, [statement], timeout_s=timeout_s, wait=self._wait)
         except psycopg.OperationalError as error:

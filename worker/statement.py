@@ -141,17 +141,17 @@ def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple
         FailedError: one of them has a character that is not in the encoding.
     """
     role = [(ROLE_SETTING, identity.role)] if identity.role else []
+    settings = [*role, *identity.settings]
     try:
-        return [
-            (name, encoding.encode(value).decode("utf8", "surrogateescape"))
-            for name, value in (*role, *identity.settings)
-        ]
+        for _, value in settings:
+            encoding.encode(value)
     except UnicodeEncodeError:
         raise FailedError(
             FailureCode.IDENTITY,
             "the role or a claim has a character that is not in the encoding "
             f"{encoding.client_encoding or 'UTF8'}",
         ) from None
+    return settings
 
 
 def _refused_identity(failure: FailedError) -> FailedError:
@@ -247,7 +247,7 @@ class _Exchange:
         needs_snapshot = self._request.mode is not StatementMode.WRAPPABLE
         pgconn.send_query_params(self._begin(), None)
         if settings or needs_snapshot:
-            pgconn.send_query_params(*set_local(settings))
+            pgconn.send_query_params(*set_local(settings, self._connection.encode_setting))
         pgconn.send_query_params(text, None)
         self._send_end()
         return 2 if settings or needs_snapshot else 1
@@ -293,7 +293,8 @@ class _Exchange:
         if self._takes_role:
             pgconn.send_query_params(_DISCARD_PLANS, None)
         if self._new_name and self._keeps_name:
-            pgconn.send_query_params(*set_in_session([(NAME_SETTING, self._new_name)]))
+            renamed = [(NAME_SETTING, self._new_name)]
+            pgconn.send_query_params(*set_in_session(renamed, self._connection.encode_setting))
         pgconn.pipeline_sync()
         self._is_unsent = pgconn.flush() != 0
 

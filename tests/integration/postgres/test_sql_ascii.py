@@ -1,7 +1,8 @@
-"""A database in SQL_ASCII whose names, comments, labels, defaults, checks and rows are in Latin-1."""
+"""Databases not in UTF8: one in SQL_ASCII with names, comments and rows in Latin-1; one in LATIN1."""
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import psycopg
 import pytest
@@ -10,8 +11,10 @@ from pgmcp.catalog.rendering import prompt_line, render_table
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Status
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.errors import SqlRejectedError
 from pgmcp.settings import load_settings
 from testing.attack_run import pipeline_to
+from testing.pgbouncer import PgBouncer, find_pgbouncer
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +85,38 @@ async def test_without_client_encoding_unreadable_bytes_are_marked(database: str
     assert rows.rows == [[1, "caf\ufffd", "tr\ufffds chaud"], [2, "caf\ufffd", "froid"]]
 
 
+@pytest.fixture
+def path_of_latin1(database: str) -> Iterator[str]:
+    """The database with a search path in Latin-1, which PostgreSQL 18 reports at login."""
+    with psycopg.connect(database, client_encoding="SQL_ASCII", autocommit=True) as connection:
+        name = database.rpartition("/")[2]
+        connection.execute(
+            f"""
+            create schema "schéma"; create table "schéma".sales as select 1 as id, 'été' as season;
+            alter database {name} set search_path = "schéma", public
+            """.encode("latin-1")
+        )
+        yield database
+        connection.execute(f"alter database {name} reset search_path".encode())
+        connection.execute('drop schema "schéma" cascade'.encode("latin-1"))
+
+
+@pytest.mark.parametrize(("query", "season"), [("", "\ufffdt\ufffd"), ("?client_encoding=latin1", "été")])
+async def test_a_search_path_that_is_invalid_in_utf8_does_not_prevent_the_login(
+    path_of_latin1: str, query: str, season: str
+) -> None:
+    async with pipeline_to(path_of_latin1 + query) as pipeline:
+        rows = (await pipeline.execute_sql("select * from plain where id = 1")).rows
+        sales = (await pipeline.execute_sql("select season from sales")).rows if query else None
+
+    assert rows is not None
+    assert rows.rows == [
+        [1, "caf\ufffd" if not query else "café", "tr\ufffds chaud" if not query else "très chaud"]
+    ]
+    if sales is not None:
+        assert sales.rows == [[season]]
+
+
 @pytest.mark.parametrize(("query", "names"), [("", Status.WARN), ("?client_encoding=latin1", None)])
 async def test_doctor_examines_it_and_reports_names_that_cannot_be_read(
     database: str, query: str, names: Status | None
@@ -94,3 +129,56 @@ async def test_doctor_examines_it_and_reports_names_that_cannot_be_read(
     assert Status.FAIL not in statuses.values()
     assert statuses["catalog"] is Status.OK
     assert statuses.get("names") is names
+
+
+@pytest.fixture(scope="module")
+def latin1(cluster: EmbeddedPostgres) -> Iterator[str]:
+    """A database in LATIN1, whose path begins with a schema that shadows a function."""
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        options = "encoding latin1 locale_provider libc locale 'C' template template0"
+        admin.execute(f"create database in_latin1 {options}".encode())
+        try:
+            url = cluster.url("in_latin1")
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(
+                    """
+                    create schema "schéma";
+                    create table "schéma".sales as select 'été' as season;
+                    create table log (at text);
+                    create function discount() returns int immutable language sql as 'select 5';
+                    create function "schéma".discount() returns int language plpgsql as
+                        $$ begin insert into public.log values ('struck'); return 5; end $$;
+                    alter database in_latin1 set search_path = "schéma", public;
+                    """.encode("latin-1")
+                )
+            yield url
+        finally:
+            admin.execute("drop database in_latin1 with (force)")
+
+
+@pytest.mark.parametrize("is_pooled", [False, True])
+async def test_a_search_path_beyond_ascii_is_the_one_that_the_guard_knows(
+    latin1: str, is_pooled: bool
+) -> None:
+    with psycopg.connect(latin1) as connection:
+        connection.execute("select discount()")
+        acted = connection.execute("select at from log").fetchall()
+        connection.rollback()
+
+    with ExitStack() as stack:
+        url = latin1
+        if is_pooled:
+            program = find_pgbouncer()
+            if program is None:
+                pytest.skip("pgbouncer is not installed")
+            url = stack.enter_context(PgBouncer(program, latin1, pool_size=2)).url(latin1)
+        async with pipeline_to(url) as pipeline:
+            with pytest.raises(SqlRejectedError, match=r"discount\(\) is not allowed: it is volatile"):
+                await pipeline.execute_sql("select discount()")
+            catalog, (sales,) = await pipeline.schema.find_tables("", database=None, names=["sales"], limit=1)
+            rows = (await pipeline.execute_sql("select season from sales")).rows
+
+    assert acted == [("struck",)]
+    assert prompt_line(sales, catalog) == "sales(season text)"
+    assert rows is not None
+    assert rows.rows == [["été"]]
