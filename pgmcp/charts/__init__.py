@@ -1,4 +1,4 @@
-"""The chart that fits a result: its choice, description, Vega-Lite specification and picture.
+"""Chooses the chart that fits a result; describes it in words and as Vega-Lite, and draws it.
 
 chart            chooses the chart of a result, by the modules below
 columns          the role of each column, and its cells as numbers, moments, labels

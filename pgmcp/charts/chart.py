@@ -31,7 +31,7 @@ class Chart:
         """Return the chart of `rows` as Vega-Lite 5 or 6 (without `$schema`), including the data.
 
         Args:
-            rows: those the chart was chosen for, or at least one of the first ones.
+            rows: the rows that the chart was chosen for, or the first ones of them; at least one.
             theme: None omits `config`, so that a view can add `theme_config(…)` and change it with the host's
                 theme.
         """
@@ -46,6 +46,8 @@ def choose_chart(
     """Return the chart that fits these columns and rows, or None.
 
     Args:
+        columns: the columns of the result.
+        rows: the rows of the result.
         title: the question, or "". Measures that it names are preferred.
         is_partial: whether there are more rows; the description says so.
     """

@@ -1,7 +1,7 @@
 """Determines the role of a result's column in a chart, and converts cells to numbers, times and labels.
 
-Decides from PostgreSQL's type, the column's name and a sample of its cells. A
-number is converted for drawing only: the table keeps its exact text.
+PostgreSQL's type, the column's name and a sample of its cells decide. A number is converted for drawing only:
+the table keeps its exact text.
 """
 
 import math
@@ -47,8 +47,8 @@ class Reading:
     """A column of a result and its role in a chart.
 
     Attributes:
-        index: its position in the result.
-        name: safe to show; never empty.
+        index: the column's position in the result, from 0.
+        name: the column's name, or a replacement if it has none; escaped and unique in the result.
         step: the unit of a calendar part, such as "month"; "" for other roles.
     """
 
@@ -131,7 +131,7 @@ def split_words(text: str) -> list[str]:
 
 
 def step_rank(step: str) -> int:
-    """Return a sort key that is smaller for longer steps: a year comes before a month."""
+    """Return a sort key by the length of steps; longer steps come first: a year before a month."""
     return _STEPS.index(step)
 
 
@@ -217,7 +217,7 @@ _NUMBER_TYPES: Final = frozenset({"smallint", "integer", "bigint", "numeric", "r
 _TIME_TYPES: Final = frozenset(
     {"date", "timestamp", "timestamp without time zone", "timestamp with time zone"}
 )
-# Types whose values do not name anything.
+# Types whose values are not useful as labels.
 _TYPES_WITHOUT_LABELS: Final = frozenset(
     {
         "bit", "bit varying", "box", "bytea", "circle", "geography", "geometry", "hstore", "interval", "json",

@@ -1,4 +1,4 @@
-"""`--chart` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a PNG file."""
+"""The option `--chart` of `pgmcp ask` and `pgmcp sql`: draws an answer's rows in a PNG file."""
 
 import os
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ from pgmcp.features import how_to_install
 
 
 def check_chart(file: Path, options: OutputOptions) -> None:
-    """Check that the chart is possible.
+    """Check that rows are fetched and a chart of them can be written.
 
     Raises:
         typer.BadParameter: no rows are fetched, or the file is not a PNG file in an existing folder.
@@ -65,7 +65,13 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
 
 
 def write_picture(file: Path, picture: bytes) -> None:
-    """Write the whole file, or leave what is there; a device or a pipe is written directly."""
+    """Write a picture; an existing file is replaced only by the whole new one.
+
+    A device or a pipe is written directly.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     if file.exists() and not file.is_file():
         file.write_bytes(picture)
         return

@@ -1,4 +1,4 @@
-"""The description of a chart, for screen readers and for the model."""
+"""Describes a chart in words, for screen readers and for the model."""
 
 from collections.abc import Iterable, Sequence
 

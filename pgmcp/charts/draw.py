@@ -28,7 +28,7 @@ from pgmcp.untrusted import fence_lines, new_fence
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
 TIMEOUT_S: Final = 15.0
-"""Drawing takes half a second, mostly for the start; on a busy machine it may take ten times as long."""
+"""Drawing takes half a second, most of it to start the process; on a busy machine, it can take 5 s."""
 
 _LIFETIME_S = 30
 """After this time the process ends by itself, in case its parent cannot kill it."""
@@ -37,7 +37,7 @@ MAX_PICTURE_BYTES: Final = 600_000
 """Hosts reject results near 1 MB, and base64 adds a third; most images have 10 to 60 KB."""
 
 MEMORY_LIMIT_MB: Final = 2_048
-"""Limit of writable memory on Linux. V8 alone reserves 580 MB and uses 100."""
+"""Limit of writable memory on Linux. The JavaScript engine V8 alone reserves 580 MB, and uses 100 MB."""
 
 WIDTH_PX: Final = 720
 _SCALE = 1.5  # pixels of the image per pixel of the chart: sharp on dense screens, but small
@@ -123,7 +123,7 @@ async def spawn_drawing() -> Process:
 
 def drawing_command() -> list[str]:
     """Return the command line of the drawing process."""
-    # -P: otherwise the script's folder would be first on sys.path, and our modules would shadow others.
+    # -P: otherwise the script's folder would be first on sys.path, and its modules would shadow others.
     program = str(Path(__file__).with_name("drawing_process.py"))
     return [sys.executable, "-P", program, str(_LIFETIME_S), str(MEMORY_LIMIT_MB), str(_SCALE)]
 
@@ -144,7 +144,7 @@ class Illustration:
     """An image, or the reason why there is none.
 
     Attributes:
-        note: for the text of the answer: a description of the image, or the reason.
+        note: text for the answer: a description of the image, or the reason why there is none.
         png: None if no chart fits or drawing failed.
     """
 
@@ -153,7 +153,7 @@ class Illustration:
 
 
 async def illustrate(answer: Answer, drawer: Drawer) -> Illustration:
-    """Draw the rows of an answer; a failure only omits the image."""
+    """Draw the rows of an answer; if drawing fails, the note says why there is no image."""
     if answer.rows is None:
         return Illustration("No chart: the statement was not executed.")
     rows = list(answer.rows.rows)

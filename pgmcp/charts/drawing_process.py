@@ -1,9 +1,11 @@
-"""Draws one chart: Vega-Lite on standard input, PNG on standard output. Run as a file, never imported.
+"""Draws one chart: reads Vega-Lite from standard input, and writes a PNG to standard output.
+
+This file is run as a program, and never imported.
 
 vl-convert contains a JavaScript engine and much native code. So it runs in a separate process that has no
-secrets, opens no network address, cannot write files and always ends soon. Windows lacks the last two limits;
-there, the parent ends the process. This module imports no module of pgmcp, so that the process loads nothing
-of the front.
+secrets in its environment, may load no address, cannot write files, and ends after some seconds. Windows
+lacks the last two limits; there, the parent ends the process. This file imports no module of pgmcp, so that
+the process loads nothing of the front.
 """
 
 import contextlib

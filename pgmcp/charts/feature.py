@@ -30,7 +30,7 @@ class ChartExtension(AnswerExtension):
     async def extend(
         self, reply: "ToolReply", fitted: "FittedAnswer", value: Any, caller: "Caller"
     ) -> "ToolReply":
-        """Return the reply with the picture."""
+        """Return the reply with the picture and a note, if the call asks for a chart."""
         if not value:
             return reply
         from pgmcp.charts.draw import illustrate

@@ -1,4 +1,4 @@
-"""Numbers and times for people, on axes and in sentences."""
+"""Writes numbers and times for people, and chooses the labels of a time axis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _UNITS: Final = (
 
 
 def format_number(number: float | None) -> str:
-    """Return a number with thousands separators and only significant digits."""
+    """Return a number with thousands separators, and two decimals or four significant digits."""
     if number is None:
         return "NULL"
     if number.is_integer() and abs(number) < 1e15:
@@ -58,9 +58,9 @@ class TimeAxis:
 
 
 def label_time_axis(moments_ms: Sequence[float]) -> TimeAxis:
-    """Choose about ten ticks or fewer.
+    """Return the labels of an axis with about ten ticks or fewer.
 
-    Ticks are at whole units that are not shorter than those of the data, so that no label repeats and monthly
+    Ticks are at whole units that are not shorter than the unit of the data. So no label repeats, and monthly
     data is labelled by month.
     """
     first, last = _to_datetime(min(moments_ms)), _to_datetime(max(moments_ms))

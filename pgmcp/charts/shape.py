@@ -8,9 +8,9 @@
 | grouped bars   | two categories that name each row together, one of few values, and a number |
 | scatter        | two numbers, and a category of few values that colours the marks            |
 
-One row is only tried as a number. Several rows are tried as the other kinds, in this order. If none fits,
-there is no chart. If not all measures fit, those that the question names are preferred. Further columns are
-ignored in a scatter plot. Without a category, a key or a time can name the bars of one measure.
+One row can only be a number. For several rows, the other kinds are tried in this order. If none fits, there
+is no chart. If not all measures fit, those that the question names are preferred. A scatter plot ignores
+other columns. If there is no category, a key or a time can name the bars of one measure.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ _MAX_SERIES = 8
 _MAX_BARS = 30
 _MAX_BARS_IN_GROUP = 6
 _MIN_SCATTER_ROWS = 5
-_GLANCE_ROWS = 100  # counted first: if these already have too many values, the others are not counted
+_GLANCE_ROWS = 100  # these rows are counted first; if they already have too many values, the others are not
 _SAME_SCALE = 5.0  # measures that differ by a larger factor are not readable on one axis
 
 
@@ -60,8 +60,8 @@ class Shape:
     Attributes:
         position: the horizontal axis: the time, the category, or a number of a scatter plot. For a single
             number without a label, the number itself.
-        measures: what marks show; several only in a line chart without series.
-        series: the column that colours marks.
+        measures: the columns whose values the marks show; several only in a line chart without series.
+        series: the column that decides the colour of marks; None if there is one colour for each measure.
         left_out: measures that are not drawn, because this kind of chart draws one measure, or
             their scale does not fit the axis.
     """
@@ -78,7 +78,8 @@ class Point(NamedTuple):
 
     Attributes:
         position: milliseconds since 1970, a number, or a label; the role of `Shape.position` says which.
-        value: None where the database has no number: a gap in a line, no bar.
+        series: the label of the series, or the name of the measure.
+        value: None if the cell has no number; then a line has a gap, and there is no bar.
     """
 
     position: float | str
@@ -193,7 +194,8 @@ def _find_time(roles: _Roles) -> tuple[Reading | None, Reading | None]:
 def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
     """Return whether lines can be drawn.
 
-    There are at most 8 lines, with one row per time; one of them has two times. Two values are not NULL.
+    That requires at most 8 lines, one row for each time of a line, a line with at least two times, and at
+    least two values that are not NULL.
     """
     at, first = shape.position.index, shape.measures[0].index
     by = shape.series.index if shape.series else at

@@ -1,9 +1,9 @@
-"""A chart as Vega-Lite: JSON for the view in the browser and for the PNG.
+"""Writes a chart as Vega-Lite, the JSON for the result view and for the PNG.
 
 Fields are named c0, c1, …: a name from the database is only a title, never part of a path or an expression.
-Vega-Lite would write titles into expressions for tooltips and screen readers, so both get an explicit text
-instead. The specification contains no expression, URL or link. Colours come only from the theme, which a view
-can change separately.
+Vega-Lite would write titles into expressions for tooltips and screen readers, so both get an explicit text.
+The specification contains no expression, URL or link. Colours come only from the theme, which a view can
+change separately.
 """
 
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ def theme_config(theme: Theme) -> dict[str, Any]:
 
 Json = dict[str, Any]
 
-_POSITION, _SERIES, _VALUE, _TOLD, _FIGURES = "c0", "c1", "c2", "c3", "c4"
+_POSITION, _SERIES, _VALUE, _DESCRIPTION, _FIGURES = "c0", "c1", "c2", "c3", "c4"
 _MAX_TITLE_CHARACTERS = 140
 _TITLE_LINE_CHARACTERS = 70
 _PLOT_HEIGHT_PX = 300
@@ -114,7 +114,7 @@ def specify(shape: Shape, points: Sequence[Point], *, title: str, theme: Theme |
 
 
 def _datum(shape: Shape, point: Point) -> Json:
-    datum = {_POSITION: point.position, _VALUE: point.value, _TOLD: describe_point(shape, point)}
+    datum = {_POSITION: point.position, _VALUE: point.value, _DESCRIPTION: describe_point(shape, point)}
     if point.series:
         datum[_SERIES] = point.series
     if shape.kind is ChartKind.BARS:
@@ -131,11 +131,11 @@ def _draw_number(shape: Shape, points: Sequence[Point]) -> Json:
     (measure,), (point,) = shape.measures, points
     label = measure.name if shape.position is measure else f"{measure.name}, {point.position}"
     return {
-        "data": {"values": [{_FIGURES: format_number(point.value), _TOLD: label}]},
+        "data": {"values": [{_FIGURES: format_number(point.value), _DESCRIPTION: label}]},
         "height": 110,
         "layer": [
             _text(_FIGURES, fontSize=44, fontWeight="bold", dy=-12),
-            _text(_TOLD, fontSize=15, dy=32),
+            _text(_DESCRIPTION, fontSize=15, dy=32),
         ],
     }
 
@@ -148,9 +148,9 @@ def _text(field: str, **mark: Any) -> Json:
     }
 
 
-_TELL: Final[Json] = {
-    "tooltip": {"field": _TOLD, "type": "nominal"},
-    "description": {"field": _TOLD, "type": "nominal"},
+_DESCRIBE_POINT: Final[Json] = {
+    "tooltip": {"field": _DESCRIPTION, "type": "nominal"},
+    "description": {"field": _DESCRIPTION, "type": "nominal"},
 }
 
 
@@ -173,7 +173,10 @@ def _draw_line(shape: Shape, points: Sequence[Point]) -> Json:
 
 def _lines_and_dots(colour: Json | None, count: int) -> list[Json]:
     line: Json = {"mark": {"type": "line", "strokeWidth": 2.5, "strokeJoin": "round", "aria": False}}
-    dots: Json = {"mark": {"type": "point", "filled": True, "size": 40, "opacity": 1}, "encoding": {**_TELL}}
+    dots: Json = {
+        "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1},
+        "encoding": {**_DESCRIBE_POINT},
+    }
     has_dots = count <= _MAX_MARKED_POINTS
     if colour:
         line["encoding"] = {"color": {**colour, "legend": None} if has_dots else colour}
@@ -183,7 +186,7 @@ def _lines_and_dots(colour: Json | None, count: int) -> list[Json]:
 
 def _draw_bars(shape: Shape, points: Sequence[Point]) -> Json:
     values = [point.value for point in points]
-    layers: list[Json] = [{"mark": {**_BAR, "height": {"band": 0.78}}, "encoding": _TELL}]
+    layers: list[Json] = [{"mark": {**_BAR, "height": {"band": 0.78}}, "encoding": _DESCRIBE_POINT}]
     if all(value is None or value >= 0 for value in values):  # a figure would cover a negative bar
         layers.append(_text(_FIGURES, align="left", dx=5, fontSize=12))
     return {
@@ -199,7 +202,7 @@ def _draw_grouped_bars(shape: Shape, points: Sequence[Point]) -> Json:
     return {
         "height": {"step": _GROUPED_BAR_STEP_PX, "for": "offset"},
         "mark": _BAR,
-        "encoding": {**encoding, **series, **_TELL},
+        "encoding": {**encoding, **series, **_DESCRIBE_POINT},
     }
 
 
@@ -224,7 +227,7 @@ def _draw_scatter(shape: Shape, points: Sequence[Point]) -> Json:
         colour = _colour(shape.series)
         encoding |= {"color": colour, "shape": colour}  # shapes too, for colour-blind people
     mark = {"type": "point", "filled": True, "size": 45, "opacity": 0.7}
-    return {"height": _PLOT_HEIGHT_PX, "mark": mark, "encoding": encoding | _TELL}
+    return {"height": _PLOT_HEIGHT_PX, "mark": mark, "encoding": encoding | _DESCRIBE_POINT}
 
 
 _DRAW_BY_KIND: Final = {

@@ -18,8 +18,8 @@ class Completion:
 
     Attributes:
         tokens_in: tokens of the prompt as counted by the endpoint; 0 if it does not report them.
-        tokens_out: tokens of the reply, likewise.
-        tokens_cached: tokens of the prompt from the provider's cache; 0 if it does not report them.
+        tokens_out: tokens of the reply as counted by the endpoint; 0 if it does not report them.
+        tokens_cached: tokens of the prompt from the provider's cache; 0 if the endpoint does not report them.
         model: the model that answered, as the endpoint names it.
     """
 
@@ -44,7 +44,7 @@ class _Message(msgspec.Struct):
         content: text, or a list of parts from endpoints that can return images.
         reasoning_content: the chain of thought, as DeepSeek, vLLM and others name it. With an enforced reply
             format, some put the whole reply there and leave `content` empty.
-        reasoning: the same, as others name it.
+        reasoning: the chain of thought, as other endpoints name it.
     """
 
     content: str | list[_Part] | None = None
@@ -109,7 +109,7 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
     """Return the first choice of the completion in `body`.
 
     Raises:
-        ModelReplyError: it is not a completion, or has no usable reply.
+        ModelReplyError: the body is not a completion, or has no usable reply.
     """
     found = read_text(body, asked_model=asked_model)
     try:
@@ -125,7 +125,7 @@ def read_text(body: bytes, *, asked_model: str) -> TextCompletion:
     """Return the text of the first choice of the completion in `body`.
 
     Raises:
-        ModelReplyError: it is not a completion, or has no whole reply.
+        ModelReplyError: the body is not a completion, or has no whole reply.
     """
     envelope = _read_envelope(body)
     usage = envelope.usage or _Usage()
@@ -145,7 +145,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in the first choice of the completion in `body`.
 
     Raises:
-        ModelReplyError: it is not a completion, or has no object.
+        ModelReplyError: the body is not a completion, or its reply has no object.
     """
     return last_object(_content_of(_read_envelope(body)))
 

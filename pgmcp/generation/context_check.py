@@ -1,8 +1,9 @@
 """Finds the tables and columns that a context file names and the catalog lacks, and explains them.
 
-Notes and filters are keyed by names; filters and joins name columns; a parameter of a verified question names
-the column its values come from. A wrong name raises no error: the text reaches the model and does not help.
-Names match in upper or lower case, with or without schema. Terms are free text and name nothing.
+Notes and filters have the name of a table or column. Filters and joins name columns in their conditions. A
+parameter of a verified question names the column that its values come from. A wrong name raises no error: the
+model gets the text, but it does not help. Names match in upper or lower case, with or without schema. Terms
+are free text, and are not checked.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 _SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
 
 MAX_EXPLAINED: Final = 20
-"""Maximum number of names in one message; the rest is counted."""
+"""Maximum number of names in one message, which then says how many others there are."""
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def find_unknown_names(context: DatabaseContext, catalog: Catalog) -> tuple[Unkn
 async def explain_unknown_names(
     unknown: Sequence[UnknownName], catalog: Catalog, find_hidden: FindHidden
 ) -> Explanation:
-    """Explain unknown names; the database is queried for those that exist but are not listed."""
+    """Explain unknown names; query the database for relations that exist but are not in the catalog."""
     texts, all_exist = [], len(unknown) <= MAX_EXPLAINED
     for each in unknown[:MAX_EXPLAINED]:
         is_known = each.table or each.column or each.problem
@@ -93,7 +94,7 @@ async def explain_unknown_names(
 
 
 def conditions_to_plan(context: DatabaseContext, catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """Yield the filters and joins that are SQL on known tables: the place in the file, and a statement."""
+    """Yield the place in the file and a statement to plan, for filters and joins on known tables."""
     lookup = _Lookup(catalog)
     for name, condition in context.filters.items():
         if is_condition(condition) and (table := lookup.find(parse_name(name))) is not None:
@@ -257,6 +258,12 @@ class ContextCheck:
     """Logs a warning for unknown names when the catalog was read or the context file has changed.
 
     The same warning is logged only once. Must be created on the event loop.
+
+    Args:
+        database: the database's name in the settings.
+        context: returns the current context; may read the file.
+        schema: the cached catalog.
+        find_hidden: finds relations that the catalog leaves out.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Adds to the context file as text, so that comments and layout are preserved."""
+"""Inserts text into the context file, so that its comments and layout stay."""
 
 import json
 import os
@@ -24,11 +24,11 @@ _BY_HAND = "add it by hand; the README shows the format under PG_MCP_CONTEXT_FIL
 def add_verified(path: Path, database: str, verified: VerifiedQuestion) -> None:
     """Append a question and its SQL to the verified questions of a database.
 
-    The new text is parsed and compared before it replaces the file.
+    The new text is parsed, and compared with what it should contain, before it replaces the file.
 
     Raises:
-        SettingsError: the file cannot be read or written, the question exists already, or the file's layout
-            allows no insertion. The file is unchanged then.
+        SettingsError: the file cannot be read or written, the question is already verified, or the file's
+            layout allows no insertion. The file is unchanged then.
     """
     before = load_context(path)
     context = before.get(database, DatabaseContext())
@@ -57,9 +57,9 @@ def insert_below(lines: list[str], keys: Sequence[str], added: Sequence[str], pa
     """Return the file's lines with more lines at the end of a part of a database.
 
     Args:
-        keys: the database and the part, which is created if it is missing.
-        added: without their indent.
-        path: named in errors.
+        keys: the database and its part, such as "verified"; both are created if they are missing.
+        added: the lines to add, without indent.
+        path: the file, for messages.
 
     Raises:
         SettingsError: the file's layout allows no insertion.
@@ -133,7 +133,7 @@ def replace_context(path: Path, text: str, wanted: dict[str, DatabaseContext]) -
     """Replace the file by the text, if it parses to the wanted contexts.
 
     Raises:
-        SettingsError: it does not, or the file cannot be written. The file is unchanged then.
+        SettingsError: the text has other contexts, or the file cannot be written. The file is unchanged then.
     """
     try:
         written = _write_beside(path, text)

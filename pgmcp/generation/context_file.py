@@ -1,4 +1,4 @@
-"""The operator's context file: the meaning of the data, and questions with verified SQL.
+"""Reads the operator's context file: the meaning of the data, and questions with verified SQL.
 
 `PG_MCP_CONTEXT_FILE` names a YAML file of this form; every part is optional:
 
@@ -86,8 +86,8 @@ class DatabaseContext:
     def matches(self, question: str) -> Iterator[VerifiedMatch]:
         """Yield the verified questions that equal `question`, ignoring case, spacing and punctuation.
 
-        A match without parameters is the only one. A match with a parameter of kind VALUE holds only if the
-        column contains the argument; the caller checks that in the database.
+        If a question without parameters matches, only this one is yielded. If a match has a parameter of kind
+        VALUE, the caller has to check in the database whether the column contains the argument.
         """
         if verified := self.match(question):
             yield VerifiedMatch(verified, {})
@@ -121,10 +121,10 @@ class DatabaseContext:
 
 
 class ContextFile:
-    """The file, read again when it changes; if the new version is invalid, the old one stays in use.
+    """A context file, read again when it changes. If the new version is invalid, the old one stays in use.
 
     Raises:
-        SettingsError: on construction, the file cannot be used.
+        SettingsError: raised by the constructor, if the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,7 +140,10 @@ class ContextFile:
         return self.get_all().get(database, DatabaseContext())
 
     def get_all(self) -> Mapping[str, DatabaseContext]:
-        """Return the current contexts, the same object until the file changes. May read the file, too."""
+        """Return the current contexts by database; the same object until the file changes.
+
+        May read the file: do not call it on the event loop.
+        """
         with self._reading:
             stamp = _stamp(self._path)
             is_changed = stamp != self._stamp
@@ -154,7 +157,7 @@ class ContextFile:
         return contexts
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every later change, in the thread that has read it."""
+        """Call `listener` after every later change of the file, in the thread that has read the file."""
         self._listeners.append(listener)
 
     @property

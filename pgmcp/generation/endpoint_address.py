@@ -1,4 +1,4 @@
-"""The address of a model endpoint, and how it expects the key."""
+"""Reads the address of a model endpoint, and finds out how the endpoint expects the key."""
 
 import re
 from collections.abc import Mapping

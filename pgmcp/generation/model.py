@@ -136,14 +136,14 @@ class ModelClient:
     """A client of one model at one endpoint; concurrent requests are allowed.
 
     From the environment, it reads only the proxy variables (HTTPS_PROXY, NO_PROXY …), because OPENAI_API_KEY
-    and the like may belong to another account. The owner calls `aclose`.
+    and the like may belong to another account. Its creator must call `aclose`.
 
     Args:
-        api_key: None for endpoints that need none.
-        base_url: including "/v1"; None for OpenAI itself.
-        model: as the endpoint names it.
-        max_retries: further attempts after 408, 409, 429, 5xx and connection failures.
-        timeout_s: for one attempt.
+        api_key: None for endpoints that need no key.
+        base_url: the endpoint's address, which usually ends in "/v1"; None for OpenAI itself.
+        model: the model's name at the endpoint.
+        max_retries: number of further attempts after 408, 409, 429, 5xx and connection failures.
+        timeout_s: timeout of one attempt.
     """
 
     def __init__(
@@ -166,13 +166,14 @@ class ModelClient:
 
         Args:
             messages: the conversation, system message first.
-            timeout_s: for everything, including retries and the waits between them.
+            timeout_s: timeout of all attempts together, with the waits between them.
 
         Raises:
             ModelNotConfiguredError: neither key nor endpoint is configured.
             ModelAuthError: the endpoint rejected the key.
             ModelReplyError: the answer contains no usable reply.
-            ModelError: no answer: unreachable, overloaded, too slow, unknown model.
+            ModelError: the endpoint gave no answer, because it is not reachable, overloaded or too slow, or
+                does not know the model.
         """
         try:
             body = await self._request(messages, "sql_reply", REPLY_SCHEMA, timeout_s)
@@ -198,7 +199,11 @@ class ModelClient:
         return read_object(await self._request(messages, name, schema, timeout_s))
 
     async def complete_text(self, messages: Sequence[Message], *, timeout_s: float) -> TextCompletion:
-        """Return the model's reply to `messages` as text, in any form; otherwise as `complete`."""
+        """Return the model's reply to `messages` as text, in any form.
+
+        Raises:
+            ModelError: as `complete`.
+        """
         body = await self._request(messages, "", None, timeout_s)
         return read_text(body, asked_model=self._model)
 
@@ -215,7 +220,7 @@ class ModelClient:
         return (urlsplit(self._base_url).netloc or self._base_url).rpartition("@")[2]
 
     async def preload(self) -> None:
-        """Import the SDK now, which takes most of a second; otherwise the first question does."""
+        """Import the SDK now: it takes most of a second, for which the first question would wait."""
         await self._connect()
 
     async def aclose(self) -> None:

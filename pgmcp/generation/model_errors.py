@@ -1,4 +1,4 @@
-"""Errors of the SDK and of model endpoints as `ModelError`s with a hint."""
+"""Translates errors of the SDK and of model endpoints into `ModelError`s with a hint."""
 
 import math
 import socket
@@ -65,9 +65,9 @@ class ModelErrors:
 
     Attributes:
         endpoint: host and port, for messages.
-        model: as the endpoint names it.
+        model: the model's name at the endpoint.
         api_key: None if none is configured. It never appears in a message.
-        timeout_s: of one attempt.
+        timeout_s: timeout of one attempt.
     """
 
     endpoint: str
@@ -145,7 +145,7 @@ def _is_flagged(error: "openai.APIStatusError") -> bool:
 
 
 def explain_unreachable(error: BaseException) -> tuple[str, str]:
-    """Return the reason, or "" if unknown, and a hint."""
+    """Return why an endpoint cannot be reached, or "" if it is not known, and a hint."""
     causes = list(_causes(error))
     for kind, explained in _REASON_BY_ERROR.items():
         if any(isinstance(cause, kind) for cause in causes):

@@ -1,4 +1,4 @@
-"""Parameters of verified questions: their kinds and bounds, and how an argument becomes a literal.
+"""Defines the parameters of verified questions: their kinds, their bounds, and their literals in SQL.
 
     date      2026-11-22          min, max
     integer   5                   min, max, enum
@@ -6,8 +6,8 @@
     text      in quotes           max_length, enum
     column    one of its values   max_length, enum
 
-An argument is text in one form for each kind, whether it comes from a question or a tool call. It is bound as
-one literal, so it can only be a value in the statement.
+An argument is a text, whose form depends only on the kind, not on whether it comes from a question or a tool
+call. It is bound as one literal, so it can only be a value in the statement.
 """
 
 import math
@@ -77,7 +77,8 @@ class Parameter:
     Attributes:
         column: `table.column` or `schema.table.column` for kind VALUE; otherwise "".
         description: the operator's text for the tool's schema.
-        minimum: "" for none; like `maximum`, `choices` and `default` in the form of an argument.
+        minimum: the smallest argument; "" for none. `minimum`, `maximum`, `choices` and `default` have the
+            form of an argument.
         choices: the only arguments that are allowed; () allows all.
         max_length: of a text, in characters.
         default: the argument if none is given; None requires one.
@@ -227,7 +228,7 @@ class Parameter:
 
 
 def _rank(argument: str) -> Decimal:
-    """Return what an argument of a kind with bounds is ordered by."""
+    """Return the sort key of an argument of a kind with bounds."""
     is_date = re.fullmatch(r"\d{4}-\d\d-\d\d", argument)
     return Decimal(date.fromisoformat(argument).toordinal()) if is_date else Decimal(argument)
 

@@ -1,4 +1,4 @@
-"""The prompt, as a pure function of the facts.
+"""Writes the prompt. The same facts give the same prompt.
 
     system     the rules; the same for all questions and databases of one server version
     user       the schema, fenced as data; the operator's notes; verified examples; values that match words

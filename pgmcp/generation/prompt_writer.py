@@ -18,7 +18,7 @@ MAX_EXAMPLES: Final = 3
 MIN_SCHEMA_TOKENS: Final = 500
 """Tokens that are always reserved for the schema, without which the model cannot answer."""
 
-# Shares that are kept free for the operator's notes, as far as there are notes, and for values.
+# Shares of the budget that are kept free: for the operator's notes, at most what they need, and for values.
 _CONTEXT_SHARE = 0.25
 _VALUE_HINTS_SHARE = 0.05
 _HINTS_FENCE_TOKENS = 30
@@ -56,8 +56,8 @@ class PromptWriter:
             today: in the database's time zone.
             max_rows: rows that the caller sees.
             attempts: earlier attempts for this question, oldest first.
+            found_values: lines on values that were found in the data; they come after those in the catalog.
             reading: how the question should be read; "" leaves it to the model.
-            found_values: lines on values that were found in the data, to be shown after those in the catalog.
         """
         facts = PromptFacts(
             question=question,
@@ -115,7 +115,7 @@ class PromptWriter:
         return replace(facts, schema_text=schema.text), schema
 
     def _count_context(self, context: DatabaseContext) -> int:
-        """Return the tokens that the operator's notes take at most."""
+        """Return the maximum tokens of the operator's notes in a prompt."""
         lines = [
             f"- {name}: {text}\n"
             for texts in (context.terms, context.filters, context.notes, dict.fromkeys(context.joins, ""))

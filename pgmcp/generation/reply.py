@@ -1,7 +1,7 @@
-"""The JSON object that the model must reply with, and the parser of its text.
+"""Defines the JSON object that the model must reply with, and reads it from the reply's text.
 
-Some endpoints enforce the schema, some only guarantee JSON, some wrap it in prose, fences or a chain of
-thought. `parse_reply` accepts all of these, but never guesses.
+Some endpoints enforce the schema, some only guarantee JSON. Some models put the object into prose, fences or
+a chain of thought. `parse_reply` accepts all of these, but never guesses.
 """
 
 import itertools
@@ -92,7 +92,7 @@ _CONTROL_TOKEN = re.compile(r"<\|(?:start|end|return|message|channel)\|>")
 _END_TOKEN = re.compile(r"(?:<\|(?:eot_id|im_end|endoftext|end_of_text)\|>|</s>|<end_of_turn>)\s*\Z")
 _LEADING_COMMENTS = re.compile(r"\s*((?:--[^\n]*\n\s*)+)")
 MAX_READINGS = 4
-"""Maximum for one question; with "none of these", a person has at most five choices."""
+"""Maximum number of readings of one question; with "None of these", a person has at most five choices."""
 
 MAX_TITLE_CHARACTERS = 80
 _USUAL_TITLE = "the usual reading"

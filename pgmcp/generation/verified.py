@@ -1,4 +1,4 @@
-"""Verified questions: matching and parameter binding.
+"""Recognises verified questions, and binds arguments to the parameters in their SQL.
 
     question: How many orders did {customer} place since {start}?
     parameters: {customer: customers.full_name, start: date}
@@ -61,7 +61,7 @@ class VerifiedQuestion:
     Attributes:
         parameters: by the name in braces, in the wordings and in the SQL.
         tool: the name of the tool that it is offered as; "" for none.
-        description: of that tool, for models; "" for the question.
+        description: the tool's description, for models; "" uses the question.
     """
 
     question: str
@@ -94,7 +94,9 @@ class VerifiedQuestion:
         """
         for name, parameter in self.parameters.items():
             if name not in values and parameter.default is None:
-                raise InvalidArgumentError(f"{name}: field required", hint="the tool's input schema says why")
+                raise InvalidArgumentError(
+                    f"{name}: field required", hint="the tool's input schema says what it takes"
+                )
         return self._with_defaults(
             {name: self.parameters[name].read(name, value) for name, value in values.items()}
         )
@@ -118,7 +120,7 @@ class VerifiedQuestion:
 
     @property
     def sample_sql(self) -> str:
-        """The SQL with arguments that are allowed, to be planned."""
+        """The SQL with arguments that are allowed, so that PostgreSQL can plan it."""
         return self.bind({name: parameter.sample for name, parameter in self.parameters.items()})
 
     def check(self) -> None:
@@ -183,7 +185,7 @@ class VerifiedQuestion:
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
-        """Patterns of the wordings that leave no argument open."""
+        """Patterns of the wordings that have all required parameters."""
         if not self.parameters:
             return []
         required = {name for name, each in self.parameters.items() if each.default is None}

@@ -51,10 +51,10 @@ class Expectation:
         verified: the question; its SQL is "" if no SQL is known.
         also_right: other SQL whose rows are right, too.
         rows: the expected rows, if they are given instead of SQL.
-        is_unanswerable: the question should be refused.
-        notes: what a user adds to the question.
+        is_unanswerable: whether the right answer is that the schema has none.
+        notes: text that a user adds to the question.
         is_ordered: whether the order of the rows counts; None decides by question and SQL.
-        category: to group results by.
+        category: a name by which results are grouped.
         examples: arguments for the question's parameters, each asked as a question.
     """
 
@@ -72,7 +72,7 @@ def read_entry(reader: NodeReader, node: "yaml.Node", where: str) -> Expectation
     """Return the question that a node describes, and its expected answer.
 
     Raises:
-        SettingsError: it is invalid; the message has the line, the place and the reason.
+        SettingsError: the node is invalid; the message has the line, the place and the reason.
     """
     fields = reader.known_fields(node, where, (*FIELDS, *EVALUATION_FIELDS))
     can_lack_sql = "tool" not in fields and ("rows" in fields or "unanswerable" in fields)

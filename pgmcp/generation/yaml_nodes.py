@@ -14,7 +14,10 @@ EXAMPLE_HINT: Final = "the README shows the format of the file under PG_MCP_CONT
 
 
 class NodeReader:
-    """Reads the nodes of one file; each mistake is raised with its line and its place in the file."""
+    """Reads the nodes of one file.
+
+    Every method raises SettingsError for a mistake, with its line and its place (`where`) in the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -37,7 +40,7 @@ class NodeReader:
     def entries(
         self, node: "yaml.Node | None", where: str, known: tuple[str, ...] = ()
     ) -> Iterator[tuple[str, "yaml.Node"]]:
-        """Yield names and values; only `known` names are allowed, if given."""
+        """Yield names and values; if `known` is given, only these names are allowed."""
         import yaml
 
         if is_nothing(node):
