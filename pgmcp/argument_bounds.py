@@ -1,4 +1,4 @@
-"""Limits for the text of arguments, checked by the pipeline and published in the schemas of tools."""
+"""Limits the size of arguments. The pipeline checks the limits; the tools' schemas publish most of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,13 +8,13 @@ from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import RowLimits
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
-"""A question is a few sentences; a pasted document would cost tokens on every attempt."""
+"""A question has a few sentences; a pasted document would cost model tokens at each attempt."""
 
 MAX_READING_CHARACTERS: Final = 300
 """Several times the longest title of a reading."""
 
 MAX_SEARCH_CHARACTERS: Final = 8_000
-"""Limit for the words of `search_schema`, of which only the first are used."""
+"""Maximum length of the argument `text` of `search_schema`, of which only the first words are used."""
 
 MAX_SEARCHED_NAMES: Final = 200
 MAX_TABLE_NAME_CHARACTERS: Final = 300
@@ -22,7 +22,7 @@ MAX_TABLE_NAME_CHARACTERS: Final = 300
 
 
 def checked_question(question: str) -> str:
-    """Return the question without white space around it.
+    """Return the question without white space at its ends.
 
     Raises:
         InvalidArgumentError: it is empty or too long.
@@ -54,10 +54,10 @@ def checked_reading(reading: str) -> str:
 
 
 def check_search(text: str, names: Sequence[str]) -> None:
-    """Refuse a search that is longer than any list of words or names, and would only cost time.
+    """Refuse a search that is longer than a person or model would write, because it would only cost time.
 
     Raises:
-        InvalidArgumentError: the text or the list is too long.
+        InvalidArgumentError: the text, the list or a name in it is too long.
     """
     if len(text) > MAX_SEARCH_CHARACTERS:
         raise InvalidArgumentError(
@@ -79,8 +79,12 @@ def check_search(text: str, names: Sequence[str]) -> None:
 def limited_rows(most: RowLimits, limit: int | None) -> RowLimits:
     """Return the limits of a result, with the row limit that the caller asks for.
 
+    Args:
+        most: the configured limits.
+        limit: the caller's row limit; None for the configured one.
+
     Raises:
-        InvalidArgumentError: the caller's limit is not within them.
+        InvalidArgumentError: the caller's limit is below 1, or above the configured one.
     """
     if limit is None:
         return most

@@ -1,13 +1,12 @@
-"""Parts of asyncio that take less time on the path of every call: a future and a timer.
+"""Replaces two parts of asyncio by faster ones, because every call uses them: a future and a timer.
 
-`PromptFuture` lets the task that waits for it go on in the same turn of the event loop. A task that waits for
-an `asyncio.Future` goes on one turn after its result was set. Each turn asks the kernel for events, which
-takes as long as some ten function calls.
+A task that waits for an `asyncio.Future` continues one turn of the event loop after the result was set. Each
+turn asks the kernel for events, which takes as long as about ten function calls. A task that waits for a
+`PromptFuture` continues in the same turn.
 
-`SharedTimer` is one timer of the event loop for many deadlines, few of which are ever reached.
-`asyncio.timeout` sets and cancels a timer of the loop for every wait. Here, a deadline is an entry in a
-dictionary, and the loop has one timer, set for the earliest deadline or before. Clearing a deadline does not
-change the timer.
+`asyncio.timeout` sets and cancels a timer of the event loop for every wait. `SharedTimer` uses one timer for
+many deadlines, few of which are ever reached. A deadline is an entry in a dictionary; the timer is set for
+the earliest one. Clearing a deadline does not change the timer, so it may fire too early.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ class PromptFuture(asyncio.Future[T]):
     def resolve(self, result: T) -> None:
         """Set the result, and return after the task that waits for it has run until it waits again.
 
-        In another task, where no task can run, this is `set_result`.
+        If a task calls this, it is the same as `set_result`, because no task can run within another one.
         """
         callbacks = getattr(self, "_callbacks", None)  # not public: without it the task goes on a turn later
         if not callbacks or len(callbacks) > 1 or asyncio.current_task(self.get_loop()) is not None:
@@ -38,7 +37,7 @@ class PromptFuture(asyncio.Future[T]):
 
 
 class SharedTimer:
-    """Calls functions at their deadlines, on the loop's clock. For one event loop."""
+    """Calls functions at their deadlines. All calls must come from one event loop."""
 
     def __init__(self) -> None:
         self._entries: dict[object, tuple[float, Callable[[], None]]] = {}
@@ -46,7 +45,7 @@ class SharedTimer:
         self._wakes_at_s = math.inf
 
     def set(self, key: object, left_s: float, act: Callable[[], None]) -> None:
-        """Call `act` after a delay unless the key is cleared; replaces the key's current deadline."""
+        """Call `act` after `left_s`, unless the key is cleared; replace the deadline that the key has."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + (left_s if left_s > 0 else 0.0)
         self._entries[key] = (deadline_s, act)
@@ -54,7 +53,7 @@ class SharedTimer:
             self._wake_at(loop, deadline_s)
 
     def clear(self, key: object) -> None:
-        """Forget a deadline."""
+        """Forget the deadline of a key, if it has one."""
         self._entries.pop(key, None)
 
     def close(self) -> None:

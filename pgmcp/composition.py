@@ -1,4 +1,4 @@
-"""Composition root of the server: builds its objects from the settings."""
+"""Builds the server's objects from the settings (composition root)."""
 
 import asyncio
 import gc
@@ -55,14 +55,19 @@ async def open_backend(
     kept_connections: int = 0,
     is_over_http: bool = False,
 ) -> AsyncIterator[Backend]:
-    """Build the objects that answer hosts; on leaving, all workers and statements have ended.
+    """Build the objects that answer hosts; on leaving, end all workers and statements.
 
     Args:
+        settings: the settings of the server.
+        context_file: the context file, if it has been read already.
+        fork_server: starts the workers; None starts each as a new interpreter. Closed on leaving.
+        surface: the settings of the surface, whose extensions are closed on leaving.
         kept_connections: connections to keep for each database in use, unless its settings say how many.
-        is_over_http: several servers may answer the same hosts, behind a load balancer.
+        is_over_http: whether the transport is HTTP, where several servers may answer the same hosts.
 
     Raises:
-        GuardFailedError: if the checks of statements do not work in this environment.
+        GuardFailedError: the checks of statements do not work in this environment.
+        SettingsError: a file that the settings name cannot be used.
     """
     # The second grammar loads later; no statement is validated before its self-test.
     await asyncio.to_thread(check_parsers)
@@ -152,14 +157,19 @@ async def open_pipeline(
     kept_connections: int = 0,
     observers: Sequence[Observer] = (),
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
-    """Build the pipeline; on leaving, all workers and statements have ended.
+    """Build the pipeline and the counter of tokens; on leaving, end all workers and statements.
 
     Args:
+        settings: the settings of the server.
+        fork_server: starts the workers; None starts each as a new interpreter. Closed on leaving.
         context_file: the context file, if it has been read already.
         sharing: what several servers share; None counts for this process alone.
         page: shows metrics to Prometheus.
         kept_connections: connections to keep for each database in use, unless its settings say how many.
-        observers: of calls, besides those of the settings.
+        observers: observers of calls, in addition to those of the settings.
+
+    Raises:
+        SettingsError: a file that the settings name cannot be used.
     """
     counter = TokenCounter(settings.openai.model)
     if context_file is None and settings.context_file:
@@ -282,7 +292,7 @@ def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Calla
 
 
 def _as_seen_by_default(database: Database) -> Database:
-    """Return the database for callers without a token, or with the login role if they have none."""
+    """Return the database for callers without a token; if they have no role, for the login role."""
     try:
         return database.seen_by(None)
     except UnmappedPrincipalError:

@@ -61,7 +61,10 @@ def ended_like_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Deliver signals at the end of the block, if it runs in the main thread."""
+    """Deliver the signals that end a program at the end of the block.
+
+    Outside the main thread, nothing changes.
+    """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -90,13 +93,12 @@ T = TypeVar("T")
 def run_coroutine(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Make a coroutine, run it and return its result, as `asyncio.run` does.
 
-    A signal may raise an exception before the coroutine begins, as Ctrl-C does. `asyncio.run` then leaves
-    parts behind, about which Python complains on standard error: a coroutine that "was never awaited", and
-    an event loop that is not complete. Here the coroutine is closed in any case, and
-    nothing interrupts the making of either.
+    A signal such as Ctrl-C may raise an exception before the coroutine begins. After `asyncio.run`, Python
+    then warns on standard error of a coroutine that "was never awaited", and of an incomplete event loop.
+    Here, signals wait until both are made, and the coroutine is always closed.
 
-    A signal counts even if the coroutine fails at the same moment, for example because a child process got
-    the same signal from the terminal.
+    If the coroutine was cancelled by a signal and fails with an error, the cancellation is raised. For
+    example, a child process may have got the same signal from the terminal.
     """
     coroutine = None
     try:

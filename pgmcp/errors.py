@@ -262,7 +262,7 @@ class ModelReplyError(ModelError):
 
 
 class ExecutionError(PgmcpError):
-    """A statement passed validation but returned no rows."""
+    """A statement that passed validation was not completed: it failed, was stopped, or could not start."""
 
 
 class StatementFailedError(ExecutionError):
@@ -360,12 +360,12 @@ class RoleNotTakenError(ExecutionError):
 
 
 class ResultTooLargeError(ExecutionError):
-    """A single value or row exceeds the worker's memory limit."""
+    """A value, a row or a read of the catalog exceeds a limit of memory or size."""
 
     code = ErrorCode.RESULT_TOO_LARGE
 
 
 class WorkerLostError(ExecutionError):
-    """The worker process died or broke the protocol; the next call gets a new one."""
+    """The worker died or broke the protocol, or the server is ending; the next call gets a new worker."""
 
     code = ErrorCode.WORKER_LOST

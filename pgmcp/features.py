@@ -1,4 +1,4 @@
-"""The optional features. Each is a package that registers its additions here and can be deleted.
+"""Finds the optional features. Each is a package that can be deleted, and describes its additions.
 
     charts/feature.py   the argument `chart` and the option `--chart`: rows as a picture
     export/feature.py   the argument `export`, its settings, and the option `--parquet`: rows as a file
@@ -40,9 +40,10 @@ class ToolArgument:
     """An argument that a feature adds to the tools that return rows.
 
     Attributes:
-        type: with a description for models (`msgspec.Meta`).
+        name: its name.
+        type: its type, with a description for models (`msgspec.Meta`).
         default: the value of an argument that is left out; a call with it does not use the feature.
-        needs: what an operator has to do before it is offered; "" if it is offered.
+        needs: what an operator has to do before the argument is offered; "" if it is offered.
     """
 
     name: str
@@ -69,13 +70,15 @@ class PageResource:
 
 
 class AnswerExtension:
-    """The additions of a feature to `query` and `execute_sql`; subclasses override what they need.
+    """The additions of a feature to the tools that return rows; subclasses override what they need.
 
-    Each method gets the value of the feature's argument; None if it has no argument.
+    In each method, `value` is the value of the feature's argument; None if the feature has no argument.
 
     Attributes:
+        argument: the feature's argument; None if it has none.
         row_limits: limits of the result of a call that uses the feature; None for the usual ones.
-        writes_files: a call may write a file, so the tools are not read-only in the protocol's sense.
+        writes_files: whether a call may write a file; the tools are then not read-only in the protocol's
+            sense.
         more_rows_hint: how to get the rows that an answer does not show; "" for no hint.
         tool_meta: `_meta` of the tools.
         pages: resources that hosts can read.
@@ -92,14 +95,15 @@ class AnswerExtension:
         """Check the argument before a statement is run.
 
         Args:
-            is_executed: the call returns rows, not only SQL.
+            value: the value of the argument.
+            is_executed: whether the call returns rows, not only SQL.
 
         Raises:
             PgmcpError: the feature cannot be used in this call.
         """
 
     async def attach(self, answer: "Answer", value: Any) -> "Answer":
-        """Return the answer with what the feature makes of its rows, before it is fitted into its budget.
+        """Return the answer with the feature's addition. Called before the answer is cut to its budget.
 
         Raises:
             PgmcpError: the feature failed.
@@ -109,11 +113,11 @@ class AnswerExtension:
     async def extend(
         self, reply: "ToolReply", fitted: "FittedAnswer", value: Any, caller: "Caller"
     ) -> "ToolReply":
-        """Return the reply with what the feature adds to it."""
+        """Return the reply with the feature's addition. Called after the answer was cut to its budget."""
         return reply
 
     async def close(self) -> None:
-        """Wait until all processes and tasks of the feature have ended."""
+        """End all processes and tasks of the feature. Called when the server ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +125,11 @@ class Feature:
     """What one package adds.
 
     Attributes:
-        extend_answers: makes the extension of the tools from the settings of the group `server`; None stands
-            for settings that are not known or cannot be used.
+        name: the name of the package.
+        extend_answers: makes the extension of the tools from the settings of the group `server`; None if the
+            settings are not known or cannot be used.
         file_limits: returns the limits of a result that is written to a file.
-        write_file: writes rows as "csv" or "parquet" to a file, and returns its bytes.
+        write_file: writes rows as "csv" or "parquet" to a file, and returns its size in bytes.
         server_settings: returns a model whose fields are added to the settings of the group `server`.
         answer_options: returns options of `pgmcp ask` and `pgmcp sql`.
         entry_options: returns options of `pgmcp install`.
@@ -155,7 +160,11 @@ def has_feature(name: str) -> bool:
 
 
 def make_extensions(server: "ServerSettings | None" = None) -> tuple[AnswerExtension, ...]:
-    """Return what the features add to the tools that return rows."""
+    """Return the extensions of the tools that return rows.
+
+    Args:
+        server: the settings of the group `server`; None if they are not known or cannot be used.
+    """
     return tuple(feature.extend_answers(server) for feature in features() if feature.extend_answers)
 
 
@@ -172,9 +181,9 @@ def file_writer() -> WriteFile | None:
 
 
 def how_to_install(extra: str) -> str:
-    """Return how to install an optional part of pgmcp.
+    """Return the instruction that installs an optional part of pgmcp.
 
-    It is not installed by name from a package index, where the name may belong to someone else. Without
+    It names no package of an index, because that name may belong to someone else. Without
     `--inexact`, uv would remove the extras that are already installed. Without `-e`, pip would replace an
     editable install by a copy.
     """

@@ -1,8 +1,7 @@
-"""`python -m pgmcp.healthcheck`: check whether the server in this container answers, for HEALTHCHECK.
+"""Checks whether the server in this container answers: `python -m pgmcp.healthcheck`, for HEALTHCHECK.
 
-The server is found by its command line in /proc, so the check follows the address that the server was given.
-A server over stdio has no address and counts as healthy. The check runs every few seconds, so this module
-imports the standard library alone.
+The check reads the server's address from its command line in /proc. A server over stdio has no address and
+counts as healthy. The check runs every few seconds, so this module imports only the standard library.
 """
 
 import http.client
@@ -21,13 +20,13 @@ _OPTIONS_WITH_VALUE: Final = ("--forwarded-allow-ips",)
 
 
 def main() -> int:
-    """Return the exit code: 0 if the server answers, 1 if it does not or there is none."""
+    """Return the exit code: 0 if all servers answer, 1 if one does not or there is none."""
     servers = list(find_servers(Path("/proc")))
     return 0 if servers and all(address is None or answers(*address) for address in servers) else 1
 
 
 def find_servers(processes: Path) -> Iterator[tuple[str, int] | None]:
-    """Yield the host and port of each `pgmcp serve` of this user; None for a server over stdio.
+    """Yield the host and port of each running `pgmcp serve`; None for a server over stdio.
 
     Args:
         processes: the folder /proc.
@@ -61,7 +60,7 @@ def answers(host: str, port: int) -> bool:
 
 
 def _address_of(arguments: Sequence[str]) -> tuple[str, int] | None:
-    """Return host and port of `serve`'s arguments, as `pgmcp.transport.http.address` reads them."""
+    """Return host and port from the arguments of `serve`; None without `--http`."""
     if "--http" not in arguments:
         return None
     text = ""

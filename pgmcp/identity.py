@@ -1,8 +1,10 @@
-"""The authenticated caller (principal), and the caller's role and settings in one database.
+"""Finds the role and the settings that an authenticated caller (principal) has in one database.
 
-roles            alice=shop_alice, groups:support=shop_support     the first entry that matches
-default role     shop_guest                                        for all others
-claim settings   app.tenant=tenant                                 for row policies to read
+    roles            alice=shop_alice, groups:support=shop_support     the first entry that matches
+    default role     shop_guest                                        for all others
+    claim settings   app.tenant=tenant                                 row policies can read them
+
+Names and values are the operator's settings.
 """
 
 import json
@@ -21,12 +23,12 @@ class Principal:
     """An authenticated caller.
 
     Attributes:
-        name: used in logs and to map roles; two callers may have the same name, if the operator takes it from
-            a claim that is not unique.
-        scopes: the token's scopes; None for a static token, which allows everything.
+        name: the name for logs and for the mapping to roles. Two callers may have the same name, if the
+            operator takes it from a claim that is not unique.
+        scopes: the token's scopes; None for a static token, which has every scope.
         claims: the issuer's claims about the principal.
         issuer: the issuer of the token; "" for a static token.
-        subject: unique within the issuer; "" if the name is.
+        subject: the caller's id, unique within the issuer; "" for a static token, whose name is unique.
     """
 
     name: str
@@ -37,7 +39,7 @@ class Principal:
 
     @property
     def id(self) -> str:
-        """A unique id of the caller, which owns budgets and stored results."""
+        """A unique id of the caller, to which budgets and stored results belong."""
         return json.dumps([self.issuer, self.subject or self.name])
 
     def lacks(self, required: frozenset[str]) -> bool:
@@ -48,7 +50,7 @@ class Principal:
         """Return the value of a claim; None if there is none.
 
         Args:
-            name: of the claim, or a path into it: "realm_access.roles".
+            name: the name of the claim, or a path into it, for example "realm_access.roles".
         """
         if name in self.claims:
             return self.claims[name]
@@ -70,8 +72,8 @@ class RoleEntry(NamedTuple):
     """One entry of the setting `roles`.
 
     Attributes:
-        claim: "" compares with the principal's name.
-        value: the value of the claim, or of one element if the claim is a list.
+        claim: the claim to compare; "" for the principal's name.
+        value: the value to find: the whole claim, an element of a list, or a word of `scope` or `scp`.
         role: the role of a principal who matches.
     """
 
@@ -81,13 +83,14 @@ class RoleEntry(NamedTuple):
 
 
 class RoleMapping:
-    """The mapping of one database.
+    """Maps callers to roles and settings of one database.
 
     Args:
-        database: its configured name, for messages.
-        default_role: for callers whom no entry matches, also for those without a principal; None refuses
-            them.
-        claim_settings: pairs of a setting that policies read, and the claim whose value it gets.
+        database: the name of the database in the settings, for messages.
+        entries: the entries of the setting `roles`; the first that matches applies.
+        default_role: the role of callers whom no entry matches, and of those without a principal; None
+            refuses them.
+        claim_settings: pairs of a database setting, and the claim whose value it gets.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class RoleMapping:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Every role that a caller may get, the default one first."""
+        """The roles that callers can get, the default one first."""
         default = () if self._default_role is None else (self._default_role,)
         return tuple(dict.fromkeys((*default, *(entry.role for entry in self._entries))))
 
@@ -136,7 +139,7 @@ class RoleMapping:
         return role
 
     def example(self) -> Principal | None:
-        """Return a caller who has a role: None if those without a token have one."""
+        """Return a caller who has a role, for checks; None if callers without a token have one, or nobody."""
         if self._default_role is not None or not self._entries:
             return None
         first = self._entries[0]
@@ -145,7 +148,7 @@ class RoleMapping:
         return Principal("example", claims={first.claim: first.value})
 
     def of_role(self, role: str) -> Identity:
-        """Return a role without claims, for everything that all callers with the role share."""
+        """Return a role with empty claims, for everything that all callers with the role share."""
         return Identity(role, tuple((name, "") for name, _ in self._claim_settings))
 
     def _text(self, principal: Principal | None, claim: str) -> str:

@@ -1,4 +1,4 @@
-"""Composition root of a database: builds the objects that serve it."""
+"""Builds the objects that serve one database (composition root)."""
 
 import asyncio
 import logging
@@ -44,20 +44,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_cell_bytes=16 << 20)
-"""Limits of pgmcp's own catalog queries, which must be complete; only an extreme catalog exceeds them."""
+"""Limits of the results of catalog queries, which must be complete; only an extreme catalog exceeds them."""
 
 CATALOG_TIMEOUT_S: Final = 60.0
 
 MAX_CACHED_CALLERS: Final = 256
-"""Names of callers whose objects are kept; the least recently used ones are built again."""
+"""Number of callers whose objects are kept; those of the least recent ones are dropped, and built again."""
 
 _ROLE_SETTINGS: Final = ("role", "session_authorization")
 
 POLICY_REFRESH_INTERVAL_S: Final = 60.0
-"""How often a database in use is checked for changed functions and views, which takes milliseconds."""
+"""How often functions, views and row policies of a database in use are read again; takes milliseconds."""
 
 POLICY_MAX_AGE_S: Final = 600.0
-"""After a pause this long, the policy is read again before a statement is checked."""
+"""If the policy is older, it is read again before a statement is checked; this follows a pause."""
 
 
 def open_database(
@@ -74,9 +74,14 @@ def open_database(
     """Build the objects that serve one database; nothing connects to it yet.
 
     Args:
-        context: returns the operator's knowledge of the database.
+        name: the name of the database in the settings.
+        settings: the settings of the database.
+        server: the settings of the server.
+        context: returns what the operator's context file says about the database.
+        spawn: starts the workers.
         cleanup: the exit stack that closes the objects.
         hidden_values: checks the patterns of hidden values, which all databases share.
+        kept_connections: connections to keep while the database is used, unless its settings say how many.
     """
     conninfo, params = settings.target()
     credentials = find_credentials(name, settings)
@@ -173,10 +178,10 @@ def _named(
     principal_id: str | None,
     host: str,
 ) -> Database:
-    """Return a database whose statements run under the names of a principal and a host.
+    """Return a database whose statements have the names of a principal and a host in `application_name`.
 
     Args:
-        base: the application_name without them.
+        base: the `application_name` without these names.
     """
     name = application_name(base, principal or "", host)
     return replace(database, supervisor=executor_for(supervisor, database.identity, name, principal_id))
@@ -271,7 +276,7 @@ def choose_min_workers(settings: DatabaseSettings, kept_connections: int) -> int
 
 
 def find_credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
-    """Return the source of passwords for new connections; None if the password never changes."""
+    """Return the source of passwords for new connections; None if the settings contain the password."""
     if settings.password_file is not None:
         ask = partial(ask_file, settings.password_file, name)
         origin = "the password in the file of PG_MCP_DATABASE_PASSWORD_FILE"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
-# Reserved words (catcode R and T of pg_get_keywords()) of PostgreSQL 13 to 18: they need quotes as names.
+# Words that are reserved (catcode R or T of pg_get_keywords()) in a version from PostgreSQL 13 to 18.
 _RESERVED = """
 all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
 collation column concurrently constraint create cross current_catalog current_date current_role
@@ -20,7 +20,10 @@ RESERVED_WORDS = frozenset(_RESERVED.split())
 
 
 def quote_identifier(name: str) -> str:
-    """Return the name as SQL must spell it, quoted if it would be folded or is reserved."""
+    """Return the name as SQL must spell it: in quotes if it is reserved, or has other than plain characters.
+
+    Plain characters are a-z, 0-9, _ and $.
+    """
     if _PLAIN.fullmatch(name) and name not in RESERVED_WORDS:
         return name
     return quote_always(name)
@@ -32,12 +35,12 @@ def quote_always(name: str) -> str:
 
 
 def qualify(schema: str, name: str) -> str:
-    """Return a name with its schema, both in quotes."""
+    """Return a name after its schema, both in quotes."""
     return f"{quote_always(schema)}.{quote_always(name)}"
 
 
 def quote_literal(text: str) -> str:
-    """Return a string literal that means the same with standard_conforming_strings on and off."""
+    """Return a string literal whose value does not depend on `standard_conforming_strings`."""
     escape = "E" if "\\" in text else ""
     return escape + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 

@@ -1,10 +1,11 @@
-"""Budgets of each caller: requests per minute and hour, model tokens per minute.
+"""Enforces the budgets of each caller: requests per minute and hour, model tokens per minute.
 
-Requests are counted in a moving window by this server alone: that takes a microsecond. With a shared storage
-(`pgmcp.fleet`) the servers of a fleet count together, by the sliding window counter of the `limits` library:
-it uses the storage's clock, not the servers', and charges nothing for a refused request. Tokens are counted
-by that library in minutes that start with the first call, because only such a count can be corrected when
-the provider reports what was used.
+This server counts requests in a moving window, which takes a microsecond. With a shared storage
+(`pgmcp.fleet`), the servers of a fleet count together, with the sliding window counter of the `limits`
+library. That counter uses the storage's clock, not the servers', and does not count a refused request.
+
+The library also counts tokens, in minutes that begin with the first call. Only such a count can be corrected
+when the provider reports the tokens that were used.
 """
 
 import math
@@ -26,17 +27,18 @@ MAX_CALLERS: Final = 10_000
 """Maximum number of callers whose requests this server counts; the least recent caller is removed first."""
 
 Attempt = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""Runs work that uses a storage; raises SharedStorageError if the storage cannot be used."""
+"""Runs a function that uses a storage; raises SharedStorageError if the storage cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedCounts:
-    """A storage that the servers of a fleet count in.
+    """A storage in which the servers of a fleet count together.
 
     Attributes:
+        storage: the storage.
         attempt: runs every use of the storage.
-        servers: number of servers; during an outage, each grants an equal share.
-        refuse_when_away: refuse calls during an outage instead.
+        servers: number of servers. During an outage of the storage, each grants an equal share.
+        refuse_when_away: whether calls are refused during an outage instead.
     """
 
     storage: "Storage"
@@ -54,13 +56,13 @@ class _MovingWindow:
         self._counted_at_s: deque[float] = deque(maxlen=requests)
 
     def wait_s(self, now_s: float) -> float:
-        """Return after how many seconds a request fits; 0 if it fits now."""
+        """Return in how many seconds one more request fits; 0 if it fits now."""
         if len(self._counted_at_s) < self._requests:
             return 0.0
         return max(0.0, self._counted_at_s[0] + self._period_s - now_s)
 
     def count(self, now_s: float) -> None:
-        """Count a request; the oldest one is forgotten if there is no room for it."""
+        """Count a request; if `requests` are stored, the oldest one is forgotten."""
         self._counted_at_s.append(now_s)
 
 
@@ -69,7 +71,9 @@ class Budget:
     """How many requests a caller may make in a period.
 
     Attributes:
-        name: its name in the refusal.
+        requests: number of requests.
+        period_s: the period.
+        name: the budget's name in a refusal.
     """
 
     requests: int
@@ -78,7 +82,7 @@ class Budget:
 
 
 class _OwnWindows:
-    """What this server has admitted, by caller.
+    """Counts the requests that this server has admitted, by caller.
 
     Args:
         servers: number of servers; this server grants an equal share, at least one request.
@@ -134,11 +138,16 @@ class RateLimit:
         storage: "Storage | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Count together with other servers in `shared`; in this process if None.
+        """Prepare; nothing is loaded or connected yet.
 
         Args:
-            storage: where this server counts tokens by itself.
-            clock: seconds, monotonic; for requests that are counted in this process.
+            enabled: whether calls that exceed a budget are refused.
+            requests_per_minute: budget of each caller.
+            requests_per_hour: budget of each caller.
+            tokens_per_minute: budget of model tokens of each caller.
+            shared: where servers count together; None counts in this process.
+            storage: where this server counts tokens alone; None for this process's memory.
+            clock: returns monotonic seconds, for requests that are counted in this process.
         """
         self._enabled = enabled
         self._budgets = _budgets(requests_per_hour, requests_per_minute)
@@ -149,7 +158,7 @@ class RateLimit:
 
     @staticmethod
     def preload() -> None:
-        """Load the library that counts model tokens; takes 0.1 s, so do not call it on the event loop."""
+        """Load the library that counts model tokens. This takes 0.1 s: do not call it on the event loop."""
         import pgmcp.stored_budgets  # noqa: F401
 
     @cached_property
@@ -178,12 +187,12 @@ class RateLimit:
         """Count one request; a refused one is not counted.
 
         Args:
-            caller: whose budget it is; None if callers are not known.
+            caller: the id of the caller; None if callers are not known.
 
         Raises:
-            RateLimitedError: a budget of requests is spent; of several, it names the one with the longest
-                wait.
-            SharedStorageError: the shared storage cannot be used, and the settings refuse calls then.
+            RateLimitedError: a budget of requests is used up. If both are, this server names the one with the
+                longer wait.
+            SharedStorageError: the shared storage cannot be used, and the settings then refuse calls.
         """
         if not self._enabled:
             return
@@ -202,12 +211,13 @@ class RateLimit:
         """Set tokens aside for a model call that is about to be sent.
 
         Args:
-            caller: whose budget it is; None if callers are not known.
+            estimate_tokens: the estimated number of tokens.
+            caller: the id of the caller; None if callers are not known.
 
         Raises:
-            RateLimitedError: they do not fit what is left of this minute's budget; without
-                `retry_after_s` if they do not fit the whole of it.
-            SharedStorageError: the shared storage cannot be used, and the settings refuse calls then.
+            RateLimitedError: the rest of this minute's budget is too small; without `retry_after_s` if the
+                whole budget is.
+            SharedStorageError: the shared storage cannot be used, and the settings then refuse calls.
         """
         if self._shared_tokens is None:
             return await self._own_tokens.reserve(caller, estimate_tokens, enforced=self._enabled)
@@ -234,6 +244,6 @@ def _budget_name(requests: int, period: str) -> str:
 
 
 def whole_seconds(wait_s: float) -> float:
-    """Return the seconds to wait, for the caller."""
-    # Rounded up, because a caller that returns after this time must be admitted.
+    """Return the seconds that a caller has to wait, rounded up and at least 1."""
+    # A caller that returns after this time must be admitted.
     return float(max(1, math.ceil(wait_s)))

@@ -1,4 +1,4 @@
-"""A value that is read once, cached, and refreshed in the background by one reader at a time."""
+"""Caches a value, and reads it again in the background, one read at a time."""
 
 import asyncio
 import logging
@@ -15,16 +15,17 @@ _RETRY_INTERVAL_S = 60.0
 
 
 class RefreshingCache(Generic[T]):
-    """Caches the result of `read`, and reads it again when it is old or on request.
+    """Caches the result of `read`, and reads it again when it is old, or on request.
 
-    All callers that wait for a read wait for the same one. A cancelled caller does not cancel the read.
+    All waiting callers wait for the same read. A cancelled caller does not cancel the read.
 
     Args:
         read: reads the value; its errors reach the callers who wait.
         refresh_interval_s: age at which `get` starts a refresh in the background.
-        max_age_s: age at which `get` waits for the refresh instead; None never waits.
         logger: logs background refreshes that failed.
         name: name of the value, for that message.
+        max_age_s: age at which `get` waits for a new value instead; None never waits for one.
+        clock: returns the current time in seconds.
     """
 
     def __init__(
@@ -49,12 +50,15 @@ class RefreshingCache(Generic[T]):
         self._reading: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
-        """Return the cached value; wait for a read if there is none or it is too old."""
+        """Return the cached value; wait for a read if there is none, or if it is too old.
+
+        An error of `read` reaches a caller that waits.
+        """
         kept = self.peek()
         return await self.refresh() if kept is None else kept
 
     def peek(self) -> T | None:
-        """Return the value that `get` would return without waiting; None if it would wait."""
+        """Return the value if `get` would not wait, and start a refresh if it is old; otherwise None."""
         now_s = self._clock()
         if not self._kept or (self._max_age_s is not None and now_s - self._read_at_s >= self._max_age_s):
             return None
@@ -63,7 +67,7 @@ class RefreshingCache(Generic[T]):
         return self._kept[0]
 
     async def refresh(self) -> T:
-        """Read now, or join a read that is running."""
+        """Read now, or wait for a read that is running; return the value. Errors of `read` are raised."""
         # Without the shield, one cancelled caller would cancel the read for all others.
         return await asyncio.shield(self._reading or self._start_reading())
 

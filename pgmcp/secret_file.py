@@ -1,4 +1,4 @@
-"""Reads a file that holds one secret, such as those that container engines and secret managers mount."""
+"""Reads a file that contains one secret, such as those that container engines and secret managers mount."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,8 @@ def read_secret_file(path: Path) -> str:
     """Return the secret in a file, without line breaks at its end.
 
     Raises:
-        ValueError: the file cannot be read or holds no secret; the message never contains its content.
+        ValueError: the file cannot be read, has no secret, or has 64 KiB and more. The message never contains
+            its content.
     """
     try:
         with path.expanduser().open("rb") as file:

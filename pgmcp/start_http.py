@@ -1,8 +1,8 @@
-"""`pgmcp serve --http`: starts and ends the server over HTTP.
+"""Starts and ends the server over HTTP (`pgmcp serve --http`).
 
     settings ─▶ address, allow-lists ─▶ sockets ─▶ pipeline ─▶ HTTP until SIGTERM or SIGINT ─▶ workers end
 
-Unlike over stdio, invalid settings end the process, because an operator starts it and sees the error.
+Invalid settings end the process, unlike over stdio: an operator starts this server, and sees the error.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEPT_CONNECTIONS: Final = 2
-"""Connections to keep for each database in use, because one server over HTTP serves many callers."""
+"""Connections to keep for each database in use, unless its settings say how many."""
 
 REACHABLE_TIMEOUT_S: Final = 3.0
 """Timeout of a readiness check for one database."""
@@ -96,10 +96,10 @@ def _collected(errors: list[SettingsError]) -> Iterator[None]:
 
 
 def read_proxies(proxies: str) -> tuple[str, ...]:
-    """Return the proxies of the command line.
+    """Return the addresses and networks in the option `--forwarded-allow-ips`.
 
     Raises:
-        SettingsError: they are not addresses or networks.
+        SettingsError: one of them is neither an address nor a network.
     """
     from pgmcp.settings import split_networks
 
@@ -110,13 +110,15 @@ def read_proxies(proxies: str) -> tuple[str, ...]:
 
 
 def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local: bool) -> HostCheck:
-    """Return the allow-lists.
+    """Return the allow-lists of Host and Origin headers.
 
     Args:
+        where: the address on which the server listens.
+        settings: the settings of the server over HTTP.
         is_local: whether only this machine can reach the address.
 
     Raises:
-        SettingsError: other machines could reach the server without authentication.
+        SettingsError: other machines could reach the server without authentication, or no host name is known.
     """
     if not is_local and not settings.authenticates:
         raise SettingsError(
@@ -241,7 +243,7 @@ async def _serve(
 
 
 async def check_databases(pipeline: "Pipeline") -> dict[str, DatabaseState]:
-    """Return for each database whether it can be reached and may be served."""
+    """Return the state of each database: whether it can be reached, and which mapped roles can be taken."""
     names = pipeline.databases.names
     found = await asyncio.gather(*(_state_of(pipeline.databases.get(name)) for name in names))
     return dict(zip(names, found, strict=True))

@@ -1,11 +1,11 @@
 """Starts and ends the server over stdio, and decides when modules are loaded.
 
-    claim stdin and stdout ─▶ fork server ─▶ first line answered ─▶ settings ─▶ tools/list
-                              (drivers)                              └▶ pipeline ─▶ grammars, connection
+    claim stdin and stdout ─▶ fork server ─▶ first line processed ─▶ settings ─▶ tools/list
+                              (drivers)                               └▶ pipeline ─▶ grammars, connection
 
-Hosts wait for `initialize` only for a limited time, so slow imports happen afterwards. With invalid settings
-the server keeps running, because hosts would only say that they "could not attach"; every call then reports
-the setting.
+Hosts wait for `initialize` only for a limited time, so slow imports happen afterwards. If the settings are
+invalid, the server keeps running, and every call reports the setting. If the process ended, hosts would only
+say that they "could not attach".
 """
 
 import asyncio
@@ -41,10 +41,12 @@ def run(descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads
 
     Args:
         fork_server: starts the workers; None starts each as a new interpreter. Closed on return.
-        loads_at_once: do not wait for a host's first line, and end if the settings are invalid.
+        descriptors: the channel to the host.
+        loads_at_once: whether to load without waiting for a host's first line, and to end on an error.
 
     Raises:
-        PgmcpError: the server could not be built; raised after the host has closed standard input.
+        PgmcpError: the server could not be built. Raised after the host has closed standard input, or at once
+            with `loads_at_once`.
     """
     logging.lastResort = log_handler(logging.WARNING)  # for what is logged before the settings are read
     run_coroutine(lambda: _serve(descriptors, fork_server, loads_at_once=loads_at_once))
@@ -117,7 +119,7 @@ def read_settings(
         errors_of_options: errors of the command line, which are raised with those of the settings.
 
     Raises:
-        SettingsError: the settings or the options are invalid.
+        SettingsError: the settings, the options or the context file are invalid.
     """
     from pgmcp.settings import load_settings
 

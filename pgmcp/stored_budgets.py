@@ -1,6 +1,6 @@
-"""Budgets that the `limits` library counts in a storage: model tokens, and the requests of a fleet.
+"""Counts model tokens and the requests of a fleet in a storage, with the `limits` library.
 
-The library takes 0.1 s to load, so `pgmcp.rate_limit` imports this module when it is needed first.
+The library takes 0.1 s to load, so `pgmcp.rate_limit` imports this module only when it is needed.
 """
 
 import hashlib
@@ -41,10 +41,10 @@ class Reservation:
         self._minute_ends_s = minute_ends_s
 
     async def settle(self, actual_tokens: int) -> None:
-        """Replace the estimate by what the call used; 0 gives everything back.
+        """Replace the estimate by the number of tokens that the call used; 0 gives all of them back.
 
-        More than the estimate is charged in full, even if the budget is overdrawn by it. During an outage of
-        a shared storage the estimate stays.
+        Tokens above the estimate are counted even if they exceed the budget. During an outage of a shared
+        storage, the estimate stays.
         """
         excess_tokens = actual_tokens - self._tokens
         # Unused tokens of a past minute do not carry over.
@@ -70,7 +70,12 @@ class SharedWindows:
         }
 
     async def admit(self, caller: str | None) -> None:
-        """Count a request; raise RateLimitedError for one that does not fit."""
+        """Count a request.
+
+        Raises:
+            RateLimitedError: a budget is used up.
+            SharedStorageError: the storage cannot be used.
+        """
         refused: tuple[float, str] | None = await self._attempt(lambda: self._count(_key_of(caller)))
         if refused is not None:
             wait_s, name = refused
@@ -79,8 +84,8 @@ class SharedWindows:
     async def _count(self, key: str) -> tuple[float, str] | None:
         """Count a request in both windows; return the wait and the budget's name if it does not fit.
 
-        A refused hit charges nothing. The longer window is tested first, so that a request that it refuses is
-        not charged to the shorter one.
+        A refused request is counted in neither window. The longer one is tested first, because the request
+        would otherwise be counted in the shorter one before the longer one refuses it.
         """
         if not await self._limiter.test(self._item(self._longer), key):
             return await self._wait_s(self._longer, key), self._longer.name
@@ -99,7 +104,7 @@ class SharedWindows:
 
 
 class TokenBudget:
-    """Model tokens per minute of each caller, in one storage."""
+    """Counts the model tokens per minute of each caller, in one storage."""
 
     def __init__(self, storage: Storage | None, attempt: Attempt | None, tokens_per_minute: int) -> None:
         """Count in a storage; in the memory of this process if None."""
@@ -110,7 +115,18 @@ class TokenBudget:
         self._budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
 
     async def reserve(self, caller: str | None, estimate_tokens: int, *, enforced: bool) -> Reservation:
-        """Set tokens aside; raise RateLimitedError if they do not fit what is left of this minute."""
+        """Set tokens aside.
+
+        Args:
+            caller: the id of the caller; None if callers are not known.
+            estimate_tokens: the estimated number of tokens.
+            enforced: whether tokens that exceed the budget are refused; they are counted in any case.
+
+        Raises:
+            RateLimitedError: the rest of this minute's budget is too small; without `retry_after_s` if the
+                whole budget is.
+            SharedStorageError: the storage cannot be used.
+        """
         budget = self._budget
         if enforced and estimate_tokens > budget.amount:
             raise RateLimitedError(
@@ -125,10 +141,10 @@ class TokenBudget:
         return Reservation(self._storage, self._attempt, budget.key_for(key), budget, estimate_tokens, time_s)
 
     async def _count(self, key: str, tokens: int, *, enforced: bool) -> tuple[bool, float]:
-        """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait.
+        """Count tokens, and return True and the end of the minute; if they do not fit, False and the wait.
 
-        A hit also counts tokens that it refuses. So the budget is tested first, and tokens that other calls
-        took between the test and the hit are given back.
+        The end is in seconds since 1970, the wait in seconds. The library also counts tokens that do not fit.
+        So the budget is tested first. If other calls took its rest meanwhile, the tokens are given back.
         """
         stored_key = self._budget.key_for(key)
         while not enforced or await self._limiter.test(self._budget, key, cost=tokens):

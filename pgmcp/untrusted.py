@@ -1,8 +1,8 @@
 """Makes untrusted text safe to show: no invisible characters, no line breaks, no end of a fence.
 
-Values, column names, comments and a model's own words reach the host's model and a person's terminal. They
-are shown as data: characters that hide, reorder or control text become visible escapes (`worker.escaping`),
-and the text between two marks of a fence cannot end it. All packages may import this module.
+Values, column names, comments and text of a model reach the host's model and a person's terminal. Characters
+that hide, reorder or control text become visible escapes (`worker.escaping`). Text between the two marks of a
+fence cannot contain its end. All packages may import this module.
 """
 
 import os

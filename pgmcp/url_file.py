@@ -20,8 +20,9 @@ class UrlFile:
     """The file of one database's URL.
 
     Args:
-        database: its name in the settings, for messages.
-        given: the libpq parameters that the URL had at the start; of a later URL only the login is used.
+        path: the file.
+        database: the name of the database in the settings, for messages.
+        given: the libpq parameters of the URL at the start; of a later URL, only user and password are used.
     """
 
     def __init__(self, path: Path, database: str, given: Mapping[str, str]) -> None:
@@ -34,7 +35,7 @@ class UrlFile:
         """Return user and password of the URL that is currently in the file.
 
         Raises:
-            DatabaseAuthError: the file has no URL, or a URL without a password.
+            DatabaseAuthError: the file cannot be read, has no URL, or a URL without a password.
         """
         try:
             given = await asyncio.to_thread(_read_url, self._path)

@@ -8,8 +8,8 @@
 | grouped bars   | two categories that name each row together, one of few values, and a number |
 | scatter        | two numbers, and a category of few values that colours the marks            |
 
-One row can only be a number. For several rows, the other kinds are tried in this order. If none fits, there
-is no chart. If not all measures fit, those that the question names are preferred. A scatter plot ignores
+One row can only be a number. For several rows, the other kinds are tried in this order. If none fits,
+nothing is drawn. If not all measures fit, those that the question names are preferred. A scatter plot ignores
 other columns. If there is no category, a key or a time can name the bars of one measure.
 """
 

@@ -54,6 +54,7 @@ class BadMessageError(Exception):
     """The input, or a part of a batch, is not a message.
 
     Attributes:
+        code: the JSON-RPC error code.
         id: the id of the intended request, if it can be read.
     """
 
@@ -75,11 +76,11 @@ def decode_plain(line: bytes) -> Request | None:
 def decode(encoded: bytes) -> tuple[Any, bool]:
     """Return the JSON value of a message, and whether its text had to be repaired.
 
-    Invalid UTF-8 becomes U+FFFD, and so do halves of surrogate pairs, which JavaScript writes if a text was
-    cut inside an emoji. NaN and infinite numbers, which Python writes, become null, as in JavaScript.
+    Invalid UTF-8 becomes U+FFFD. So do halves of surrogate pairs, which JavaScript writes if a text was cut
+    inside an emoji. NaN and infinite numbers, which Python writes, become null, as in JavaScript.
 
     Raises:
-        BadMessageError: the message is not JSON.
+        BadMessageError: the message is not JSON, or is nested too deeply.
     """
     text = encoded.removeprefix(_BYTE_ORDER_MARK)
     try:

@@ -1,11 +1,11 @@
-"""Progress of one call: each of its stages, and periodic updates during slow ones."""
+"""Reports the progress of one call: each stage when it begins, and again at intervals while it lasts."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Final
 
 INTERVAL_S: Final = 10.0
-"""Interval between updates; hosts that extend their time limit at each notification wait 60 s by default."""
+"""Interval between reports of a stage. Hosts wait 60 s by default; some start to wait anew at each report."""
 
 _NO_STAGE: Final = "starting"
 
@@ -14,8 +14,8 @@ class Progress:
     """Reports progress to a host that asked for it.
 
     Args:
-        send: called with the increasing progress value and the message.
-        interval_s: interval between repeated reports of a stage, with its seconds so far.
+        send: called with the number of the report, which begins at 1, and its message.
+        interval_s: interval between repeated reports of a stage, which say how many seconds it has taken.
     """
 
     def __init__(self, send: Callable[[int, str], None], interval_s: float = INTERVAL_S) -> None:

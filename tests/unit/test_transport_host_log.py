@@ -65,7 +65,7 @@ async def test_only_so_many_warnings_wait_for_a_host_the_newest(host: Host, log:
 
 async def test_the_level_that_a_host_sets_holds(host: Host, log: HostLog) -> None:
     log.open_session()
-    log.least_level = "error"
+    log.lowest_level = "error"
     await warn(log, "a warning")
     await warn(log, "an error", logging.ERROR)
 

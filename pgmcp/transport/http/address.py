@@ -1,4 +1,4 @@
-"""The address that the server listens on, and whether other machines can reach it."""
+"""Parses the address that the server listens on, opens it, and says whether other machines can reach it."""
 
 import ipaddress
 import re

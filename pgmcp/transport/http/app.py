@@ -1,9 +1,11 @@
-"""The paths of the server, and the checks before a request's body is read.
+"""Serves the paths of the server, and checks requests before their bodies are read.
 
 /mcp, /mcp/          the protocol: POST only
 /healthz, /readyz    for health checks
 /metrics             for Prometheus, if the settings enable it; needs the same access as a call
 /.well-known/…       where to get a token (RFC 9728)
+
+All other paths get 404.
 """
 
 import asyncio

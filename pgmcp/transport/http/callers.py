@@ -47,8 +47,8 @@ class HostFacts(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         name: its name and version.
-        shows_forms: it can be asked within a call (`elicitation/create`).
-        shows_apps: it shows the result view (MCP Apps).
+        shows_forms: whether a call can ask it questions (`elicitation/create`).
+        shows_apps: whether it shows the result view (MCP Apps).
     """
 
     name: str
@@ -60,14 +60,17 @@ class Sessions:
     """Writes and reads the ids of sessions.
 
     Args:
-        keys: the first one encrypts; none are needed if one server answers all requests.
+        keys: the first one encrypts, and each of them decrypts. None are needed for a single server.
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         self._encryptor = Encryptor(keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: sessions")
 
     def open(self, params: Mapping[str, Any], principal: Principal | None) -> str | None:
-        """Return the id for a host with these parameters of `initialize`; None if it needs no session."""
+        """Return a session id for a host with these parameters of `initialize`; None if it needs none.
+
+        A host needs one if it shows forms or the result view.
+        """
         requested, capabilities = params.get("protocolVersion"), params.get("capabilities")
         version = requested if requested in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
         can_ask = version in ELICITATION_VERSIONS and shows_forms(capabilities)

@@ -1,4 +1,4 @@
-"""Changed resources and tools, for hosts with an open `subscriptions/listen` stream (2026-07-28).
+"""Notifies hosts with an open `subscriptions/listen` stream (2026-07-28) of changed resources and tools.
 
     surface.changes ─▶ ChangeBus ─▶ the SDK's ListenHandler, a stream for each request
 
@@ -58,7 +58,11 @@ class ChangeStreams:
     async def listen(
         self, context: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Keep a stream open until its token expires; subscriptions to prompts are not acknowledged."""
+        """Keep a stream open until its token expires; subscriptions to prompts are not acknowledged.
+
+        Raises:
+            MCPError: the server is stopping, the principal has too many streams, or the token has expired.
+        """
         if self._is_closed:
             raise MCPError(code=INVALID_REQUEST, message="the server is stopping; listen again later")
         wanted = params.notifications.model_copy(update={"prompts_list_changed": None})
@@ -110,10 +114,10 @@ class _ChangeBus:
 
     def notify(self, events: Sequence[Event], concerns: Audience) -> None:
         for event in events:
-            told = _as_sdk_event(event)
+            sdk_event = _as_sdk_event(event)
             for principal, listener in list(self._listeners.values()):
                 if concerns(principal):
-                    listener(told)
+                    listener(sdk_event)
 
     async def publish(self, event: ServerEvent) -> None:
         for _, listener in list(self._listeners.values()):

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP/1.1 connection with limits on the number of clients, and on silent and slow clients.
+"""Limits the number of uvicorn's HTTP/1.1 connections, and how long clients may be silent or slow.
 
-accepted ─▶ TlsHandshake ─▶ BoundedConnection
-                                 │
-too many connections: one without a request is closed, or the new one if all have requests
+    accepted ─▶ TlsHandshake, if TLS is used ─▶ BoundedConnection
+
+If there are too many connections, one without a request is closed; if all have requests, the new one is.
 
 asyncio notifies a server of a TLS connection only after the handshake. A client that never finishes the
 handshake would not be counted. `TlsHandshake` therefore starts the handshake on a connection that is already
@@ -43,7 +43,7 @@ class ConnectionPlaces:
     """The connections of one server that have no request, and can make room for new ones.
 
     Args:
-        most: maximum number of connections.
+        most: maximum number of open connections.
     """
 
     def __init__(self, most: int) -> None:
@@ -135,7 +135,7 @@ class BoundedConnection(H11Protocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """Close the connection once it is idle; a new connection may have sent a request."""
+        """Close the connection after its answer; a new one has 1 s to send its first request."""
         if self.cycle is not None:
             super().shutdown()
             return
@@ -219,7 +219,7 @@ def connection_class(limits: HttpLimits) -> type[BoundedConnection]:
 
 
 class TlsHandshake(asyncio.Protocol):
-    """A connection until its handshake is done; then a `BoundedConnection` takes over."""
+    """A connection until its TLS handshake is complete; then a `BoundedConnection` takes over."""
 
     def __init__(
         self, context: ssl.SSLContext, create: Callable[[], BoundedConnection], state: ServerState
@@ -300,7 +300,7 @@ class TlsHandshake(asyncio.Protocol):
 
 
 def use_tls(config: Config) -> None:
-    """Make uvicorn's connections begin with the handshake of the configured certificate."""
+    """Make uvicorn's connections begin with a TLS handshake, if a certificate is configured."""
     config.load()
     context = config.ssl
     create_next: Any = config.http_protocol_class

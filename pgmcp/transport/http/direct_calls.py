@@ -39,7 +39,7 @@ _TRACE_KEYS: Final = frozenset({"traceparent", "tracestate", "baggage"})
 _MAX_KNOWN_CLIENTS: Final = 1_000
 
 _SERVER_META: Final = {types.SERVER_INFO_META_KEY: SERVER_INFO}
-"""In every result of 2026-07-28."""
+"""`_meta` of each result in version 2026-07-28."""
 
 _JSON_HEADERS: Final = [(b"content-type", b"application/json")]
 _EVENT_HEADERS: Final = [
@@ -181,7 +181,7 @@ class DirectCalls:
             return reply
 
     def _agrees(self, call: DirectCall) -> bool:
-        """Return whether headers and envelope of a request of 2026-07-28 agree, and the client is known."""
+        """Return whether headers and `_meta` of a request of 2026-07-28 agree, and describe the client."""
         headers, meta = call.headers, call.params.meta
         found = [headers.getlist(name) for name in _MODERN_HEADERS]
         return (

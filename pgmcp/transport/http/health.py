@@ -1,9 +1,9 @@
-"""Health checks: does the process run, and can it answer calls?
+"""Answers health checks: whether the process runs, and whether it can answer calls.
 
-/healthz          the process runs
-/readyz           the process is not stopping, and at least one database can be reached; if roles are mapped,
-                  at least one of them can be taken there
-/readyz?verbose   the reply also lists each database's state; it needs the access of a call
+    /healthz          the process runs
+    /readyz           the process is not stopping, and at least one database can be reached; if roles are
+                      mapped, at least one of them can be taken there
+    /readyz?verbose   the reply also lists each database's state; this needs the same access as a call
 
 A server stays ready while some of its mapped roles can be taken: the mapping is the same for all servers
 behind a load balancer, so one mistake in it would make all of them unready. `pgmcp doctor` and the log name
@@ -37,7 +37,7 @@ class DatabaseState(StrEnum):
 
     @property
     def can_answer(self) -> bool:
-        """Whether the database can answer calls, of some callers at least."""
+        """Whether the database can answer the calls of at least some callers."""
         return self in (DatabaseState.REACHABLE, DatabaseState.SOME_ROLES_REFUSED)
 
 
@@ -46,7 +46,11 @@ Check = Callable[[], Awaitable[Mapping[str, DatabaseState]]]
 
 
 class Health:
-    """Answers probes.
+    """Answers health checks.
+
+    Args:
+        check: returns the state of each database.
+        clock: returns the current time in seconds.
 
     Attributes:
         is_stopping: whether the server accepts no more calls.

@@ -1,4 +1,4 @@
-"""Limits of one client, so that it cannot affect others."""
+"""Limits what one client can use, so that it cannot affect others."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,11 +20,12 @@ class HttpLimits:
         max_body_bytes: maximum size of one request's body.
         max_connections: maximum number of open connections; a further one takes the place of an unused one,
             or gets 503.
-        header_timeout_s: for the TLS handshake; and for a request's headers, from the connection's start or
-            the first byte of a later request.
-        body_timeout_s: for a request's body.
+        header_timeout_s: timeout of the TLS handshake, and of a request's headers. It begins with the
+            connection, and for a later request with its first byte.
+        body_timeout_s: timeout of a request's body.
         write_timeout_s: a connection is closed if its client reads nothing of an answer for this long.
-        keep_alive_s: idle connections stay open; longer than those of proxies, so that proxies close first.
+        keep_alive_s: how long idle connections stay open; longer than at proxies, so that proxies close
+            first.
         stop_timeout_s: time for running calls to finish when the server is stopped.
     """
 
@@ -38,25 +39,25 @@ class HttpLimits:
 
     @property
     def max_streams(self) -> int:
-        """Maximum of `subscriptions/listen` streams: half of the connections, because streams stay open."""
+        """Maximum number of `subscriptions/listen` streams: half of the connections."""
         return self.max_connections // 2
 
     @property
     def max_requests_of_one(self) -> int:
-        """Maximum of one principal's requests at a time, streams included: a quarter of the connections."""
+        """Maximum number of one principal's concurrent requests and streams: a quarter of the connections."""
         return max(1, self.max_connections // SHARE_OF_ONE)
 
     @property
     def max_streams_of_one(self) -> int:
-        """Maximum of one principal's streams: a quarter of all."""
+        """Maximum number of one principal's streams: a quarter of all streams."""
         return max(1, self.max_streams // SHARE_OF_ONE)
 
 
 class Shares:
-    """Counts what each principal uses at a time, so that one cannot use all.
+    """Counts the concurrent uses of each principal, so that no principal takes all places.
 
     Args:
-        most: maximum for one principal.
+        most: maximum number for one principal.
     """
 
     def __init__(self, most: int) -> None:
@@ -65,9 +66,9 @@ class Shares:
 
     @contextmanager
     def use(self, principal: Principal | None) -> Iterator[bool]:
-        """Count one more use while the context is entered; yield False if the principal has no more left.
+        """Count a use while the context is entered. Yield True; False, uncounted, if there are too many.
 
-        Without a principal, nothing is counted.
+        Without a principal, nothing is counted, and True is yielded.
         """
         if principal is None:
             yield True

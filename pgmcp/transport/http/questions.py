@@ -1,4 +1,4 @@
-"""Requests to hosts before 2026-07-28, on the response stream of a running call, and their answers.
+"""Asks hosts before 2026-07-28 questions on the response stream of a running call, and takes the answers.
 
     call ─▶ Questions.ask ─▶ event on the call's stream ─▶ host
                                                             │ a POST of its own
@@ -86,7 +86,7 @@ class Questions:
     async def ask(
         self, stream: EventStream, principal: Principal | None, method: str, params: dict[str, Any]
     ) -> Any:
-        """Send a request to the host, and return its result; None for an error.
+        """Send a request to the host, and return its result; None if the host answers with an error.
 
         If the call is cancelled or times out, the host is notified that the question is withdrawn.
         """
@@ -136,7 +136,7 @@ class Questions:
 
 
 def ask_of(scope: Scope | None) -> Ask | None:
-    """Return how the call of a request asks its host; None if it cannot."""
+    """Return the function with which the call of a request asks its host; None if it cannot ask."""
     found: Ask | None = None if scope is None else scope.get(_SCOPE_KEY)
     return found
 

@@ -1,9 +1,9 @@
-"""Checks of a request's address and headers before anything else reads it.
+"""Checks a request's address and headers before anything else reads it.
 
-Host and Origin must be on the allow-lists, so that no website reaches the server through a browser. A web
-page can call a server on the user's machine, directly or by DNS rebinding. The browser then sends the page's
-origin, or the page's host name. Neither is on these lists. Pages of allowed origins may read answers (CORS,
-Fetch standard).
+Host and Origin must be on the allow-lists, so that no other website reaches the server through a browser. A
+web page can call a server on the user's machine, directly or by DNS rebinding. The browser then sends the
+page's origin, or the page's host name; neither is on the lists. Pages of allowed origins may read answers
+(CORS, Fetch standard).
 
 A request that a proxy and this server could read differently, or whose head is too large, is refused.
 """

@@ -48,6 +48,8 @@ class Exchanges:
         direct: answers plain tool calls.
         sessions: reads what a host before 2026-07-28 said in `initialize`.
         questions: asks such hosts, and takes their answers.
+        limits: limits of the size of a request and the time to receive it.
+        clock: returns the current time in seconds.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Exchanges:
         self._warned_at_s = -_WARN_AGAIN_AFTER_S
 
     def stop(self) -> None:
-        """Cancel all running requests; those without an answer get 503."""
+        """Cancel all running requests; those whose answer has not begun get 503."""
         for scope in list(self._running):
             scope.cancel()
 
@@ -161,7 +163,11 @@ class Exchanges:
         return send if session_id is None else with_session_id(session_id, send)
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
-        """Return the whole body; None if it is too large."""
+        """Return the whole body; None if it is too large.
+
+        Raises:
+            ClientGoneError: the client has disconnected.
+        """
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > self._limits.max_body_bytes:
             return None

@@ -1,4 +1,4 @@
-"""Answers without the SDK: errors before it sees a request, and JSON for health checks."""
+"""Builds answers without the SDK: errors before the SDK gets a request, JSON documents, and events."""
 
 import json
 from collections.abc import Mapping

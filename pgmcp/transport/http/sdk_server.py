@@ -1,4 +1,4 @@
-"""The surface as handlers of the SDK's server, which implements all protocol versions."""
+"""Makes the surface's functions the handlers of the SDK's server, which implements all protocol versions."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
 """How long an answer may wait for progress notifications that are still to be sent."""
 
-# Clients before 2026-07-28 have no session and get no notifications; `server/discover` is of later ones.
+# For `server/discover`, which only clients since 2026-07-28 call; earlier ones get no notifications.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "extensions": {APPS_EXTENSION: {}},

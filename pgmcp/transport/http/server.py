@@ -82,14 +82,16 @@ class HttpServer:
         """Prepare to serve.
 
         Args:
-            check: returns which databases can be reached.
+            host_check: decides which Host and Origin headers are allowed.
+            check: returns the state of each database.
+            limits: limits of sizes, numbers and durations.
             gate: authenticates callers; None lets everyone who can connect call.
-            tls: None serves plain HTTP.
-            metrics: returns what /metrics shows; None answers 404 there.
-            sdk_server: answers what the surface does not answer itself; None for the surface's own.
+            tls: the certificate and key; None serves plain HTTP.
             proxies: addresses and networks whose X-Forwarded headers are trusted.
-            keys: for sessions, the same at all servers of a fleet.
-            relay: passes answers of hosts on between these servers; None without a fleet.
+            metrics: returns the page /metrics; None answers 404 there.
+            keys: encrypt session ids; the same at all servers of a fleet.
+            relay: passes answers of hosts on between the servers of a fleet; None without one.
+            sdk_server: answers all requests but plain tool calls; None for a server of this surface.
         """
         self._limits = limits
         self._changes = ChangeStreams(

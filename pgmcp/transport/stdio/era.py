@@ -1,7 +1,7 @@
-"""The two eras of the protocol, and which of them a connection uses.
+"""Decides which of the two eras of the protocol a connection uses.
 
-`pgmcp.transport` defines the eras. The first `initialize`, or the first request that describes its
-client in `_meta` in a supported version, decides the era of the connection.
+`pgmcp.transport` defines the eras. The first `initialize` decides, or the first valid request whose `_meta`
+names the version 2026-07-28.
 """
 
 from collections.abc import Awaitable, Callable
@@ -53,11 +53,11 @@ _NOT_CACHED: Final = {"cacheScope": "private", "ttlMs": 0}
 
 
 Elicit = Callable[[dict[str, Any]], Awaitable[Any]]
-"""Asks the person who uses the host, see `pgmcp.surface.caller.Channel`."""
+"""Asks the person who uses the host; `pgmcp.surface.caller.Channel` describes it."""
 
 
 class Era(Enum):
-    """Which kind of requests a connection takes; `pgmcp.transport` defines the eras."""
+    """The era of a connection, which decides what requests it accepts; `pgmcp.transport` defines the eras."""
 
     UNDECIDED = "undecided"
     SESSION = "session"
@@ -65,14 +65,14 @@ class Era(Enum):
 
 
 class Handshake:
-    """The era of the connection, and the host.
+    """Decides the era of one connection, and describes its host.
 
     Args:
         elicit: asks the person who uses the host of a session.
 
     Attributes:
         era: undecided until the first `initialize` or stateless request.
-        caller: the host that opened the session; it has no name before that, and in the stateless era.
+        caller: the host that opened the session. Before that, and in the stateless era, it has no name.
     """
 
     def __init__(self, elicit: Elicit) -> None:
@@ -81,10 +81,11 @@ class Handshake:
         self.caller = Caller()
 
     def caller_of(self, request: Request) -> Caller:
-        """Return the caller of a request; a first valid stateless request decides the era.
+        """Return the caller of a request; the first valid request of the stateless era decides the era.
 
         Raises:
-            RequestError: the request is not allowed in this era.
+            RequestError: the request is not allowed in this era, its `_meta` is not valid, or its version is
+                not supported.
         """
         if self.era is Era.SESSION and "_meta" not in request.params:
             return self.caller
@@ -110,7 +111,11 @@ class Handshake:
             )
 
     def initialize(self, request: Request) -> dict[str, Any]:
-        """Open a session, and return the answer to `initialize`."""
+        """Open a session, and return the answer to `initialize`.
+
+        Raises:
+            RequestError: the era is the stateless one, or the request names no protocol version.
+        """
         requested = text_of(request, "protocolVersion")
         if self.era is Era.STATELESS:
             raise _unsupported(
@@ -178,7 +183,11 @@ def _unsupported(message: str, requested: str) -> RequestError:
 
 
 def text_of(request: Request, name: str) -> str:
-    """Return a parameter that must be a string."""
+    """Return a parameter that must be a string.
+
+    Raises:
+        RequestError: it is missing, or is not a string.
+    """
     value = request.params.get(name)
     if not isinstance(value, str):
         raise RequestError(INVALID_PARAMS, f"params.{name}: expected a string")

@@ -1,10 +1,10 @@
 """Sends warnings to the host, which can show them to its user.
 
-    our loggers ─▶ a few are kept ─▶ before 2026-07-28   sent as they occur, from the level that the host set
-                                 └─▶ since then          sent with the next request that asks for log messages
+    warning ─▶ kept ─▶ before 2026-07-28     sent as it occurs, if its level is not below the host's
+                   └─▶ version 2026-07-28    sent with the next request that asks for log messages
 
-Only warnings that a user can act on are sent, from the loggers named here. They contain names and addresses,
-never SQL or values.
+Only the warnings and errors of the loggers named here are sent: a user can act on them, and they contain
+names and addresses, but no SQL and no values.
 """
 
 import asyncio
@@ -31,23 +31,27 @@ MAX_WAITING: Final = 20
 """Warnings kept for a host that has not asked for messages yet; the oldest are dropped first."""
 
 REPEAT_AFTER_S: Final = 60.0
-"""Pause before the same warning is repeated: if a database is down, every attempt to connect fails."""
+"""Time in which a warning is not repeated: if a database is down, every attempt to connect fails."""
 
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """From the least severe to the most severe."""
 
 
 class HostLog(logging.Handler):
-    """Forwards the warnings of `SHOWN_LOGGERS`.
+    """Forwards the warnings and errors of `SHOWN_LOGGERS` to the host.
+
+    Args:
+        send: writes a message as a line.
+        clock: returns the current time in seconds.
 
     Attributes:
-        least_level: messages below this level are not sent to a session.
+        lowest_level: messages below this level are not sent to a session.
     """
 
     def __init__(
         self, send: Callable[[dict[str, Any]], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Prepare; no warning is kept before `attach`. Must be called on the event loop."""
+        """Prepare; no warning is kept before `attach`. The event loop must be running."""
         super().__init__(logging.WARNING)
         self._send = send
         self._clock = clock
@@ -55,7 +59,7 @@ class HostLog(logging.Handler):
         self._waiting: deque[tuple[str, str]] = deque(maxlen=MAX_WAITING)
         self._sent_at_s: dict[str, float] = {}
         self._has_session = False
-        self.least_level = "warning"
+        self.lowest_level = "warning"
 
     def attach(self) -> None:
         """Add this handler to the loggers."""
@@ -63,7 +67,7 @@ class HostLog(logging.Handler):
             logging.getLogger(name).addHandler(self)
 
     def detach(self) -> None:
-        """Undo `attach`."""
+        """Remove this handler from the loggers."""
         for name in SHOWN_LOGGERS:
             logging.getLogger(name).removeHandler(self)
 
@@ -75,12 +79,15 @@ class HostLog(logging.Handler):
             )
 
     def open_session(self) -> None:
-        """Send the kept warnings, and later ones as they occur; called when a session is open."""
+        """Send the kept warnings, and later ones as they occur. Called when the host has opened a session."""
         self._has_session = True
         self._send_to_session()
 
     def send_with_request(self, level: object) -> None:
-        """Send the kept warnings of a level and above; called for a request that asks for log messages."""
+        """Send the kept warnings of a level and above; nothing if the level is not one of `LEVELS`.
+
+        Called with the result of each request of version 2026-07-28, and the level that the request asks for.
+        """
         if level not in LEVELS:
             return
         least = LEVELS.index(str(level))
@@ -103,7 +110,7 @@ class HostLog(logging.Handler):
     def _send_to_session(self) -> None:
         while self._waiting:
             level, text = self._waiting.popleft()
-            if LEVELS.index(level) >= LEVELS.index(self.least_level):
+            if LEVELS.index(level) >= LEVELS.index(self.lowest_level):
                 self._send(_message(level, text))
 
 

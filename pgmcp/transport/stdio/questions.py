@@ -1,4 +1,4 @@
-"""Requests to the host, and its responses: the questions of tool calls in the session era."""
+"""Sends questions of tool calls to the host in the session era, and takes its responses."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ class Questions:
         self._open: dict[str, asyncio.Future[Any]] = {}
 
     async def elicit(self, params: dict[str, Any]) -> Any:
-        """Ask the host for a person's answer, and return the result; None for an error.
+        """Ask the host for a person's answer, and return its result; None if the host responds with an error.
 
         If the call is cancelled or times out, the host is notified that the question is withdrawn.
         """

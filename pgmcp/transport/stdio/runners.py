@@ -1,9 +1,9 @@
-"""Tasks that answer requests, and are reused.
+"""Runs the answering of requests in tasks that are reused.
 
 A new task starts one turn of the event loop after it is created. A task that has answered its request waits
-here for the next one, and starts it at once. So a statement for an idle worker is sent in the same turn in
-which the host's line is read, and its answer is written in the same turn in which the worker's reply is read
-(`pgmcp.asyncio_shortcuts`).
+here for the next one, and starts it at once. If a worker is idle, a statement is therefore sent in the same
+turn in which the host's line is read. The answer is written in the same turn in which the worker's reply is
+read (`pgmcp.asyncio_shortcuts`).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Work = Callable[[], Awaitable[None]]
 
 
 class Runners:
-    """Runs functions at once, in tasks that are kept. For one event loop."""
+    """Runs functions at once, in tasks that are kept. All calls must come from one event loop."""
 
     def __init__(self) -> None:
         self._idle: list[tuple[asyncio.Task[None], PromptFuture[Work]]] = []
@@ -30,7 +30,8 @@ class Runners:
         If the function sets a context variable and does not reset it, the next function in the task sees it.
 
         Args:
-            note_task: called first, with the task. A cancelled task is not reused.
+            work: the function, which must not raise an error; a cancelled task is not reused.
+            note_task: called with the task before the function runs.
         """
         if self._idle:
             task, given = self._idle.pop()

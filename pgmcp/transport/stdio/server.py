@@ -15,7 +15,7 @@ from pgmcp.transport.stdio.wire import MAX_UNREAD_BYTES, LineSplitter, Oversized
 
 logger = logging.getLogger(__name__)
 
-LAST_WORDS_TIMEOUT_S: Final = 1.0
+LAST_OUTPUT_TIMEOUT_S: Final = 1.0
 """Time for the host to read the remaining output when the server ends."""
 
 _encoder = msgspec.json.Encoder()
@@ -26,7 +26,7 @@ class StdioServer:
     """Reads the host's messages and writes the answers. Create and use it on one event loop.
 
     Attributes:
-        opened: set when the first line was answered, or the host has closed its end.
+        opened: set when the first line was processed, or the host has closed its end.
         ended: set when the host has closed its end.
     """
 
@@ -45,11 +45,11 @@ class StdioServer:
         self._reader.start()
 
     async def close(self) -> None:
-        """Cancel and answer the requests in flight, and give the host a moment to read the answers."""
+        """Cancel and answer the requests in flight, and give the host 1 s to read the answers."""
         self._reader.stop()
         await self._session.end()
         self._host_log.detach()
-        await self._writer.drain(LAST_WORDS_TIMEOUT_S)
+        await self._writer.drain(LAST_OUTPUT_TIMEOUT_S)
         self._writer.close()
 
     def _take(self, chunk: bytes) -> None:

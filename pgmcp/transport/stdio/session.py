@@ -1,6 +1,6 @@
 """Answers the messages of one host: requests in flight, batches, cancellation, progress.
 
-`era` has the differences between the two eras of the protocol.
+`era` contains the differences between the two eras of the protocol.
 """
 
 import asyncio
@@ -42,11 +42,11 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
 MAX_IN_FLIGHT: Final = 10_000
-"""Maximum number of requests that are not answered yet; each takes memory until it is."""
+"""Maximum number of requests that are not answered yet, because each uses memory."""
 
 CONNECTION_CLOSED: Final = -32000
 REQUEST_CANCELLED: Final = -32800
-"""As in the Language Server Protocol; the Model Context Protocol has no code for it."""
+"""The code of the Language Server Protocol; the Model Context Protocol has none for this error."""
 
 Send = Callable[[dict[str, Any]], None]
 Handler = Callable[[Request, Caller], Awaitable[dict[str, Any]]]
@@ -56,7 +56,8 @@ class Session:
     """Answers the messages of one host.
 
     Args:
-        send: writes a message, or a list of them, as a line.
+        send: writes a message, or a list of messages, as a line.
+        host_log: sends warnings to the host; this class calls it when the host can receive them.
     """
 
     def __init__(self, surface: Surface, send: Callable[[Any], None], host_log: HostLog) -> None:
@@ -72,7 +73,7 @@ class Session:
         self._is_ending = False
         self._is_untraced = False
         surface.subscribe(self._subscriptions.notify)
-        both: dict[str, Handler] = {
+        common_handlers: dict[str, Handler] = {
             "tools/list": self._list_tools,
             "tools/call": self._call_tool,
             "resources/list": self._list_resources,
@@ -82,13 +83,13 @@ class Session:
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
         }
-        self._session_handlers: dict[str, Handler] = both | {
+        self._session_handlers: dict[str, Handler] = common_handlers | {
             "ping": _at_once(lambda _: {}),
             "logging/setLevel": _at_once(self._set_level),
             "resources/subscribe": self._subscribe,
             "resources/unsubscribe": _at_once(self._unsubscribe),
         }
-        self._stateless_handlers: dict[str, Handler] = both | {
+        self._stateless_handlers: dict[str, Handler] = common_handlers | {
             "server/discover": _at_once(discover),
             "subscriptions/listen": self._listen,
         }
@@ -123,7 +124,7 @@ class Session:
         return message
 
     async def end(self) -> None:
-        """Stop all requests in flight, and answer each with an error."""
+        """Stop all requests in flight; a stream is answered with its result, all others with an error."""
         self._is_ending = True
         running = list(self._in_flight)
         for task in running:
@@ -194,7 +195,7 @@ class Session:
             task.add_done_callback(self._forget_unbegun)
 
     def _forget_unbegun(self, task: asyncio.Task[Any]) -> None:
-        """Forget a request whose task was cancelled before it began, so that it did not do so itself."""
+        """Answer and forget a request whose task was cancelled before it began; others do this themselves."""
         if task in self._in_flight:
             self._answer_cancelled(*self._in_flight[task])
             self._forget(task)
@@ -206,7 +207,10 @@ class Session:
             del self._task_by_id[key]
 
     def _answer_cancelled(self, request: Request, reply: Send) -> None:
-        """Answer a request that ends with the server, or whose batch waits for all answers; no other."""
+        """Answer a cancelled request if the server ends, or if a batch waits for its answer.
+
+        The protocol does not expect an answer to any other cancelled request.
+        """
         if self._is_ending:
             error = RequestError(CONNECTION_CLOSED, "Connection closed: the server is stopping")
         elif reply is not self._send:
@@ -268,7 +272,7 @@ class Session:
             await self._surface.settled()
         trace = self._surface.trace
         if trace is None:
-            self._is_untraced = self._surface.is_settled  # by then it is known whether calls are traced
+            self._is_untraced = self._surface.is_settled  # once settled, this does not change
             return await handler(request, caller)
         facts = {"mcp.protocol.version": caller.protocol_version, "jsonrpc.request.id": str(request.id)}
         with trace(request.method, request.params, facts) as mark_failed:
@@ -325,7 +329,7 @@ class Session:
         level = text_of(request, "level")
         if level not in LEVELS:
             raise RequestError(INVALID_PARAMS, f"params.level: expected one of {', '.join(LEVELS)}")
-        self._host_log.least_level = level
+        self._host_log.lowest_level = level
         return {}
 
     async def _subscribe(self, request: Request, _: Caller) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Notifies subscribed hosts of changed resources and tools, as their era of the protocol requires.
 
     surface.changes ─▶ before 2026-07-28   resources/subscribe, kept for the one session
-                    └▶ since               subscriptions/listen, a stream for each such request
+                    └▶ version 2026-07-28  subscriptions/listen, a stream for each such request
 
-Before 2026-07-28 a host cannot subscribe to a list, so it is notified of a list that it has asked for.
+Before 2026-07-28, a host cannot subscribe to a list. It is notified of changes of each list that it has
+requested.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,10 @@ from pgmcp.surface.resources import MAX_URI_CHARACTERS
 from pgmcp.transport.messages import Id, notification
 
 MAX_SUBSCRIPTIONS: Final = 1_000
-"""Maximum number of URIs and streams for one host; it can subscribe to the whole schema instead."""
+"""Maximum number of subscribed URIs of one host, in each era; a stream without URIs counts as one.
+
+A host can subscribe to the whole schema instead.
+"""
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
@@ -46,7 +50,11 @@ class _Stream:
 
 
 class Subscriptions:
-    """Notifies the host of changes that it subscribed to."""
+    """Notifies the host of changes that it subscribed to.
+
+    Args:
+        send: writes a message as a line.
+    """
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
@@ -55,7 +63,7 @@ class Subscriptions:
         self._known_lists: set[type[ListEvent]] = set()
 
     def note_listed(self, kind: type[ListEvent]) -> None:
-        """Remember that the host of a session has asked for a list."""
+        """Remember that the host has requested a list in the session era."""
         self._known_lists.add(kind)
 
     def subscribe(self, uri: str) -> None:
@@ -76,7 +84,8 @@ class Subscriptions:
         """Open a stream, and acknowledge the wanted notifications that this server can send.
 
         Raises:
-            RequestError: there would be too many subscriptions, or the request is not valid.
+            RequestError: there would be too many subscriptions, a stream with this id is open, or the request
+                is not valid.
         """
         uris = wanted.get("resourceSubscriptions") or []
         if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):

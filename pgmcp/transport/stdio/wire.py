@@ -18,20 +18,24 @@ from typing import Final
 
 MAX_LINE_BYTES: Final = 64 << 20
 MAX_UNREAD_BYTES: Final = 64 << 20
-"""Maximum bytes of unread replies; above it, no further requests are read until the host reads replies."""
+"""Maximum bytes of unread replies; above it, no requests are read until less than half of it is unread."""
 
 _READ_BYTES: Final = 256 << 10
 _STDERR: Final = 2
 
 
 class Oversized(Enum):
-    """Represents a line that was too long to be kept."""
+    """Takes the place of a line that was too long to be kept."""
 
     LINE = "a line of more than 64 MiB"
 
 
 class LineSplitter:
-    """Splits a stream of bytes into lines."""
+    """Splits a stream of bytes into lines.
+
+    Args:
+        max_bytes: longer lines are dropped, and `Oversized.LINE` takes their place.
+    """
 
     def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -79,6 +83,7 @@ class Reader:
 
     Args:
         descriptor: open for reading; the caller closes it.
+        take: called on the event loop.
     """
 
     def __init__(self, descriptor: int, take: Callable[[bytes], None]) -> None:
@@ -149,10 +154,11 @@ class Writer:
 
     Args:
         descriptor: open for writing; the caller closes it.
-        on_change: called when the number of buffered bytes changes, and when the host has closed its end.
+        on_change: called after buffered lines were written, even in part, and when the host has closed its
+            end.
 
     Attributes:
-        waiting_bytes: buffered bytes that the host has not read.
+        waiting_bytes: buffered bytes, which are not written yet.
         is_broken: whether the host has closed its end.
     """
 
@@ -181,7 +187,7 @@ class Writer:
             self._write(line)
 
     def write_soon(self, line: bytes) -> None:
-        """Write a line together with other lines of this turn of the event loop."""
+        """Write a line together with the other lines of this turn of the event loop, in the next turn."""
         if self.is_broken:
             return
         if not self._gathered:
@@ -212,7 +218,7 @@ class Writer:
             self._wait_with(rest)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until everything is written, at most `timeout_s`."""
+        """Wait until everything is written, or the timeout has passed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._emptied.wait()
@@ -278,11 +284,15 @@ class Writer:
 
 
 class _WriterThread:
-    """Writes lines one after another on a descriptor that may block."""
+    """Writes lines one after another to a descriptor that may block.
 
-    def __init__(self, descriptor: int, tell: Callable[[int, bool], None]) -> None:
+    Args:
+        note_written: called in this thread after each line, with its bytes and whether writing has failed.
+    """
+
+    def __init__(self, descriptor: int, note_written: Callable[[int, bool], None]) -> None:
         self._descriptor = descriptor
-        self._tell = tell
+        self._note_written = note_written
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -299,7 +309,7 @@ class _WriterThread:
                     rest = rest[os.write(self._descriptor, rest) :]
             except OSError:
                 is_broken = True
-            self._tell(len(line), is_broken)
+            self._note_written(len(line), is_broken)
 
 
 def _can_be_written_piecewise(descriptor: int) -> bool:

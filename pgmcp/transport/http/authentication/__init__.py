@@ -2,11 +2,11 @@
 
     Authorization ─▶ gate ─┬─▶ static_tokens      hashes in the settings
                            ├─▶ jwt_tokens ─▶ jwks  signed by the keys of an OAuth 2.1 issuer
-                           └─▶ introspection       asked of the authorization server (RFC 7662)
+                           └─▶ introspection       checked by the authorization server (RFC 7662)
 
-principal   the authenticated caller, and the errors of tokens
+principal   makes a principal of a token's claims; the errors of tokens
+fetching    sends requests to the issuer, with limits
 
-fetching    bounded requests to the issuer
-
-Tokens are never logged, shown, stored or forwarded; only a hash of a token is stored.
+Tokens are not logged, shown or stored, and are sent only to the authorization server. Only their hashes are
+kept.
 """

@@ -1,4 +1,4 @@
-"""Requests to the issuer, with limits of time and size and without redirects."""
+"""Sends requests to the issuer, with limits of time and size; redirects are not followed."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import httpx2
 from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
 
 TIMEOUT_S: Final = 5.0
-"""Timeout of each wait; a whole answer may take twice as long."""
+"""Timeout of each wait, in seconds; a whole answer may take twice as long."""
 
 MAX_BYTES: Final = 1 << 20
 

@@ -1,7 +1,7 @@
 """Checks the Authorization header of a request.
 
-Refused clients are told where to get a token: WWW-Authenticate (RFC 6750), protected-resource metadata (RFC
-9728).
+The refusal says where to get a token, in WWW-Authenticate (RFC 6750) and in the protected-resource metadata
+(RFC 9728).
 """
 
 import logging
@@ -32,8 +32,8 @@ class ProtectedResource:
 
     Attributes:
         url: the resource's identifier, which is its public URL; "" if clients cannot ask for tokens.
-        authorization_servers: those that give tokens to clients; () if the settings do not name one.
-        scopes: required of every token.
+        authorization_servers: URLs of those that give tokens to clients; () if the settings name none.
+        scopes: scopes that every token must have.
     """
 
     url: str = ""
@@ -118,7 +118,7 @@ class Gate:
         """Return the principal, or the answer that refuses the request.
 
         Args:
-            client: the address, for the log.
+            client: the client's address, for the log.
         """
         try:
             token = _bearer_token(headers)
@@ -132,7 +132,7 @@ class Gate:
             logger.warning("a token cannot be verified: %s", error)
             return refusal(
                 503,
-                "tokens cannot be verified now: the authorization server does not answer",
+                "tokens cannot be verified now: the authorization server gives no usable answer",
                 code=SERVER_ERROR,
                 headers={"Retry-After": str(_RETRY_AFTER_S)},
             )

@@ -1,4 +1,4 @@
-"""Opaque tokens, which the authorization server introspects (RFC 7662)."""
+"""Verifies opaque tokens by asking the authorization server (RFC 7662)."""
 
 import hashlib
 import logging
@@ -21,10 +21,16 @@ MAX_CACHED: Final = 10_000
 
 
 class Introspection:
-    """Introspects tokens at the authorization server, and caches the answers for a short time.
+    """Asks the authorization server about tokens, and caches the answers for `CACHED_S`.
 
     Args:
+        fetcher: sends the requests.
+        url: the introspection endpoint.
+        client: id and secret with which this server authenticates itself there.
         issuer: required issuer, if the answer names one; None accepts any.
+        audiences: accepted audiences.
+        name_claim: claim with the principal's name.
+        clock: returns the current time in seconds since 1970.
     """
 
     def __init__(
@@ -51,8 +57,8 @@ class Introspection:
         """Return the principal of a token.
 
         Raises:
-            TokenRefusedError: the token is not active, or not for this server.
-            IssuerUnavailableError: the authorization server does not answer.
+            TokenRefusedError: the token is not active or not for this server, or has no usable name.
+            IssuerUnavailableError: the authorization server cannot be reached, or gave no usable answer.
         """
         key = hashlib.sha256(token.encode()).digest()
         now_s = self._clock()
@@ -68,14 +74,14 @@ class Introspection:
         return principal
 
     def _check(self, claims: Mapping[str, Any], now_s: float) -> float:
-        """Return when the token expires, but not later than the cached answer."""
+        """Return when the token expires, with the leeway; without a claim `exp`, after `CACHED_S`."""
         if claims.get("active") is not True:
             raise TokenRefusedError("the token is not active")
         expires_at_s, begins_at_s = claims.get("exp", now_s + CACHED_S), claims.get("nbf", 0)
         if not isinstance(expires_at_s, int | float) or not isinstance(begins_at_s, int | float):
             raise TokenRefusedError("the token is not valid")
         if expires_at_s + LEEWAY_S <= now_s or begins_at_s - LEEWAY_S > now_s:
-            raise TokenRefusedError("the token has expired")
+            raise TokenRefusedError("the token has expired, or is not valid yet")
         if self._issuer is not None and claims.get("iss", self._issuer) != self._issuer:
             raise TokenRefusedError("the token is of another issuer")
         audience = claims.get("aud")

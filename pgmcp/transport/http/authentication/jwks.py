@@ -1,10 +1,11 @@
-"""The issuer's public keys: fetched without blocking, refreshed in the background, used during an outage.
+"""Caches the issuer's public keys, fetches them again in the background, and uses them during an outage.
 
     age of the keys     0 ───── 300 s ─────────────── outage_s ─────▶
-                         used    used, and fetched     refused until
-                                 in the background     they are fetched
+                         used    used, and fetched     fetched first; if that
+                                 in the background     fails, tokens are refused
 
-An unknown key, or a signature that no known key made, causes a fetch at once, but at most every 5 s.
+A token that names an unknown key, or that no known key has signed, causes a fetch at once. There is at most
+one fetch every 5 s.
 """
 
 import asyncio
@@ -22,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 REFRESH_AFTER_S: Final = 300.0
 COOLDOWN_S: Final = 5.0
-"""Minimum time between fetches for unknown keys, so that invented tokens do not flood the issuer."""
+"""Minimum time between fetches, so that tokens with invented keys do not cause many requests."""
 
 MAX_KEYS: Final = 100
 MAX_CANDIDATES: Final = 8
-"""Maximum number of keys tried for a token; several only if it names none or an ambiguous one."""
+"""Maximum number of keys tried for a token. There are several only if it names none, or an ambiguous one."""
 
 # RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are not supported, because anyone who knows the
 # public key could sign with it.
@@ -52,7 +53,9 @@ class KeySet:
     """The keys of one issuer.
 
     Args:
-        outage_s: maximum age of cached keys while the issuer cannot be reached.
+        fetch: returns the issuer's JSON Web Key Set.
+        outage_s: maximum age of cached keys while the issuer cannot be reached; at least 300 s.
+        clock: returns the current time in seconds.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class KeySet:
         """Return the keys that may have signed a token, usually one.
 
         Raises:
-            IssuerUnavailableError: no keys are known, or they are too old.
+            IssuerUnavailableError: no keys are known or they are too old, and fetching them failed.
         """
         age_s = self._age_s()
         if age_s is None or age_s > self._outage_s:
@@ -92,10 +95,10 @@ class KeySet:
         return found
 
     async def find_newer(self, key_id: str | None, algorithm: str) -> list[PyJWK]:
-        """Return the keys that may have signed a token which no known key has signed.
+        """Fetch the keys, and return those that may have signed a token that no known key has signed.
 
-        A token may name no key, and an issuer may give a new key the id of an old one. Returns no keys if the
-        fetched ones are the known ones, or if the last fetch was too recent.
+        A token may name no key, and an issuer may give a new key the id of an old one. The list is empty if
+        the keys have not changed, or if the last fetch was too recent.
         """
         known = self._keys
         await self._refresh()

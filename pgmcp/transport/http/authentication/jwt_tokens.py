@@ -1,4 +1,4 @@
-"""Access tokens as JWT (RFC 9068), signed by the keys of an OAuth 2.1 issuer."""
+"""Verifies access tokens that are JWTs (RFC 9068), signed by a key of an OAuth 2.1 issuer."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from pgmcp.transport.http.authentication.principal import (
 logger = logging.getLogger(__name__)
 
 LEEWAY_S: Final = 30
-"""Allowed difference between the issuer's clock and this machine's."""
+"""Allowed difference between the issuer's clock and this machine's, in seconds."""
 
 _REQUIRED: Final = ["exp", "iss", "aud"]
 _OF_ID_TOKENS: Final = ("at_hash", "c_hash")
@@ -37,6 +37,8 @@ class JwtTokens:
     """Verifies JWTs.
 
     Args:
+        keys: the issuer's public keys.
+        issuer: required issuer.
         audiences: accepted audiences.
         types: accepted values of the header `typ`, in lower case; a token without it counts as "jwt".
         name_claim: claim with the principal's name.
@@ -55,7 +57,7 @@ class JwtTokens:
         """Return the principal of a token.
 
         Raises:
-            TokenRefusedError: the token is invalid, or not for this server.
+            TokenRefusedError: the token is invalid or not for this server, or has no usable name.
             IssuerUnavailableError: the issuer's keys are not available.
         """
         algorithm, key_id = self._read_header(token)
@@ -127,7 +129,13 @@ def refuse_bound(claims: Mapping[str, Any]) -> None:
 
 
 class IssuerKeys:
-    """Fetches the issuer's keys, from a given URL or by its metadata (RFC 8414, OpenID Discovery)."""
+    """Fetches the issuer's keys from a URL.
+
+    Args:
+        fetcher: sends the requests.
+        issuer: the issuer's URL.
+        jwks_url: the URL of the keys; None takes it from the metadata (RFC 8414, OpenID Discovery).
+    """
 
     def __init__(self, fetcher: Fetcher, issuer: str, jwks_url: str | None) -> None:
         self._fetcher = fetcher

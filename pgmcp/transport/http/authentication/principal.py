@@ -1,4 +1,4 @@
-"""The authenticated caller, and the errors of tokens."""
+"""Makes a principal of a token's claims; defines the errors of tokens."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _NAME: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{MAX_NAME_CHARACTERS}}}")
 
 
 class TokenRefusedError(Exception):
-    """The token is invalid here; `str()` says why and may be shown to the client."""
+    """The token is not accepted; `str()` says why, and may be shown to the client."""
 
 
 class IssuerUnavailableError(Exception):

@@ -1,4 +1,4 @@
-"""Static bearer tokens: created by `pgmcp token`, stored as hashes.
+"""Creates and verifies static bearer tokens, whose hashes are in the settings; `pgmcp token` creates one.
 
 A token has 256 random bits, so a plain hash of it cannot be reversed; slow hashes are for passwords.
 """
@@ -35,7 +35,7 @@ class StaticTokens:
     """Verifies the static tokens in the settings.
 
     Args:
-        digests: by the principal's name.
+        digests: hash of each token by its principal's name.
     """
 
     def __init__(self, digests: Mapping[str, str]) -> None:
@@ -44,7 +44,7 @@ class StaticTokens:
     def find(self, token: str) -> Principal | None:
         """Return the principal of a token, whose name is also its claim `sub`; None for an unknown token.
 
-        The time does not depend on how much of a token is right.
+        The time that this takes does not reveal how much of a token is right.
         """
         digest = digest_of(token)
         found = [name for name, kept in self._digests.items() if hmac.compare_digest(kept, digest)]
