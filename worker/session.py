@@ -130,11 +130,18 @@ class Session:
             connection.pgconn.finish()
 
     def _take_ready(self) -> ServerConnection | None:
-        """Return the connection that the pool has opened or is opening; None if it is not ready in time."""
+        """Return the connection that the pool has opened or is opening; None if it is not ready in time.
+
+        It does not wait after a refusal: the pool would try again, and the end of the process would break
+        that attempt.
+        """
         is_opening = self._may_connect and self._connect_error is None
-        if self._pool is not None:
+        deadline_s = time.monotonic() + CONNECTED_WITHIN_S
+        while self._pool is not None:
             with suppress(PoolTimeout):
-                return self._pool.getconn(timeout=CONNECTED_WITHIN_S if is_opening else READY_CHECK_S)
+                return self._pool.getconn(timeout=REFUSAL_CHECK_S if is_opening else READY_CHECK_S)
+            if not is_opening or self._connect_error is not None or time.monotonic() >= deadline_s:
+                break
         return None
 
     def close(self) -> None:
@@ -233,6 +240,9 @@ def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) 
     defaults = {"fallback_application_name": "pgmcp", "keepalives_idle": "30"}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         defaults["connect_timeout"] = str(connect_timeout_s)
+    if "service" not in given and "PGSERVICE" not in os.environ:  # a service may have the right one
+        # Without any, OpenSSL asks for an encrypted key's pass phrase in the terminal of the command.
+        defaults["sslpassword"] = "none"
     missing = {name: value for name, value in defaults.items() if name not in given}
     requested = str(given.get("client_encoding") or os.environ.get("PGCLIENTENCODING", ""))
     return make_conninfo(merged, **missing, client_encoding="utf8"), requested

@@ -10,8 +10,8 @@ from pgmcp.cli.exposing_views import exposing_views_sql
 from pgmcp.cli.hidden_columns import ColumnName
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError, UnknownDatabaseError
-from pgmcp.execution.catalog_access import without
-from pgmcp.execution.result import JsonScalar, RowLimits, StatementOrigin
+from pgmcp.execution.catalog_access import fetch_own, without
+from pgmcp.execution.result import JsonScalar, RowLimits, Rows, StatementOrigin
 from pgmcp.settings import Settings
 from pgmcp.settings.origins import find_dbname
 from pgmcp.untrusted import escape_untrusted
@@ -263,11 +263,13 @@ async def _check_database(
 ) -> tuple[list[str], bool]:
     supervisor = session.pipeline.databases.get(name).supervisor
 
-    async def fetch(sql: str) -> Sequence[Sequence[JsonScalar]]:
-        rows = await supervisor.execute(
+    async def run(sql: str) -> Rows:
+        return await supervisor.execute(
             sql, _LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=_TIMEOUT_S
         )
-        return list(rows.rows)
+
+    async def fetch(sql: str) -> Sequence[Sequence[JsonScalar]]:
+        return list((await fetch_own(run, sql)).rows)
 
     grants = await read_grants(fetch, lambda schema: schema in schemas)
     hidden = await with_descendants(fetch, hidden)

@@ -127,8 +127,8 @@ END $pgmcp$;
 
 _EXPOSING = """
 -- Views of any schema that use a hidden column with their owner's rights: the role may not read them, and a
--- WARNING names each. To let it read the other columns of a view, hide the view's column, too (--hide), or
--- make a view without it.
+-- WARNING names each. To let it read the other columns of a view, make a view without the column or, if the
+-- view only shows the column, hide it there, too (--hide).
 DO $pgmcp$
 DECLARE
   exposing record;
@@ -150,8 +150,8 @@ BEGIN
       RAISE WARNING 'the view % uses the hidden column %, and stays readable through PUBLIC or a role: '
         'revoke SELECT there, as its owner', exposing.name, exposing.columns;
     ELSE
-      RAISE WARNING 'not granted: the view % uses the hidden column %: hide the view''s column, too, or '
-        'make a view without it', exposing.name, exposing.columns;
+      RAISE WARNING 'not granted: the view % uses the hidden column %: make a view without it or, if the '
+        'view only shows the column, hide it there, too', exposing.name, exposing.columns;
     END IF;
   END LOOP;
 END $pgmcp$;

@@ -23,6 +23,15 @@ BEGIN;
 
 DO $pgmcp$
 BEGIN
+  IF pg_catalog.current_database() <> {database_text}::pg_catalog.name THEN
+    RAISE EXCEPTION 'this script is for the database %, and this is %: nothing is changed',
+      pg_catalog.quote_ident({database_text}), pg_catalog.quote_ident(pg_catalog.current_database())
+      USING HINT = 'Name the database: psql -d';
+  END IF;
+END $pgmcp$;
+
+DO $pgmcp$
+BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {role_text}) THEN
     CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
     COMMENT ON ROLE {role} IS {made_by};
@@ -120,7 +129,11 @@ BEGIN
       EXECUTE pg_catalog.format(
         'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON SEQUENCES TO %I',
         creator, {schema_name}, {role_text});
-    ELSE
+    ELSIF NOT EXISTS (  -- that role has not run this script yet
+        SELECT FROM pg_catalog.pg_default_acl AS d, pg_catalog.aclexplode(d.defaclacl) AS a
+         WHERE d.defaclrole = pg_catalog.quote_ident(creator)::pg_catalog.regrole AND d.defaclobjtype = 'r'
+           AND d.defaclnamespace IN ('0', {schema_text}::pg_catalog.regnamespace::pg_catalog.oid)
+           AND a.grantee = {role_regrole}::pg_catalog.regrole AND a.privilege_type = 'SELECT') THEN
       RAISE WARNING 'later tables of % will not be readable: that role has to run this script, too', creator;
     END IF;
   END LOOP;
@@ -175,6 +188,7 @@ def setup_script(
     words = {
         "role": quote_always(role),
         "role_text": quote_literal(role),
+        "role_regrole": quote_literal(quote_always(role)),
         "role_name": quote_always(role).replace("'", "''").replace("%", "%%"),
         "owners": quote_array(owners),
         "made_by": quote_literal(MADE_BY),
@@ -190,9 +204,10 @@ def setup_script(
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
         # Last: a table in one schema may have partitions in another, whose script grants them as a whole.
         script += "".join(hide_columns(columns, role, words))
-        script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=quote_always(name))
+        script += _REVOKE_TEMPORARY.format(**words, database=quote_always(name))
         if "public" in schemas:
             script += _REVOKE_CREATE.format(**words)
+        script += "\nCOMMIT;\n"
     return script + (_ROW_SECURITY.format(**words, schema=quote_always(schemas[0])) if row_security else "")
 
 

@@ -15,6 +15,11 @@ CHECK_ADDRESS: Final = (
     "check that the database runs and that host and port are right; the next call connects again"
 )
 CONNECTION_ENDED: Final = "the server ended the connection; the next call connects again"
+CONNECTION_LOST: Final = (
+    "the server, or a pooler or firewall before it, closed the connection, and no reason arrived: the "
+    "server's log may have it, for example a restart or a transaction_timeout of the role; the next call "
+    "connects again"
+)
 
 _WHO_HOLDS: Final = (
     "pg_stat_activity shows who has the connections: lower PG_MCP_DATABASE_MAX_POOL_SIZE of each process of "
@@ -271,6 +276,11 @@ _HINT_BY_WORDS: Final = (
         r"database system is (?:starting up|shutting down|in recovery)|not yet accepting connections",
         "the server is starting or stopping: try again in a moment",
     ),
+    # libpq names the server in messages about a connection that it could not open.
+    (
+        r"\A(?!connection to server).*(?:SSL error: unexpected eof|SSL connection has been closed)",
+        CONNECTION_LOST,
+    ),
     (
         r"SSL error: unexpected eof",
         "the server ended the TLS handshake: remove sslnegotiation=direct if it has no TLS or is older than "
@@ -312,9 +322,7 @@ _HINT_BY_WORDS: Final = (
     (r"terminating connection", CONNECTION_ENDED),
     (
         r"server closed the connection|connection reset|broken pipe",
-        "the server, or a pooler or firewall before it, closed the connection, and no reason arrived: the "
-        "server's log may have it, for example a restart or a transaction_timeout of the role; the next call "
-        "connects again",
+        CONNECTION_LOST,
     ),
     (
         r"syntax error in service file|service file .* not found|nested \"service\"",

@@ -66,6 +66,8 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         (f"{AT}server did not request an SSL certificate", "sslcertmode"),
         ("GSSAPI encryption required but no credential cache", "kinit"),
         (f"{AT}SSL error: unexpected eof while reading", "sslnegotiation"),
+        ("consuming input failed: SSL error: unexpected eof while reading", "the server's log"),
+        ("consuming input failed: SSL connection has been closed unexpectedly", "the server's log"),
         (f"{AT}FATAL:  login rejected", "auth_hba_file"),
         (f"{AT}FATAL:  not allowed", "admin console"),
         (f'{AT}FATAL:  database "closed" is not currently accepting connections', "ALLOW_CONNECTIONS"),

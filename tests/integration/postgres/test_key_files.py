@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import serialization
 
 from pgmcp.errors import UnreachableError
 from pgmcp.execution.supervisor import Supervisor
+from testing.command_line import run_in_terminal
+from testing.mcp_server import server_environment
 from testing.statement_run import value
 from testing.tls_postgres import TlsPostgres
 
@@ -76,3 +78,16 @@ async def test_a_key_with_a_pass_phrase_works_with_its_password(
     supervise: Callable[..., Supervisor], tls_server: TlsPostgres, files: Path
 ) -> None:
     assert await ask(supervise, tls_server, files, "cert.pem", "locked.pem", sslpassword="word") == 1
+
+
+async def test_a_command_does_not_ask_for_the_pass_phrase_of_a_key(
+    tls_server: TlsPostgres, files: Path, tmp_path: Path
+) -> None:
+    named = {"sslcert": str(files / "cert.pem"), "sslkey": str(files / "locked.pem")}
+    url = tls_server.url(sslmode="require", **named)
+
+    code, shown = run_in_terminal(server_environment(url), tmp_path, "sql", "select 1")
+
+    assert code == 1
+    assert "pass phrase:" not in shown
+    assert "which needs sslpassword" in " ".join(shown.split())

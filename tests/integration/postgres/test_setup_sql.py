@@ -115,6 +115,29 @@ def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: S
     site.admin(f'drop owned by "{site.role}"; drop role "{site.role}"')  # as docs/dba.md says
 
 
+def test_it_changes_nothing_in_another_database(new_database: Callable[[], str], site: Site) -> None:
+    if shutil.which("psql") is None:
+        pytest.skip("psql is not installed")
+    other = make_conninfo(site.url, dbname=conninfo_to_dict(new_database())["dbname"])
+    site.run(other, "create table there (id int); grant create on schema public to public")
+    script = setup_script(
+        site.role, site.dbname, ["public"], connections=5, statement_timeout_s=60, revokes=True
+    )
+
+    psql = ["psql", "-qX", other]
+    ran = subprocess.run(psql, input=script.encode(), check=True, capture_output=True)
+
+    told = f"this script is for the database {site.dbname}, and this is "
+    assert told in ran.stderr.decode()
+    assert site.ask(f"select count(*) from pg_roles where rolname = '{site.role}'") == 0
+    with psycopg.connect(other) as connection:
+        found = connection.execute(
+            "select has_schema_privilege('public', 'public', 'CREATE'), relacl is null from pg_class "
+            "where relname = 'there'"
+        )
+        assert found.fetchone() == (True, True)
+
+
 def test_it_takes_nothing_from_other_roles(site: Site) -> None:
     site.admin("grant create on schema public to public")
 
@@ -186,6 +209,12 @@ def test_each_owner_runs_it_for_what_is_theirs_and_is_told_what_is_left_to_other
     sales = 'the role may not use the schema "Sales %": the schema\'s owner has to run this script, too'
     assert sales in told_other
     assert [text for text in told_owner if text.startswith("the role may not")] == []
+    assert (
+        f"later tables of {other_owner} will not be readable: that role has to run this script, too"
+        not in (
+            told_owner  # it has run the script
+        )
+    )
     assert site.read("select * from theirs.things") == []
     assert site.ask(f"select has_schema_privilege('{site.role}', 'Sales %', 'USAGE')") is True
 
