@@ -106,9 +106,9 @@ class WorkerPool:
         return None if self.is_full else self._starts.last_refusal
 
     @property
-    def is_barred(self) -> bool:
-        """Whether there is no worker, because a limit of connections is reached."""
-        return self._connected_count == 0 and self._starts.is_limited
+    def refusal(self) -> ExecutionError | None:
+        """The error of the last start, if there is no worker; None if that start succeeded."""
+        return self._starts.last_refusal if self._connected_count == 0 else None
 
     @property
     def waiting_count(self) -> int:

@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar
 from pgmcp.asyncio_shortcuts import SharedTimer
 from pgmcp.errors import (
     BusyError,
+    ConnectionLimitError,
+    DatabaseAuthError,
     ExecutionError,
     StatementFailedError,
     TooExpensiveError,
@@ -157,6 +159,11 @@ class Supervisor:
             return self._execute_connected(statement)
         return self._execute_counted(statement, principal)
 
+    @property
+    def _is_barred(self) -> bool:
+        """Whether there is no worker, because a limit of connections is reached."""
+        return isinstance(self._pool.refusal, ConnectionLimitError)
+
     async def _execute_counted(self, statement: Statement, principal: str) -> Rows:
         with self._counted(principal):
             return await self._execute_connected(statement)
@@ -192,6 +199,7 @@ class Supervisor:
                 raise await self._tunnel.explain(error, was_connecting=False) from error
 
     async def _execute(self, statement: Statement) -> Rows:
+        refusal = self._pool.refusal
         if not self._lanes.try_enter(statement.principal):
             rows = await self._wait_for_lane(statement)
             if rows is not None:
@@ -200,6 +208,8 @@ class Supervisor:
             # A new server begins with pgmcp's own reads. As express statements, they start only two workers.
             is_express = statement.is_catalog_read
             worker = self._pool.take(is_express=is_express)
+            if worker is None:
+                self._fail_if_login_was_refused(refusal)
             if worker is None or worker.escapes_backslashes:
                 worker = await self._acquire(statement, worker, is_express=is_express)
             return await self._run(worker, statement)
@@ -210,6 +220,18 @@ class Supervisor:
         """End every worker; running statements are cancelled on the server first."""
         await self._pool.close()
         self._timer.close()
+
+    def _fail_if_login_was_refused(self, earlier: ExecutionError | None) -> None:
+        """Raise the refusal of a login that happened while a statement waited in its lane.
+
+        The same login would be refused once more, with another line in the server's log.
+
+        Args:
+            earlier: what `WorkerPool.refusal` was when the statement began to wait.
+        """
+        refusal = self._pool.refusal
+        if isinstance(refusal, DatabaseAuthError) and refusal is not earlier:
+            raise refusal
 
     async def _wait_for_lane(self, statement: Statement) -> Rows | None:
         """Enter the general lane and return None, or run a cheap statement at once and return its rows."""
@@ -278,7 +300,7 @@ class Supervisor:
             if place.done():
                 worker = place.result()
             else:
-                with self._timer.fails(place, self._limit_timeout_s, only_if=lambda: self._pool.is_barred):
+                with self._timer.fails(place, self._limit_timeout_s, only_if=lambda: self._is_barred):
                     worker = await self._before_deadline(place, self._pool.wait(place), statement)
         if worker.escapes_backslashes:
             try:
@@ -297,7 +319,7 @@ class Supervisor:
                 return await waiting
         except TimeoutError:
             waited_s = statement.timeout_s
-            if self._pool.is_barred:
+            if self._is_barred:
                 waited_s = min(waited_s, self._limit_timeout_s)
             raise no_worker(waited_s, shortage=self._pool.shortage, is_full=self._pool.is_full) from None
 

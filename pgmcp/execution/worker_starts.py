@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from pgmcp.errors import ConnectionLimitError, DatabaseAuthError, ExecutionError
+from pgmcp.errors import ConnectionLimitError, ExecutionError
 from pgmcp.execution.connecting import Connector
 from pgmcp.execution.worker_process import WorkerProcess
 
@@ -118,8 +118,7 @@ class WorkerStarts:
             worker = await self._connector.open()
         except ExecutionError as error:
             self._leave()
-            # The same login would be refused again, and each refusal is a line in the server's log.
-            self._backoff.failed(self._clock(), is_free=not isinstance(error, DatabaseAuthError))
+            self._backoff.failed(self._clock())
             self.last_refusal = error
             logger.warning("no new worker for %s: %s", self._database, error)
             self._on_refused(error)
@@ -146,14 +145,10 @@ class Backoff:
         self._delay_s = FIRST_DELAY_S
         self._blocked_until_s = 0.0
 
-    def failed(self, now_s: float, *, is_free: bool = True) -> None:
-        """Note a failed attempt.
-
-        Args:
-            is_free: whether it causes no delay if it is one of the first.
-        """
+    def failed(self, now_s: float) -> None:
+        """Note a failed attempt."""
         self._failures += 1
-        if self._failures > FREE_ATTEMPTS or not is_free:
+        if self._failures > FREE_ATTEMPTS:
             self._blocked_until_s = now_s + self._delay_s
             self._delay_s = min(2 * self._delay_s, MAX_DELAY_S)
 

@@ -89,7 +89,19 @@ def _advise_readable(message: str, references: References, catalog: Catalog) -> 
     for _, relation in references.relations:
         table = catalog.find(relation)
         if table is not None and re.search(rf"(?<!\w){re.escape(table.name)}(?!\w)", message):
-            return f"the role may read only these {describe_columns(table, catalog)}"
+            readable = f"the role may read only these {describe_columns(table, catalog)}"
+            return "; ".join(part for part in (readable, _describe_masking_view(table, catalog)) if part)
+    return ""
+
+
+def _describe_masking_view(table: Table, catalog: Catalog) -> str:
+    """Return a mention of the view that `pgmcp setup-sql --mask` made of a table; "" if there is none."""
+    place = (table.schema, f"{table.name}_masked")
+    for view in catalog.tables:
+        masked = {column.name for column in view.columns} - {column.name for column in table.columns}
+        if (view.schema, view.name) == place and masked:
+            names = [column_name(None, view, column) for column in view.columns if column.name in masked]
+            return f"{catalog.display_name(view)} also has {', '.join(names)}"
     return ""
 
 

@@ -24,7 +24,14 @@ from pgmcp.lookup.advice import (
 )
 from pgmcp.pipeline.call import Database, Request, ReturnType, Stage
 from pgmcp.pipeline.tracer import Tracer
-from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate
+from pgmcp.validation import (
+    FunctionPolicy,
+    StatementKind,
+    ValidatedStatement,
+    ValidationMemo,
+    refuse_other_kinds,
+    validate,
+)
 from pgmcp.validation.references import find_references
 
 ADVICE_TIMEOUT_S: Final = 2.0
@@ -81,9 +88,7 @@ class StatementRunner:
     async def _run_once(self, request: Request, sql: str) -> Rows | None:
         try:
             with self._tracer.stage(request.call, Stage.VALIDATE):
-                # The call waits if the policy must be read first, because an unknown object may be dangerous.
-                policies = request.database.functions
-                statement = self._validate(sql, functions=policies.peek() or await policies.get())
+                statement = self._validate(sql, functions=await _function_policy(request.database, sql))
                 request.call.sql = request.parsed[sql.strip()] = statement.text
                 _refuse_row_counts(request.database, statement)
             if request.return_type is ReturnType.SQL:
@@ -152,6 +157,22 @@ class StatementRunner:
                 raise
         except ExecutionError:
             return  # only the SQL was requested, so a busy database is not a failure
+
+
+async def _function_policy(database: Database, sql: str) -> FunctionPolicy:
+    """Return the policy to validate a statement with.
+
+    Raises:
+        SqlRejectedError: the policy cannot be read, and the statement would be refused with any.
+        ExecutionError: the policy cannot be read.
+    """
+    policies = database.functions
+    try:
+        # The call waits if the policy must be read first, because an unknown object may be dangerous.
+        return policies.peek() or await policies.get()
+    except ExecutionError:
+        refuse_other_kinds(sql)
+        raise
 
 
 def _refuse_row_counts(database: Database, statement: ValidatedStatement) -> None:

@@ -1,7 +1,9 @@
 """Explains the messages that ssh wrote to standard error."""
 
 import re
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from pgmcp.errors import TunnelError
@@ -10,7 +12,7 @@ _MAX_CHARACTERS: Final = 200
 _REFUSED: Final = re.compile(r"channel \d+: open failed: (.*)")
 """The line that ssh writes if the bastion cannot connect to the database; the tunnel itself stays open."""
 
-_TRY_IT: Final = "as the user that runs this server, run `ssh {bastion}` in a terminal"
+_TRY_IT: Final = "as the user that runs this server, run `{command}` in a terminal"
 
 # The first row that matches applies.
 _CAUSES: Final = (
@@ -111,15 +113,22 @@ def refusal_error(line: str, bastion: str, place: str) -> TunnelError:
     return TunnelError(f"the bastion {bastion} could not connect to {place}: {reason}")
 
 
-def opening_error(lines: Iterable[str], bastion: str, exit_code: int | None) -> TunnelError:
-    """Return the error for a tunnel that could not be opened."""
+def opening_error(
+    lines: Iterable[str], bastion: str, exit_code: int | None, config: Path | None = None
+) -> TunnelError:
+    """Return the error for a tunnel that could not be opened.
+
+    Args:
+        config: the file for `ssh -F`, if there is one.
+    """
+    command = shlex.join(["ssh", *(["-F", str(config)] if config else []), bastion])
     text = "\n".join(lines)
     reason = last_line(lines) or f"ssh ended with exit code {exit_code} and no message"
     message = f"no SSH tunnel through {bastion}"
     for words, cause, hint in _CAUSES:
         if re.search(words, text):
-            return TunnelError(f"{message}: {cause} ({reason})", hint=hint.format(bastion=bastion))
-    return TunnelError(f"{message}: {reason}", hint=_TRY_IT.format(bastion=bastion))
+            return TunnelError(f"{message}: {cause} ({reason})", hint=hint.format(command=command))
+    return TunnelError(f"{message}: {reason}", hint=_TRY_IT.format(command=command))
 
 
 def broken_error(lines: Iterable[str], bastion: str) -> TunnelError:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,6 +212,9 @@ class Tunnel:
         finally:
             self._opening = None
 
+    def _opening_error(self, lines: Iterable[str], exit_code: int | None) -> TunnelError:
+        return opening_error(lines, self.route.bastion, exit_code, self.route.config)
+
     async def _note_end(self, attempt: _Attempt) -> None:
         reason = last_line(attempt.lines) or "no reason given"
         logger.warning("database %s: the SSH tunnel ended; opening another one: %s", self._name, reason)
@@ -246,13 +249,13 @@ class Tunnel:
         except TimeoutError:
             await _end(attempt)
             lines = list(attempt.lines) or [f"ssh did not log in within {OPEN_TIMEOUT_S:.0f} s"]
-            raise opening_error(lines, self.route.bastion, process.returncode) from None
+            raise self._opening_error(lines, process.returncode) from None
         except BaseException:
             await _end(attempt)
             raise
         if not attempt.params:
             await _end(attempt)
-            raise opening_error(attempt.lines, self.route.bastion, process.returncode)
+            raise self._opening_error(attempt.lines, process.returncode)
         attempt.opened_at_s = time.monotonic()
         self._attempt = attempt
         return attempt

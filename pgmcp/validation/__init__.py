@@ -55,6 +55,7 @@ __all__ = [
     "check_second_grammar",
     "preload",
     "prepare_outlines",
+    "refuse_other_kinds",
     "validate",
 ]
 
@@ -77,6 +78,18 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
 
         second_opinion.check(text, token_count)
     return ValidatedStatement(text, kind, check.tables, check.depends_on_literals)
+
+
+def refuse_other_kinds(sql: str) -> None:
+    """Raise if a text is not exactly one statement of a kind that `validate` accepts.
+
+    For a statement that cannot be validated because the database's functions are not known.
+
+    Raises:
+        SqlRejectedError: `validate` would refuse the text, whatever functions the database has.
+    """
+    text, _ = bounds.trim_and_bound(sql)
+    statement_kind.classify(text, grammar.parse(text))
 
 
 def preload() -> None:

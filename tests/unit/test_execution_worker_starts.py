@@ -33,13 +33,6 @@ def test_the_first_failures_cost_no_wait() -> None:
     assert failed_times(FREE_ATTEMPTS).wait_s(100.0) == 0.0
 
 
-def test_a_failure_that_is_not_free_costs_a_wait_even_as_the_first() -> None:
-    backoff = Backoff()
-    backoff.failed(100.0, is_free=False)
-
-    assert backoff.wait_s(100.0) == FIRST_DELAY_S
-
-
 def test_each_further_failure_doubles_the_wait() -> None:
     waits_s = [failed_times(FREE_ATTEMPTS + further).wait_s(100.0) for further in (1, 2, 3)]
 

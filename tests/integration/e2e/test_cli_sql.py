@@ -242,6 +242,14 @@ def test_a_database_that_is_down_is_reported_once(folder: Path) -> None:
     assert b"Quagga" not in done.stderr
 
 
+@pytest.mark.parametrize("sql", ["delete from orders", "select 1; delete from orders", "delte from orders"])
+def test_a_statement_that_is_no_read_is_refused_even_if_the_database_is_down(folder: Path, sql: str) -> None:
+    done = run(server_environment("postgresql://me@127.0.0.1:1/shop"), folder, "sql", sql)
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"pgmcp: rejected: ")
+
+
 def test_an_error_names_its_database_and_its_variables_if_several_are_configured(folder: Path) -> None:
     down = "postgresql://me@127.0.0.1:1/down"
     environment = server_environment(PG_MCP_DATABASES__CRM__URL=down, PG_MCP_DATABASES__STOCK__URL=down)

@@ -251,7 +251,8 @@ async def test_a_refusal_of_ssh_becomes_an_error_with_a_hint(
     bastion.know("other_key")
     assert _matches(await failure(route), "host key is not the one in known_hosts", "ssh-keygen -R")
     bastion.know()
-    assert _matches(await failure(route), "host key is not in known_hosts", "compare the key's fingerprint")
+    ssh = f"run `ssh -F {bastion.config} bastion` in a terminal, compare the key's fingerprint"
+    assert _matches(await failure(route), "host key is not in known_hosts", ssh)
     bastion.know("host_key")
     bastion.authorize("other_key")
     assert _matches(await failure(route), "refused the login .*Permission denied", "SSH_AUTH_SOCK")

@@ -301,6 +301,25 @@ async def test_a_role_with_grants_on_partitions_alone_reads_them(new_database: C
     )
 
 
+async def test_two_connections_are_enough_to_test_a_cancel(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(
+            "create role limited login password 'limited' connection limit 2; create table t (id int)"
+        )
+        admin.execute("grant select on t to limited; insert into t values (1); analyze t")
+        limited = make_conninfo(url, user="limited", password="limited")
+        try:
+            results = await examine({"PG_MCP_DATABASE_URL": limited})
+        finally:
+            admin.execute("drop owned by limited; drop role limited")
+
+    databases = [result for check, result in results.items() if check.startswith("database")]
+    not_ok = [result.check for result in databases if result.status is not Status.OK]
+    assert not_ok == []
+    assert results["database main: cancel"].text.startswith("tested")
+
+
 async def test_a_superuser_is_warned_of_with_the_hint(new_database: Callable[[], str]) -> None:
     role = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: role"]
 

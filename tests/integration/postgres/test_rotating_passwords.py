@@ -318,3 +318,23 @@ def test_settings_name_a_command_whose_reply_has_user_and_password_and_nothing_l
 
     assert done.stdout.split() == [b"current_user", b"rotating"]
     assert b"s3cret word" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "runs"),
+    [
+        ("exit 7", 1),
+        ("echo wrong", 2),  # it is run once more after the server has refused its password
+    ],
+)
+def test_a_command_tries_to_log_in_once(account: Account, tmp_path: Path, script: str, runs: int) -> None:
+    asked = tmp_path / "asked"
+    settings = server_environment(
+        account.url, PG_MCP_DATABASE_PASSWORD_COMMAND=f"sh -c 'echo >> {asked}; {script}'"
+    )
+
+    done = run_command(settings, tmp_path, "sql", "select 1")
+
+    assert done.returncode == 1
+    assert b"auth: " in done.stderr
+    assert len(asked.read_text()) == runs

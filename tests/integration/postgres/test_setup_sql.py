@@ -288,6 +288,15 @@ def test_a_masked_column_is_shown_by_a_view(site: Site) -> None:
         site.read("select phone from customers")
 
 
+def test_a_refused_column_names_the_view_that_masks_it(site: Site, tmp_path: Path) -> None:
+    site.admin(site.script(mask=["public.customers.phone=left(phone, 3)"], hide=["public.customers.email"]))
+
+    refused = run_command(server_environment(site.reader_url), tmp_path, "sql", "select * from customers")
+
+    hint = "hint: the role may read only these columns of customers: id; customers_masked also has phone"
+    assert hint in refused.stderr.decode()
+
+
 def test_a_view_with_a_masked_column_leaves_a_hidden_one_out(site: Site) -> None:
     site.admin(site.script(hide=["public.customers.email"], mask=["public.customers.phone='…'"]))
 
