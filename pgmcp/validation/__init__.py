@@ -23,8 +23,9 @@ What is decided where:
   has, and `given_values` what functions do with values of any type. `pgmcp.execution.policy` reads the
   database's own functions, operators, types, views and row policies from the catalog; `shipped_lists` has
   PostgreSQL's own functions and those of extensions.
-- `second_opinion`: whether another grammar also sees one read. It knows neither EXPLAIN nor SHOW.
-- `self_test`: whether these guards work in this interpreter; if not, every statement is refused, or, if only
+- `second_opinion`: whether sqlglot also parses a query as one statement that only reads. EXPLAIN and SHOW are
+  not parsed again.
+- `self_test`: whether these guards work in this interpreter. If not, every statement is refused; if only
   sqlglot fails, every query.
 - `memo`: whether a statement differs from an earlier, accepted one in plain literals only; `outline`: whether
   it differs from one that sqlglot has accepted only in literals and in names that sqlglot does not know.
@@ -63,6 +64,10 @@ __all__ = [
 def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
     """Return the read-only statement in a text.
 
+    Args:
+        sql: the text.
+        functions: decides which functions, operators and types of the database the statement may use.
+
     Raises:
         SqlRejectedError: the text is anything else; the error says what, where, and what to write instead.
         GuardFailedError: the checks do not work in this environment.
@@ -98,7 +103,7 @@ def preload() -> None:
 
 
 def prepare_outlines() -> None:
-    """Let the second grammar recognize statements that differ from earlier ones in names; takes 0.1 s."""
+    """Let statements that differ from earlier ones only in names skip the second grammar; takes 0.1 s."""
     from pgmcp.validation import outline  # imported late, because the import is slow
 
     outline.gather_words()

@@ -53,9 +53,11 @@ class ArgumentTypes:
     """Finds the types of expressions in one statement.
 
     Args:
-        path: the search path, in which the names of types are looked up.
-        parameters: the parameters and variables of the function whose body contains the statement.
+        root: the tree of the statement.
+        facts: facts of the catalog.
+        path: the search path, in which names are looked up.
         lookup: looks up functions and operators by name.
+        parameters: the parameters and variables of the function whose body contains the statement.
         may_call: returns whether `qualifier.name` may call a function of that name.
         of_record: returns the types of a field of a `record` variable; None if they are not known.
     """
@@ -354,7 +356,7 @@ class ArgumentTypes:
         given = self._of_declared(name)
         if given is None or name.startswith("$"):
             return given
-        found = self._columns.beside(column)  # a column or row hides a parameter of the same name
+        found = self._columns.hiding(column)  # a column or row hides a parameter of the same name
         return None if found is None else given | found
 
     def _is_label(self, qualifier: str) -> bool:

@@ -1,7 +1,7 @@
-"""Finds what a function's definition may call and read, by its tokens; if in doubt, it finds too much.
+"""Finds what a function's definition may call and read, by its tokens; in doubt, too much.
 
 A definition is the output of `pg_get_functiondef`: parameters, defaults, result and body. Every string in it
-is read like the definition itself, because its text may be executed; comments are ignored.
+is read like the definition itself, because it may be executed as SQL; comments are ignored.
 """
 
 import re
@@ -219,7 +219,11 @@ class BodyText:
     def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
         """Return whether it may read a secret column of a catalog that also has other columns.
 
-        True if the definition or its body is not SQL, because PL/pgSQL is not parsed here.
+        True if the definition or its body names the catalog and is not SQL: PL/pgSQL is not parsed here.
+
+        Args:
+            catalog: the name of the catalog.
+            trusts_conditions: as in `find_secret_use`.
         """
         return any(
             text_may_use_secrets(text, if_unreadable=depth <= 1, trusts_conditions=trusts_conditions)

@@ -1,4 +1,4 @@
-"""Finds what the body of a function calls and reads, by its parse trees, else by its text."""
+"""Finds what the body of a function calls and reads: by its parse trees, or else by its text."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -37,7 +37,7 @@ class BodyCalls:
         facts: further facts of the catalog that decide what a name means.
         casts: the casts and checks of types.
         given: decides what functions do with values of any type.
-        relations: by schema and name.
+        relations: the relations that call functions when they are read, by schema and name.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class BodyCalls:
         self._relation_names = {name for _, name in relations}
 
     def behind(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield the functions and relations of a body, by its parse trees, else by its text."""
+        """Yield the functions and relations that a body uses: by its parse trees, or else by its text."""
         yield from self._behind_text(body, path)
         yield from self._behind_signature(node, body)
         yield from self._behind_trees(body, path)

@@ -62,7 +62,7 @@ class BodyStatement:
         fields: names after values, as in `(value).name`.
         indirections: each such value, with the names and subscripts after it.
         relations: schema and name of those that are not WITH queries; "" without a schema.
-        makes_any_type: it makes values of types that it does not name.
+        makes_any_type: whether it makes values of types that it does not name.
     """
 
     def __init__(self, root: Node) -> None:

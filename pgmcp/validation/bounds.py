@@ -1,8 +1,8 @@
-"""Limits that a text must meet before a recursive parser, or one written in C, reads it.
+"""Checks the size and depth of a text before the parsers read it.
 
-Hostile text can crash both parsers: a sum of a few thousand terms makes libpg_query end the process, because
-it prints its tree by recursion. Measured with libpg_query 18: trees of 1,000 levels are safe on a 256 KB
-stack, which is four times `MAX_DEPTH`.
+A hostile text can crash both parsers. For example, a sum of a few thousand terms makes libpg_query end the
+process, because it prints its tree by recursion. Measured with libpg_query 18, trees of 1,000 levels are safe
+on a stack of 256 KB. That is four times `MAX_DEPTH`.
 """
 
 import re
@@ -15,7 +15,7 @@ MAX_TOKENS = 16_000
 _BYTE_ORDER_MARK = "\ufeff"
 
 MAX_DEPTH = 256
-"""Maximum levels of the syntax tree, as an upper estimate: a bracket or CASE counts four, an operator one."""
+"""Maximum estimated number of levels of the syntax tree: a bracket or CASE counts 4, an operator 1."""
 
 _BRACKET_LEVELS = 4
 _BRACKETS = {")": "(", "]": "["}
@@ -52,9 +52,8 @@ _RESTARTING_WORDS = frozenset({"and", "or", "select", "where", "on", "when", "th
 class _Nesting:
     """Estimates the depth of the syntax tree of the tokens read so far.
 
-    A level is an open bracket or CASE. Each keeps the depth its own operators
-    add: `lasting` for those that chain over the whole level (UNION, JOIN),
-    `chain` for those of the expression that is read now.
+    A level is an open bracket or CASE. Each level keeps the depth that its own operators add: `lasting` for
+    those that chain over the whole level (UNION, JOIN), `chain` for those of the current expression.
     """
 
     def __init__(self) -> None:
@@ -120,7 +119,8 @@ def trim_and_bound(sql: str) -> tuple[str, int]:
     of the text is unchanged.
 
     Raises:
-        SqlRejectedError: if the text is empty, too long, too deep or not text.
+        SqlRejectedError: the text is empty, too long, too deep or not text, has a parameter such as `$1`, or
+            brackets, strings or comments that do not end.
     """
     sql = sql.removeprefix(_BYTE_ORDER_MARK)
     _check_characters(sql)

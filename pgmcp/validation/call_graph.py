@@ -1,11 +1,11 @@
 """Follows the indirect calls of a statement to their end.
 
 A view calls the functions of its query, a row policy those of its condition, a function those of its body.
-Each of them also calls the functions of its operators, casts and domains. For views and policies this is
-exact, because their stored parse trees name the functions. A function's body is read by its parse trees.
-The parts that these do not show are read as text: everything that looks like a call, a relation or a type
-counts. A body that builds SQL at run time is refused. A name without a schema is looked up in the search path
-that holds there: the function's own, else its caller's.
+Each of them also calls the functions of its operators, casts and domains. For views and policies, the result
+is exact, because their stored parse trees name the functions. A function's body is parsed, and what cannot be
+parsed is read as text: everything that looks like a call, a relation or a type counts. A body that builds SQL
+at run time is refused. A name without a schema is looked up in the search path that the function sets, or
+else in its caller's.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.body_calls import BodyCalls
 from pgmcp.validation.catalog_objects import (
-    OUR_ROLE,
+    CONNECTION_ROLE,
     CatalogFunction,
     CatalogNode,
     CatalogRelation,
@@ -26,7 +26,7 @@ from pgmcp.validation.column_values import EVERY, result_of
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast
 from pgmcp.validation.given_values import GivenValues
 from pgmcp.validation.name_lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
-from pgmcp.validation.node_refusals import NodeRefusals, OperatorVerdict, allowable, policy_of
+from pgmcp.validation.node_refusals import NodeRefusals, SettingsVerdict, allowable, policy_of
 from pgmcp.validation.refusal_reasons import Refusal
 from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of
 from pgmcp.validation.typed_calls import Path
@@ -44,8 +44,8 @@ class _Place(NamedTuple):
     """
 
     path: Path
-    user: int = OUR_ROLE
-    reader: int = OUR_ROLE
+    user: int = CONNECTION_ROLE
+    reader: int = CONNECTION_ROLE
     is_behind_relation: bool = False
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
@@ -64,10 +64,11 @@ class CallGraph:
         functions: the database's own functions.
         casts: the casts and checks of types.
         given: decides what functions do with values of any type.
-        search_path: the schemas in which an unqualified name is looked up, in order.
+        relations: the relations that call functions when they are read.
+        search_path: the schemas in which a name without a schema is looked up, in order.
         names_pg_catalog: whether the setting search_path names pg_catalog. Only then can "$user" come before
             pg_catalog.
-        operator_verdict: see `NodeRefusals`.
+        settings_verdict: as in `NodeRefusals`.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class CallGraph:
         relations: Iterable[CatalogRelation],
         search_path: Sequence[str],
         names_pg_catalog: bool,
-        operator_verdict: OperatorVerdict,
+        settings_verdict: SettingsVerdict,
     ) -> None:
         self._functions: dict[tuple[str, str], list[CatalogFunction]] = defaultdict(list)
         for function in functions:
@@ -94,7 +95,7 @@ class CallGraph:
         self._search_path = tuple(search_path)
         self._names_pg_catalog = names_pg_catalog
         self._schemas = {schema for schema, _ in (*self._functions, *self._relations)}
-        self._own_refusals = NodeRefusals(lookup, operator_verdict)
+        self._own_refusals = NodeRefusals(lookup, settings_verdict)
         self._bodies = BodyCalls(lookup, facts, casts, given, self._relations)
         self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
 
@@ -108,7 +109,7 @@ class CallGraph:
             return None
         schemas = [schema] if schema else self._search_path
         found = (relation for each in schemas for relation in self._relations.get((each, name), ()))
-        refusals = (self._refusal(relation) for relation in found if relation.acts_for(OUR_ROLE))
+        refusals = (self._refusal(relation) for relation in found if relation.acts_for(CONNECTION_ROLE))
         return next(filter(None, refusals), None)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
@@ -204,10 +205,10 @@ class CallGraph:
             yield from self._called_by(node)
             yield from (each for name in node.types for each in self._casts.of_type(name))
             yield from self._behind_given_values(node)
-        elif node.parts and not self._own_refusals.is_named_by_operator(node):
+        elif node.parts and not self._own_refusals.is_allowed_by_settings(node):
             for part in node.parts:
                 yield from self._read_namesakes(part)
-        elif node.definition and not self._own_refusals.is_named_by_operator(node):
+        elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
             yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:

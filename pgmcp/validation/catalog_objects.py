@@ -1,4 +1,4 @@
-"""The functions and relations of one database, with the catalog's facts about their calls."""
+"""Describes the functions and relations of one database, with the catalog's facts about their calls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from pgmcp.validation.shipped_lists import builtin
 
 Volatility = Literal["i", "s", "v"]
 
-OUR_ROLE: Final = 0
-"""Stands for the connection's role where an OID of a role is expected."""
+CONNECTION_ROLE: Final = 0
+"""Stands for the role of the connection where the OID of a role is expected."""
 
 _decode_columns = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -29,7 +29,7 @@ class CatalogCast(NamedTuple):
     Attributes:
         type_name: name of the user-defined type that a value may have.
         target: name of the type that the value becomes.
-        is_chosen: whether the server calls the cast if the statement names no type at all.
+        is_chosen: whether the server also calls the cast where the statement names no type.
 
     A domain counts as a cast to itself: its CHECK is called if a literal becomes a value of the domain.
     """
@@ -48,9 +48,9 @@ class CastColumn(NamedTuple):
     """A column whose values can be cast.
 
     Attributes:
-        name: "" is the whole row.
-        type_name: the `CatalogCast.type_name` that its values have or contain.
-        kind: how its values contain that type.
+        name: the name of the column; "" for the whole row.
+        type_name: the `CatalogCast.type_name` of the type that the values have or contain.
+        kind: how the values contain that type.
     """
 
     name: str
@@ -62,8 +62,9 @@ class CatalogOperator(NamedTuple):
     """An operator, with the OIDs of the types of its operands and its result.
 
     Attributes:
-        left: 0 for a prefix operator.
-        result: 0 if it is not known.
+        left: type of the left operand; 0 for a prefix operator.
+        right: type of the right operand.
+        result: type of the result; 0 if it is not known.
     """
 
     schema: str
@@ -90,7 +91,8 @@ class CatalogFunction:
     Attributes:
         volatility: pg_proc.provolatile: immutable, stable, volatile.
         language: pg_language.lanname.
-        extension: the extension it belongs to; "" if it was written for this database.
+        security_definer: whether it runs with the rights of its owner.
+        extension: the extension to which it belongs; "" if it was written for this database.
         takes_one: whether it can be called with one argument, and so by `(value).name`.
         takes_row: whether that argument can be a table's row, so that `row.name` calls it.
         operators: symbols of the operators that call it (pg_operator.oprcode).
@@ -107,19 +109,20 @@ class CatalogFunction:
         max_arguments: maximum number of arguments of a call; None with VARIADIC.
         argument_types: OIDs of the types of all arguments, with those that have defaults; None if not known.
         variadic_element: the type of each argument that VARIADIC gathers; 0 without it.
-        search_path: the schemas that it sets itself, for what it calls: None if it sets none, an asterisk
-            for any schema.
+        search_path: the search path that it sets for itself; None if it sets none. An asterisk stands for
+            unknown schemas.
         overloads: the operators that call it, with their types; empty if these are not known.
         owner: the role with whose rights it runs if it is SECURITY DEFINER.
         owner_name: the name of that role, which is also the schema that `"$user"` means inside the function.
         settings: names of the settings that it sets for its own duration, in lower case.
-        changes_caller: one of them is the caller's role or claim, so its body reads as another caller.
+        changes_caller: whether one of them is the caller's role or claim, so that its body reads as another
+            caller.
         result_types: names of the user-defined types of its result and OUT parameters.
         is_written_cast: whether only explicit casts call it, and no CHECK.
         result_type: OID of the type of its result; 0 if it is not known.
         argument_names: the names of all arguments, "" for one without; empty if none has a name.
-        spares_literals: whether casts call it but a literal never does: all of them are explicit, or
-            assignment casts to a user-defined type, and no CHECK calls it.
+        spares_literals: whether casts call it, but never for a literal. This holds if no CHECK calls it, and
+            each of the casts is explicit, or an assignment cast to a user-defined type.
     """
 
     schema: str
@@ -219,19 +222,19 @@ class CatalogRelation:
     """A relation that does more than return stored rows: a view, a table with row policies or foreign parts.
 
     Attributes:
-        calls: schema, name and argument count of the functions in its query or policies.
-        reads: schema and name of the relations in them.
-        secrets: catalogs with a secret column that its query or policies read.
-        types: names of the types that its query or policies cast to.
-        constant_types: names of the types of constants in them.
+        calls: schema, name and argument count of the functions in its query or policy.
+        reads: schema and name of the relations in its query or policy.
+        secrets: catalogs with a secret column that its query or policy reads.
+        types: names of the types to which its query or policy casts.
+        constant_types: names of the types of constants in its query or policy.
         cast_columns: its columns with values that can be cast.
         runs_program: whether a program on the database server produces its rows.
         unreadable: why its calls are not known; None if they are known.
         policy: the name of the row policy whose condition this is; "" for the relation itself.
-        acts_for_us: whether a read with the connection's role makes these calls and reads; a row policy may
-            not apply to it.
-        acts_for_owners: owners of views and functions through which a read makes these calls and reads; None
-            for all.
+        acts_for_connection: whether a read with the role of the connection makes these calls and reads; False
+            for a row policy that does not apply to the role.
+        acts_for_owners: the owners of views and functions with whose rights a read makes these calls and
+            reads; None for all.
         owner: the owner, for a view that reads with its owner's privileges; 0 if the reader's privileges
             count.
         argument_types: schema, name and argument types of the functions in `calls`; None if not known.
@@ -247,7 +250,7 @@ class CatalogRelation:
     secrets: tuple[str, ...] = ()
     cast_columns: tuple[CastColumn, ...] = ()
     policy: str = ""
-    acts_for_us: bool = True
+    acts_for_connection: bool = True
     acts_for_owners: frozenset[int] | None = None
     owner: int = 0
     constant_types: tuple[str, ...] = ()
@@ -260,9 +263,13 @@ class CatalogRelation:
         return not is_known or (function.schema, function.name, types) in (self.argument_types or ())
 
     def acts_for(self, role: int) -> bool:
-        """Return whether a read with a role's privileges makes them; 0 is the connection's role."""
-        if role == OUR_ROLE:
-            return self.acts_for_us
+        """Return whether a read with a role's privileges makes these calls and reads.
+
+        Args:
+            role: the OID of an owner, or `CONNECTION_ROLE`.
+        """
+        if role == CONNECTION_ROLE:
+            return self.acts_for_connection
         return self.acts_for_owners is None or role in self.acts_for_owners
 
 
@@ -270,14 +277,19 @@ CatalogNode = CatalogFunction | CatalogRelation
 
 
 class RelationRows:
-    """The rows of one relation.
+    """The row type of one relation, with its columns.
 
     Attributes:
-        type_oid: their type.
+        type_oid: the OID of the row type.
     """
 
     def __init__(self, type_oid: int, columns: bytes | msgspec.Raw) -> None:
-        """Keep the columns as JSON, name by type, because most statements need only a few relations."""
+        """Keep the columns as JSON, because most statements need only a few relations.
+
+        Args:
+            type_oid: the OID of the row type.
+            columns: an object in JSON, with the OID of each column's type by the column's name.
+        """
         self.type_oid = type_oid
         self._columns = columns
 
@@ -295,9 +307,10 @@ class ResolutionFacts:
         types: the known types of arguments, and their casts.
         functions: PostgreSQL's own functions whose names the database uses, too.
         operators: PostgreSQL's own operators whose symbols the database uses, too.
-        columns: columns with the name of a function: by the relation's name, then by its schema.
-        result_columns: by a function's name, those of these columns that the rows of every overload have.
-        fields: by the oid of a row type, those of these columns that it has.
+        columns: the columns that have the name of a function, by the relation's name, then by its schema.
+        result_columns: the columns that have the name of a function and that the rows of every overload of a
+            function have, by the latter's name.
+        fields: the columns of a row type that have the name of a function, by the type's oid.
         rows: the rows of each relation: by the relation's name, then by its schema; empty if they have not
             been read. Composite types count as relations.
         rows_by_type: the same rows, by the oid of their type.
@@ -320,7 +333,9 @@ class ColumnCast(NamedTuple):
     """A cast of a column's values that may not be called.
 
     Attributes:
-        column: "" is the whole row.
+        column: the name of the column; "" for the whole row.
+        cast: the cast.
+        refusal: why it may not be called.
         kind: how the column's values contain the type that is cast.
     """
 

@@ -1,10 +1,10 @@
 """Finds the types of the columns and rows that a name can mean in one statement.
 
-A name in an expression means a column or a row of an item of FROM. Every item that it could belong to counts
-(`statement_columns`), although the server takes the innermost.
+A name in an expression means a column or a row of an item of FROM. All items to which it could belong count
+(`statement_columns`), although the server takes the innermost one.
 
-PostgreSQL manual, "Type Conversion" (UNION, CASE and related constructs) and "Joined Tables": a column that
-several inputs share has the type of one of them, or the type below its domain.
+A column that several inputs share has the type of one of them, or the base type of its domain (PostgreSQL
+manual, "Type Conversion" and "Joined Tables").
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,9 +45,11 @@ _COLUMNS_OF_CLAUSES: Final = {
 
 
 class ColumnTypes:
-    """The types of the columns in one statement.
+    """Finds the types of the columns in one statement.
 
     Args:
+        root: the tree of the statement.
+        facts: facts of the catalog.
         path: the search path, in which relations are looked up.
         types_of: returns the types of an expression.
         types_of_name: returns the types that the name of a type means.
@@ -84,7 +86,7 @@ class ColumnTypes:
         found, is_known = self._find(column, [qualifier], name)
         return found if found and is_known else None
 
-    def beside(self, column: Node) -> Types:
+    def hiding(self, column: Node) -> Types:
         """Return the types of the columns that may hide a parameter with their name; None if not known."""
         found, is_known = self._find(column, (), name_of(column["fields"][-1]))
         return found if is_known else None

@@ -59,21 +59,22 @@ class Surroundings:
     """Facts about the database that a search for casts needs.
 
     Attributes:
-        has_function: whether the database has a function of its own by this name that takes so many
-            arguments; any number if that is None.
-        takes_one: whether it has one that `value.name` can call.
-        is_polymorphic: whether it has one that gives several arguments the type of one of them.
-        has_written_operator: whether it has an operator by this symbol whose function has a body to read, as
-            in SQL.
+        has_function: returns whether the database itself has a function of this name that takes this number
+            of arguments; None stands for any number.
+        takes_one: returns whether it has a function of this name that `value.name` can call.
+        is_polymorphic: returns whether it has a function of this name that gives several arguments the type
+            of one of them.
+        has_written_operator: returns whether it has an operator with this symbol whose function has a body,
+            for example in SQL.
         puts_schemas_first: whether other schemas come before pg_catalog in the search path.
-        has_column: whether everything of this name in the statement certainly has a column of that name.
-        may_cast: whether it has a function by this name that may cast a value of any type that it is given to
-            one of these types.
-        may_check: whether it has a function by this name that may create other values of the domain of such a
-            value.
-        operator_may_cast: whether it has an operator by this symbol that may cast its operands.
-        operator_may_check: whether it has an operator by this symbol that may create other values of their
-            domain.
+        has_column: returns whether every relation of the first name in the statement certainly has a column
+            of the second name.
+        may_cast: returns whether it has a function of this name that takes a value of any type, and may cast
+            it to one of these types.
+        may_check: returns whether it has a function of this name that takes a value of any type, and may
+            create other values of its domain.
+        operator_may_cast: like `may_cast`, for an operator with this symbol and its operands.
+        operator_may_check: like `may_check`, for an operator with this symbol and its operands.
     """
 
     has_function: Callable[[str, int | None], bool]
@@ -108,7 +109,9 @@ class ColumnValues(ABC):
     """Follows values of columns through one statement.
 
     Args:
-        columns: their names with the kinds of their values; any column of such a name counts.
+        root: the tree of the statement.
+        columns: the names of the columns with the kinds of their values; any column of such a name counts.
+        surroundings: facts about the database.
     """
 
     def __init__(self, root: Node, columns: Mapping[str, ValueKind], surroundings: Surroundings) -> None:

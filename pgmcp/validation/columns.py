@@ -1,7 +1,7 @@
 """Finds each `relation.name` of a statement that is certainly a column, and therefore not a call.
 
-PostgreSQL manual, "Calling Functions" and "Using Composite Types in Queries": `t.name` means the column if
-there is one, else the function `name(t)`. Scopes are not distinguished: if several relations have
+`t.name` means the column if there is one, and otherwise the function `name(t)` (PostgreSQL manual, "Calling
+Functions" and "Using Composite Types in Queries"). Scopes are not distinguished: if several relations have
 the same name in a statement, each must have the column.
 """
 
@@ -24,6 +24,8 @@ class KnownColumns:
     """The columns that are known from one statement and the catalog.
 
     Args:
+        root: the tree of the statement.
+        facts: facts of the catalog.
         with_references: the id() of the nodes of relations that are WITH queries.
         path: the search path, in which tables are looked up.
         may_skip_schemas: whether the path may name schemas that the reader may not use, as in the body of a

@@ -1,4 +1,4 @@
-"""The names in a condition that the operator wrote, such as a default filter of the context file.
+"""Finds the names in a condition of the context file, such as a default filter.
 
 This module accepts and refuses nothing.
 """

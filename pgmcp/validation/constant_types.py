@@ -1,4 +1,4 @@
-"""The types of constants, of special values such as CURRENT_DATE, and of other fixed kinds of expressions."""
+"""Finds the types of constants, of special values such as CURRENT_DATE, and of other kinds of fixed type."""
 
 from typing import Final
 

@@ -1,13 +1,18 @@
 """Finds literals that may become values of a domain because of a value beside them.
 
-A literal without a type takes the type of the value that it is compared or combined with. Beside a value of a
-domain that is the domain's base type, so no CHECK runs, except as an argument of a polymorphic function:
-`lag(email, 1, 'x')`. Beside an array, a range or a row of the domain it is the whole type, whose parts are
-checked: `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`. So are the parts of an array of the base type that
-gets the type of an array of the domain: `SELECT emails … UNION SELECT ARRAY[name]`.
+A literal without a type takes the type of the value with which it is compared or combined:
 
-PostgreSQL manual, chapter "Type Conversion", and "Polymorphic Types". The lists of functions are checked
-against a server: tests/integration/postgres/test_cast_columns.py.
+- Beside a value of a domain, it gets the domain's base type, so no CHECK runs. The exception is an argument
+of
+  a polymorphic function: `lag(email, 1, 'x')`.
+- Beside an array, a range or a row of the domain, it gets the whole type, whose parts are checked:
+  `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`.
+
+An array of the base type that gets the type of an array of the domain is checked, too:
+`SELECT emails … UNION SELECT ARRAY[name]`.
+
+The rules are in the PostgreSQL manual, chapter "Type Conversion", and "Polymorphic Types".
+tests/integration/postgres/test_cast_columns.py compares the lists of functions with a server.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,10 +77,13 @@ _FOLLOWED_FOR_LITERALS: Final = frozenset(
 
 
 class LiteralsOfDomains(ColumnValues):
-    """Searches one statement for literals beside values of the columns. The result depends on the literals.
+    """Searches one statement for literals beside values of columns; the result depends on the literals' text.
 
     Args:
-        are_several: the columns are of more than one domain.
+        root: the tree of the statement.
+        columns: as in `ColumnValues`.
+        surroundings: facts about the database.
+        are_several: whether the columns are of more than one domain.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Finds where a statement may cast values of columns explicitly: `mood::int`, `to_json(people)`.
 
-An explicit cast is called where a statement names its target, and by the few built-in functions and operators
-that look up casts themselves.
+An explicit cast is called where a statement names its target type. A few built-in functions and operators
+look up casts themselves, and call it, too.
 """
 
 from collections.abc import Mapping, Set
@@ -70,10 +70,12 @@ class ExplicitCasts(ColumnValues):
     """Searches one statement for places that may cast values of columns explicitly.
 
     Args:
-        columns: their names with the kinds of their values; any column with such a name counts.
-        targets: names of the built-in types that their values can be cast to.
-        types: names of types whose values have such casts, or contain values that have, with their kinds;
-            values of these types that the statement makes count, too.
+        root: the tree of the statement.
+        columns: the names of the columns with the kinds of their values; any column of such a name counts.
+        targets: names of the built-in types to which the values can be cast.
+        surroundings: facts about the database.
+        types: names of types whose values have such casts, or contain values that have, with their kinds.
+            Values of these types that the statement itself makes count, too.
     """
 
     def __init__(

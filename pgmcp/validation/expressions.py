@@ -1,6 +1,6 @@
 """Reads one SQL expression: its columns, the aggregates around them, and where each name is in the text.
 
-Used to write expressions of other tools into statements of this database. Nothing is accepted or refused for
+Callers write expressions of other tools into statements of this database. Nothing is accepted or refused for
 execution here: the finished statement passes the same checks as any other.
 """
 
@@ -37,8 +37,9 @@ class Aggregate:
     """A call of an aggregate.
 
     Attributes:
-        counts_repeated_rows: its result changes if a join repeats rows.
-        columns: those of its arguments, ORDER BY and FILTER, each as its parts.
+        name: the name of the aggregate.
+        counts_repeated_rows: whether its result changes if a join repeats rows.
+        columns: the columns in its arguments, ORDER BY and FILTER, each as the parts of its name.
     """
 
     name: str
@@ -51,7 +52,8 @@ class Expression:
     """An expression and its names, as PostgreSQL folds them.
 
     Attributes:
-        columns: (parts, start, end) of each column in the text, in order.
+        text: the expression on one line, without comments.
+        columns: for each column, the parts of its name, and where it starts and ends in the text, in order.
         aggregates: the outermost calls of aggregates.
     """
 
@@ -60,7 +62,7 @@ class Expression:
     aggregates: tuple[Aggregate, ...]
 
     def replace(self, spell: Callable[[tuple[str, ...]], str]) -> str:
-        """Return the text with each column as `spell` writes it."""
+        """Return the text with each column replaced by what `spell` returns for the parts of its name."""
         pieces, position = [], 0
         for parts, start, end in self.columns:
             pieces += [self.text[position:start], spell(parts)]

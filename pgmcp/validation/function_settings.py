@@ -1,4 +1,4 @@
-"""The functions that the operator allows and denies: PG_MCP_SERVER_ALLOWED_FUNCTIONS, _DENIED_FUNCTIONS."""
+"""Matches functions with the settings PG_MCP_SERVER_ALLOWED_FUNCTIONS and PG_MCP_SERVER_DENIED_FUNCTIONS."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -13,7 +13,7 @@ class FunctionSettings:
 
     Args:
         allowed: as `FunctionPolicy` describes them.
-        denied: likewise; `name` without a schema counts in every schema.
+        denied: as `FunctionPolicy` describes them; `name` without a schema means every schema.
         path: the search path, in which `name` without a schema is looked up.
     """
 

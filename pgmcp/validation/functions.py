@@ -3,15 +3,15 @@
 This is an allow-list: a call is accepted only if one of these says that it only
 reads. The first that knows the function decides:
 
-1. the operator's own lists (settings): denied, then allowed
+1. the lists in the settings: denied, then allowed
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema
 3. the database's own catalog, if it has been read
 4. the shipped list of extension functions, whatever schema the extension is in
 
-A name without a schema is looked up as the server does (see `lookup`): only functions on the
-search path whose argument types fit can be called, and the same types in an earlier schema,
-`pg_catalog` first, hide a function. If the server can choose a refused function of the database instead of
-PostgreSQL's own, the call is refused as shadowed.
+A name without a schema is looked up as the server does (`name_lookup`). Only functions in the search path
+whose argument types fit can be called. A function is hidden by one with the same types in an earlier schema;
+`pg_catalog` comes first, unless the path names it. If the server can choose a refused function of the
+database instead of PostgreSQL's own, the call is refused as shadowed.
 """
 
 from collections import defaultdict
@@ -52,14 +52,14 @@ class FunctionPolicy:
     """Decides which functions may be called, also implicitly, by operators and types.
 
     Args:
-        allowed: names the operator trusts, as PostgreSQL stores them: `name` (in the search path),
+        allowed: names that the settings allow, as PostgreSQL stores them: `name` (in the search path),
             `schema.name`, `schema.*`, `prefix_*` or, for all functions of an extension, `extension:name`.
-        denied: names the operator refuses, in the same forms, `name` in any schema; wins over `allowed`. A
-            denied extension includes its operators and types, but not PostgreSQL's own of the same name: `%`
-            of numbers and `%` of pg_trgm look the same.
+        denied: names that the settings deny, in the same forms; `name` means any schema. Wins over `allowed`.
+            A denied extension includes its operators and types, but not PostgreSQL's own of the same name:
+            `%` of numbers and `%` of pg_trgm look the same.
         catalog_functions: the database's own functions outside pg_catalog. Until they have been read,
             functions that are on no list are refused.
-        catalog_relations: its relations that call functions when they are read.
+        catalog_relations: the database's relations that call functions when they are read.
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
             first if it is not among them.
         facts: further facts of the catalog that decide which function a name means.
@@ -139,8 +139,8 @@ class FunctionPolicy:
         """Return why the call is refused; None if it may be made.
 
         Args:
-            schema: as written; "" when the call names none.
-            argument_count: how many arguments the call has.
+            schema: the schema in the call; "" without one.
+            argument_count: number of arguments in the call.
             arguments: returns their known types; called only if the database has functions of that name.
         """
         if (verdict := self._call_verdict(schema, name)) is not None:
@@ -269,9 +269,9 @@ class FunctionPolicy:
         return refusal.reason if refusal else None
 
     def written_casts(self, name: str, *, of_literals: bool) -> list[ColumnCast] | None:
-        """Return the refused casts of the values that a cast to a type makes, if all have to be written.
+        """Return the refused casts of the values of a type, if a statement has to write each of them.
 
-        None if something else against the type is refused.
+        Return None if the server may call a refused function of the type without a written cast.
 
         Args:
             of_literals: literals become values of the type, so no cast to it is called.
@@ -290,7 +290,11 @@ class FunctionPolicy:
         ]
 
     def type_text_refusal(self, text: str | None) -> RefusalReason | None:
-        """Return why a function may not get the name of a type as text; None if the name is unknown."""
+        """Return why a function may not get a text that may name a type.
+
+        Args:
+            text: the text; None if it is not known, so that it may name any type.
+        """
         return self._first_refusal(
             function
             for name, functions in self._casts.by_name().items()
@@ -299,7 +303,7 @@ class FunctionPolicy:
         )
 
     def _call_verdict(self, schema: str, name: str) -> bool | None:
-        """Return whether the settings let a call be made, by its name or by the extension it may be to."""
+        """Return whether the settings allow or deny a call, by name or by extension; None if neither."""
         verdict = self._settings.verdict(schema, name)
         if verdict is False or builtin(schema, name):
             return verdict

@@ -1,8 +1,8 @@
 """Finds the columns that functions in FROM have, with the types of these columns.
 
-PostgreSQL manual, "Table Functions": a function that returns rows has the columns of its rows: those of a
-composite type, its OUT parameters, or those of a column definition list. Another function has one column,
-named after its only OUT parameter, its alias or itself. Aliases of columns replace their names by place.
+A function that returns rows has the columns of its rows: those of a composite type, its OUT parameters, or
+those of a column definition list. Any other function has one column, named after its only OUT parameter, its
+alias or itself. Aliases of columns replace the names by place (PostgreSQL manual, "Table Functions").
 """
 
 from collections.abc import Callable, Iterator, Mapping

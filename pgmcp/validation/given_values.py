@@ -1,8 +1,8 @@
-"""Finds what a database's functions do with arguments of any type.
+"""Decides what a database's functions may do with arguments of any type.
 
-A function with declared parameter types is judged elsewhere, by its body. A function that takes `anyelement`,
-`record` or another type for any value is judged here as if it got a value of every type that has a cast or
-CHECK.
+A function whose parameters have fixed types is judged elsewhere, by its body. A function that takes
+`anyelement`, `record` or another type for any value is judged here, as if it got a value of each type that
+has a cast or CHECK.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set

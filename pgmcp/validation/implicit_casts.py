@@ -1,8 +1,8 @@
 """Finds where a statement may cast columns implicitly.
 
-The server calls an implicit cast, or one for assignment, where it needs another type than a value has: for an
-operator or argument, in CASE, COALESCE and set operations, as a condition or subscript. Only places where it
-never does so count as harmless; every other place counts as a cast.
+The server calls an implicit cast where it needs another type than a value has: for an operator or an
+argument, in CASE, COALESCE and set operations, as a condition or a subscript. Only places where it certainly
+calls none count as harmless; every other place counts as a cast.
 """
 
 from collections.abc import Iterator, Set
@@ -45,9 +45,10 @@ class _Seen(NamedTuple):
     """A part of the tree, and whether a column may stand there as it is.
 
     Attributes:
-        is_bare: the server does nothing to a column at this place.
-        is_value: it lies in a subquery whose result is a value of an expression.
-        is_consumed: the server does nothing to it later either, nor to a whole row.
+        value: the part.
+        is_bare: whether the server does nothing to a column at this place.
+        is_value: whether the part lies in a subquery whose result is a value of an expression.
+        is_consumed: whether the server also does nothing to the column later, nor to a whole row.
     """
 
     value: Any
@@ -60,9 +61,11 @@ class ImplicitCasts:
     """Searches one statement for places that may cast columns implicitly.
 
     Args:
-        columns: their names; any column of such a name counts.
-        targets: names of the types that they have casts to.
-        shows_result: the statement's result is shown as it is; else it may become another type.
+        root: the tree of the statement.
+        columns: the names of the columns; any column of such a name counts.
+        targets: names of the types to which the columns have casts.
+        surroundings: facts about the database.
+        shows_result: whether the statement's result is shown as it is; if not, it may become another type.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The columns of a query or an item of FROM, with the types that they can have."""
+"""Describes the columns of a query or an item of FROM, with the types that they can have."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ class Column(NamedTuple):
     """A column of a query or an item of FROM.
 
     Attributes:
-        names: the names that it can have; the server names expressions without an alias.
+        names: the names that it can have; the server chooses a name for an expression without an alias.
+        types: the types that it can have; None if they are not known.
     """
 
     names: frozenset[str]

@@ -1,8 +1,8 @@
 """Splits SQL into tokens by the lexical rules of PostgreSQL, without recursion.
 
-Follows `src/backend/parser/scan.l` closely: no code can be hidden from the limits in a text that this lexer
-takes for a string or a comment. It does not interpret the tokens; `pgmcp.validation.bounds` counts its
-tokens, and the real grammar reads the text again by itself.
+The lexer follows `src/backend/parser/scan.l` closely, so that code cannot be hidden from the limits in a text
+that looks like a string or a comment. `pgmcp.validation.bounds` counts the tokens; the grammar splits the
+text again by itself.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Caches accepted statements: one that differs only in plain literals is not checked again.
 
-Hosts often send the same statement with another id, date or text. An entry has the text without its plain
-literals, and the policy that accepted it. This is safe because:
+Hosts often send the same statement with another id, date or text. The key of an entry is the text without its
+plain literals, and the policy that accepted it. This is safe because:
 
 - only texts qualify in which both grammars see the same literals: printable ASCII, without comments,
   backslashes, dollar signs, double quotes or semicolons, every literal a short run of harmless characters or
@@ -9,7 +9,7 @@ literals, and the policy that accepted it. This is safe because:
 - a literal is replaced by one of the same token kind, so the trees differ in the literals' values alone;
 - only queries are cached, and only if no check used the value of a literal
   (`ValidatedStatement.depends_on_literals`); refusals are never cached;
-- the key is the text itself, not a hash of its tree.
+- texts are compared as a whole, not by a hash.
 """
 
 import re
@@ -22,7 +22,7 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
-"""Maximum characters of a cached text; literals are short, so no limit is exceeded."""
+"""Maximum length of a cached text. Its literals are short, so a text with others exceeds no limit either."""
 
 _MAX_LITERAL: Final = 100
 
@@ -57,7 +57,7 @@ class ValidationMemo:
 
         Args:
             validate: checks a statement in full.
-            max_statements: least recently used ones are forgotten first.
+            max_statements: number of texts, and of templates; the least recently used are forgotten first.
         """
         self._validate = validate
         self._max_statements = max_statements
@@ -69,6 +69,7 @@ class ValidationMemo:
 
         Raises:
             SqlRejectedError: the text is anything else.
+            GuardFailedError: the checks do not work in this environment.
         """
         key = (functions, sql)
         if (known := self._by_text.get(key)) is not None:

@@ -1,4 +1,4 @@
-"""Refuses functions and relations for what they are: by declaration, by body text, by relations they read.
+"""Refuses functions and relations by their declaration, body text, and the relations that they read.
 
 `pgmcp.validation.call_graph` follows their calls.
 """
@@ -14,8 +14,8 @@ from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_c
 from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
-OperatorVerdict = Callable[[str, str, str], bool | None]
-"""Returns whether the operator's settings allow or deny a function, by schema, name and extension."""
+SettingsVerdict = Callable[[str, str, str], bool | None]
+"""Returns whether the settings allow (True) or deny (False) a function, by schema, name and extension."""
 
 
 class NodeRefusals:
@@ -23,16 +23,16 @@ class NodeRefusals:
 
     Args:
         lookup: looks up functions and operators by name.
-        operator_verdict: returns None for a function that the settings do not name.
+        settings_verdict: returns None for a function that the settings do not name.
     """
 
-    def __init__(self, lookup: Lookup, operator_verdict: OperatorVerdict) -> None:
+    def __init__(self, lookup: Lookup, settings_verdict: SettingsVerdict) -> None:
         self._lookup = lookup
-        self._operator_verdict = operator_verdict
+        self._settings_verdict = settings_verdict
 
-    def is_named_by_operator(self, function: CatalogFunction) -> bool:
+    def is_allowed_by_settings(self, function: CatalogFunction) -> bool:
         """Return whether the settings allow a function, so that its body is not read."""
-        return bool(self._operator_verdict(function.schema, function.name, function.extension))
+        return bool(self._settings_verdict(function.schema, function.name, function.extension))
 
     def of(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
         """Return why a node itself is refused, whatever the functions and relations that it uses do.
@@ -42,7 +42,7 @@ class NodeRefusals:
         """
         if isinstance(node, CatalogRelation):
             return self._relation_refusal(node)
-        if (verdict := self._operator_verdict(node.schema, node.name, node.extension)) is not None:
+        if (verdict := self._settings_verdict(node.schema, node.name, node.extension)) is not None:
             return None if verdict else Refusal(spelled(node), RefusalReason.DENIED)
         is_judged_by_body = through_relation and bool(node.definition)
         reason = _declared_refusal(node)
@@ -86,7 +86,7 @@ class NodeRefusals:
         for schema, name, argument_count in calls:
             listed = builtin(schema, name)
             reason = _unless_internal(listed.refusal(argument_count)) if listed else None
-            if reason and not self._operator_verdict("pg_catalog", name, ""):
+            if reason and not self._settings_verdict("pg_catalog", name, ""):
                 return Refusal(name, reason)
         return None
 
@@ -108,7 +108,7 @@ def allowable(node: CatalogNode, refusal: Refusal) -> str:
 
 
 def spelled(function: CatalogFunction) -> str:
-    """Return the name as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it."""
+    """Return a function's name in the form of the setting PG_MCP_SERVER_ALLOWED_FUNCTIONS."""
     return function.name if function.schema == "pg_catalog" else f"{function.schema}.{function.name}"
 
 

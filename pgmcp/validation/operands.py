@@ -1,7 +1,7 @@
 """Finds the operands of the operators that an expression calls.
 
-Some operators are not written: CASE and IN compare with `=`, BETWEEN with `<=` and the like. Those of NATURAL
-and USING are found in `reading`.
+Some operators are not written: CASE and IN compare with `=`, BETWEEN with `<=` and the like. `argument_types`
+finds the operands of NATURAL and USING.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The outline of a statement: the statement without literals, and without names that sqlglot does not know.
+"""Makes the outline of a statement: the statement without literals, and without names unknown to sqlglot.
 
     select o.total from orders o where o.id = 17   ─▶   select «0».total from «1» «0» where «0».id = 0
 
@@ -61,8 +61,8 @@ def is_known(name: str) -> bool:
 def gather_words() -> None:
     """Gather the words that sqlglot's parser recognizes, and some more; takes about 0.1 s.
 
-    They come from the constants of its functions, and from its tables and the names of its classes, of which
-    the names of functions are made.
+    They come from the constants of its functions, from its tables, and from the names of its classes, of
+    which it makes names of SQL functions.
     """
     words: set[str] = set()
     for text in _texts([*(vars(module) for module in _SOURCES), keywords()]):

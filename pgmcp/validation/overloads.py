@@ -1,9 +1,9 @@
 """Finds the overloads of a function or operator that the server can choose for a call.
 
-PostgreSQL manual, chapter "Type Conversion", sections "Operators" and "Functions". An overload is hidden by
-one with the same argument types in an earlier schema of the search path. An exact match of types wins, then
-the overload that needs the fewest conversions, preferred types first. If the type of an argument is not
-known, every overload counts that the server would choose for some type.
+The rules are those of the PostgreSQL manual, chapter "Type Conversion", sections "Operators" and "Functions".
+An overload is hidden by one with the same argument types in an earlier schema of the search path. An exact
+match of types wins, then the overload that needs the fewest conversions, preferred types first. If the type
+of an argument is not known, all overloads that the server would choose for some type are returned.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -40,7 +40,7 @@ class CatalogType:
     Attributes:
         category: pg_type.typcategory.
         kind: pg_type.typtype.
-        base: what a domain is made of; 0 for other types.
+        base: the type on which a domain is based; 0 for other types.
         element: the type of an array's elements; 0 for other types.
         array: the type of its arrays; 0 without one.
     """
@@ -80,7 +80,10 @@ class CallArguments:
     """The known facts about the arguments of a call.
 
     Attributes:
-        types: for each the types it can have, by oid; None where these are not known.
+        count: number of arguments.
+        types: for each argument, the oids of the types that it can have; None if these are not known.
+        names: names of the last ones, as in `CallShape`.
+        is_variadic: whether VARIADIC is written before the last one.
     """
 
     count: int
@@ -108,11 +111,11 @@ _Overload = TypeVar("_Overload", bound=Overload)
 
 
 class TypeSystem:
-    """The types of one database and the casts that the server makes by itself.
+    """The types of one database and its implicit casts.
 
     Args:
-        types: those that may be arguments.
-        implicit_casts: source and target of the casts that need not be written.
+        types: the types that arguments may have.
+        implicit_casts: source and target of each implicit cast.
         types_by_column: the types of the columns of all relations, by the column's name; empty if they have
             not been read.
         results_by_function: the types of the results of all functions, by name; empty if they have not been
@@ -152,7 +155,7 @@ class TypeSystem:
         return self._ranges.get(oid)
 
     def may_be_type(self, name: str) -> bool:
-        """Return whether a name of a function may also be a type's, so that its call may be a cast."""
+        """Return whether the name of a function may also be that of a type, so that a call may be a cast."""
         return name in self._by_name or not self.results_by_function.get(name, set()) <= self._types.keys()
 
     def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:

@@ -1,8 +1,8 @@
 """Splits a body in PL/pgSQL into its variables and the SQL that it evaluates, as trees.
 
 PL/pgSQL passes the text of each expression and statement to PostgreSQL's parser. It finds the end of such a
-text by words outside brackets (pl_gram.y: read_sql_construct); this module does the same. Text that cannot be
-read as a tree is listed in `rest`.
+text by words outside brackets (pl_gram.y: read_sql_construct); this module does the same. `rest` lists the
+texts that cannot be read as a tree.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ class PlpgsqlBody(NamedTuple):
         variables: by name, the types with which the body declares a variable; None for one without a fixed
             type. Parameters of the function are not included.
         rest: start and end of each text that was not read as a tree.
-        formats: the texts that RAISE prints, which are never run.
+        formats: the texts that RAISE prints, which are never run as SQL.
         records: the queries whose rows a variable of type `record` can hold, by its name. A variable that can
             hold anything else is left out.
     """

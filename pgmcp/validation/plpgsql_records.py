@@ -13,8 +13,8 @@ _Variables = Mapping[str, Sequence[Node | None]]
 class RecordSources:
     """Collects the queries whose rows `record` variables hold, and the places that name these variables.
 
-    An expression cannot assign to a variable. So a variable has no other source if its name is only in
-    expressions, in declarations and in the targets that are collected here.
+    An expression cannot assign to a variable. So a variable has no other source if its name occurs only in
+    expressions, declarations, and the targets that are collected here.
     """
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ class PlpgsqlText:
 
     Attributes:
         body: the text.
-        tokens: of the text.
+        tokens: the tokens of the text.
         at: the number of the next token.
         roots: the trees of the expressions, each as a SELECT, and of the queries.
         rest: start and end of each text that was not read as a tree.

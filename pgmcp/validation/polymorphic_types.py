@@ -1,4 +1,4 @@
-"""The polymorphic types: parameters of these types take values of many types."""
+"""Lists the polymorphic types: parameters of these types take values of many types."""
 
 from typing import Final
 

@@ -16,7 +16,9 @@ class RefusedCall(NamedTuple):
     """A call that may not be made.
 
     Attributes:
-        row: the argument, as a node.
+        row: the argument of the call, as a node.
+        name: the name of the function.
+        reason: why it may not be called.
         fields: the node of the column reference.
     """
 
@@ -27,9 +29,9 @@ class RefusedCall(NamedTuple):
 
 
 class QualifiedNames:
-    """The qualified columns of a statement, and the names of its functions in FROM.
+    """Collects the qualified columns of a statement, and the names of its functions in FROM.
 
-    A row of a function in FROM can be a plain value, and a value can be passed to more functions than a row.
+    A row of a function in FROM can be a plain value, which can be passed to more functions than a row.
     """
 
     def __init__(self) -> None:

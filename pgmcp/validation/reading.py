@@ -42,8 +42,7 @@ class ReadingCheck(StatementRefusals):
     """Walks one tree, collects the relations that it names, and refuses nodes that do more than read.
 
     Attributes:
-        depends_on_literals: whether a check used the value of a literal. Every check that does so must set
-            it.
+        depends_on_literals: whether a check used the value of a literal; every check that does must set this.
     """
 
     def __init__(self, sql: str, functions: FunctionPolicy) -> None:
@@ -64,7 +63,7 @@ class ReadingCheck(StatementRefusals):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Relations as written, first mention first, without the names of the statement's own WITH."""
+        """The relations as written, in the order of first mention, without the statement's WITH queries."""
         names = dict.fromkeys(name for _, name in sorted(self._named_relations))
         return tuple(name for name in names if name not in self._with_names)
 
@@ -72,7 +71,7 @@ class ReadingCheck(StatementRefusals):
         """Check `root` and every node below it.
 
         Raises:
-            SqlRejectedError: at the first node that does more than read.
+            SqlRejectedError: a node does more than read, or may call a function that does.
         """
         if "with" in self._sql.lower():
             self._with_references = with_references(root)

@@ -1,7 +1,7 @@
 """Finds the relations that a query reads and the texts that it compares columns with.
 
-It explains why a query failed or found nothing, and finds notes on row-level security. This module does not
-decide what may run.
+The result serves to explain why a query failed or found nothing, and to find notes on row-level security.
+This module does not decide what may run.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,9 @@ class TextComparison:
 
     Attributes:
         qualifier: the table or alias before the column; "" if there is none.
+        column: the name of the column.
         text: the text that the column is compared with; for a pattern, without the % at its ends.
-        is_pattern: whether the text may be anywhere in the value.
+        is_pattern: whether the comparison is LIKE or ILIKE.
         ignores_case: whether case is ignored, as by ILIKE.
         case_function: "lower" or "upper" if the column is inside that function; else "".
         condition: this comparison as SQL, for a table with the alias `t`.

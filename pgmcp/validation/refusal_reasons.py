@@ -1,11 +1,11 @@
-"""The reasons for which functions and relations are refused, and what to write instead."""
+"""Names the reasons for which functions and relations are refused, and what to write instead."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class RefusalReason(StrEnum):
-    """What a refused function does; the data files use these names."""
+    """What a refused function does, or why this is not known; the data files use these names."""
 
     SLEEP = "sleep"
     FILES = "files"
@@ -151,6 +151,8 @@ class Refusal(NamedTuple):
     """Why a function or relation is refused: the object that causes it (the culprit), and the reason.
 
     Attributes:
+        culprit: the name of the function or relation that causes the refusal.
+        reason: the reason.
         policy: the row policy through which the culprit is called, with its table; "" without one.
         allowable: the function that an operator can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
             "" if there is none.

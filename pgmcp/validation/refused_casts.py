@@ -1,4 +1,4 @@
-"""Finds where a statement may call a refused cast, or the refused CHECK of a domain, of a column's type."""
+"""Finds where a statement may call a refused cast of a column's type, or a refused CHECK of a domain."""
 
 import logging
 from collections.abc import Iterator, Mapping, Set
@@ -27,7 +27,9 @@ class CastUse(NamedTuple):
     """A place where a statement may call a refused cast.
 
     Attributes:
-        cast: the cast of a column that the place names; any of those that may be called, if it names none.
+        cast: the cast of a column that the place names; if it names none, any cast that may be called.
+        place: the fields of the node.
+        hint: what to write instead.
     """
 
     cast: ColumnCast
@@ -68,7 +70,8 @@ def find_refused_cast(
         casts: the refused casts that the columns of its relations and the types it names have.
         cast_types: types to which the statement casts, with the types that their values have or hold and that
             can be cast explicitly.
-        shows_result: see `ImplicitCasts`.
+        surroundings: facts about the database.
+        shows_result: as in `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]
     checked = [each for each in casts if each.cast.is_check]

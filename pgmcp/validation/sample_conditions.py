@@ -23,8 +23,8 @@ NAME_COMPARISONS: Final = ("=", "<>")
 def relations_without_secrets(root: Node, trusts_type_names: bool) -> set[int]:
     """Return the id() of relations of statistics whose rows a condition limits to tables without secrets.
 
-    The condition must be one that the server applies before all others: equality and inequality of names
-    are leakproof, so they are pushed down below every other condition (manual, "Rules and Privileges").
+    The server must apply the condition before all others. Equality and inequality of names are leakproof, so
+    the server pushes them below every other condition (manual, "Rules and Privileges").
     """
     found = set()
     for select in walk(root):
@@ -77,7 +77,7 @@ def _leaves_out_secrets(condition: _Comparison, relation: Node, is_alone: bool) 
     """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables of secrets.
 
     Args:
-        is_alone: FROM has nothing else, so a column without a qualifier belongs to the relation.
+        is_alone: whether FROM has no other item, so that a column without a qualifier is the relation's.
     """
     if "colnames" in relation.get("alias", {}):
         return False

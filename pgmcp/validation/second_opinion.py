@@ -1,8 +1,8 @@
-"""Checks with a second grammar, sqlglot, that a text is one query without modifications.
+"""Checks with a second grammar, sqlglot, that a text is one query that changes nothing.
 
-It can only refuse. If sqlglot cannot parse a text that PostgreSQL's own grammar accepts, PostgreSQL's grammar
-decides alone. On nested arrays and types, sqlglot backtracks exponentially often; its steps back are counted,
-and above a limit its parse is stopped. Any other failure is a bug of the guard and is logged as a warning.
+This check can only refuse. If sqlglot cannot parse a text that PostgreSQL's own grammar accepts, PostgreSQL's
+grammar decides alone. On nested arrays and types, sqlglot backtracks exponentially often; its steps back are
+counted, and at a limit the parse is stopped. Any other failure of sqlglot is logged as a warning.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """
@@ -43,7 +43,8 @@ def check(sql: str, token_count: int) -> None:
     A query with the outline of an earlier read is not parsed again.
 
     Args:
-        token_count: length of the query; very long ones are not checked.
+        sql: the query.
+        token_count: length of the query; queries of more than 3,000 tokens are not checked.
 
     Raises:
         SqlRejectedError: sqlglot parses the query as something else.
@@ -84,7 +85,11 @@ def is_read(sql: str) -> bool:
 
 
 def require_read(sql: str) -> None:
-    """Parse a read. Raises every failure, unlike `check`, which ignores those of sqlglot itself."""
+    """Parse a statement that only reads, for the self-test.
+
+    Raises:
+        Exception: any failure, also those of sqlglot that `check` ignores.
+    """
     if other := _other_than_one_read(_parse(sql)):
         raise RuntimeError(f"a read is parsed as {other}")
 

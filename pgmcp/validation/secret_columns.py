@@ -1,13 +1,13 @@
-"""Catalogs with columns that contain passwords or samples of them; the other columns may be read.
+"""Guards the catalogs with columns that contain passwords or samples of them.
 
-PostgreSQL guards these columns itself and shows the rest of the catalog to all roles (manual,
-chapter "System Catalogs"): `pg_subscription` has grants by column; `pg_user_mappings`,
-`pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row. So do
-`pg_stats` and similar views, which contain samples of a table's rows: once `pg_authid` is analyzed,
-they contain password hashes. Superusers see all of them. A statement may name every other column
-of such a catalog, but nothing that returns whole rows: stars, the relation's name as a value,
-functions called as `row.function`, new names for its columns, NATURAL joins. If a condition
-excludes the tables with secrets, all columns of `pg_stats` may be read.
+PostgreSQL hides these columns from most roles, but not from superusers (manual, chapter "System Catalogs").
+`pg_subscription` has grants by column; `pg_user_mappings`, `pg_stat_wal_receiver` and
+`information_schema.user_mapping_options` decide row by row. So do `pg_stats` and similar views, which contain
+samples of a table's rows: after `pg_authid` is analyzed, they contain password hashes.
+
+A statement may name every other column of such a catalog. It may not contain anything that returns whole
+rows: stars, the relation's name as a value, functions called as `row.function`, new names for its columns,
+NATURAL joins. If a condition excludes the tables with secrets, all columns of `pg_stats` may be read.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,9 @@ class _Guarded:
     """A catalog with secret columns, and the other columns that PostgreSQL 13 to 18 gives it.
 
     Attributes:
-        shows_samples: its rows are statistics of tables, each of which names its table.
+        columns: the secret columns.
+        others: the other columns.
+        shows_samples: whether each of its rows has statistics of a table, and names that table.
     """
 
     columns: frozenset[str]
@@ -86,10 +88,11 @@ class SecretUse(NamedTuple):
     """A place of a statement that shows or may show a secret column.
 
     Attributes:
+        relation: the name of the catalog.
         column: the secret column, or the first of several.
-        offending: the column itself, or what may show it.
+        offending: the text that shows or may show it: the column's name, a star, a kind of join.
         fields: the node of the place.
-        shows_samples: a condition on the tables would allow the use.
+        shows_samples: whether a condition on the tables would allow the use.
     """
 
     relation: str
@@ -113,9 +116,9 @@ def find_secret_use(
         root: the tree of the statement.
         relations: the RangeVar nodes in it for which `has_secret_column` holds. WITH queries of the same
             name must not be among them.
-        trusts_conditions: names are compared by PostgreSQL's own operators, so that a condition can leave
-            out the tables that hold secrets.
-        trusts_type_names: `text` without a schema is PostgreSQL's own type.
+        trusts_conditions: whether names are compared by PostgreSQL's own operators, so that a condition can
+            leave out the tables with secrets.
+        trusts_type_names: whether `text` without a schema is PostgreSQL's own type.
     """
     samples = {id(each) for each in relations if _of(each).shows_samples}
     harmless = relations_without_secrets(root, trusts_type_names) if samples and trusts_conditions else set()
@@ -126,7 +129,12 @@ def find_secret_use(
 def text_may_use_secrets(sql: str, *, if_unreadable: bool, trusts_conditions: bool) -> bool:
     """Return whether statements in a text may show a secret column.
 
-    Names of WITH queries are not followed: they count as the catalog of that name.
+    The name of a WITH query counts as the catalog of that name.
+
+    Args:
+        sql: the text.
+        if_unreadable: the result for a text that is not SQL.
+        trusts_conditions: as in `find_secret_use`.
     """
     roots = parse_body(sql)
     return (

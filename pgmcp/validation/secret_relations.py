@@ -1,6 +1,6 @@
-"""Tables and views that contain secrets, or show data of tables regardless of the privileges on them.
+"""Refuses tables and views that contain secrets, or show data of tables regardless of the privileges on them.
 
-A statement may read the other columns of some of them: see `pgmcp.validation.secret_columns`.
+Of some of them, a statement may read the columns without secrets (`pgmcp.validation.secret_columns`).
 """
 
 _PASSWORDS = "it contains password hashes or connection passwords"

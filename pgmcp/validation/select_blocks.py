@@ -25,8 +25,10 @@ class Source(NamedTuple):
     """An item of FROM.
 
     Attributes:
-        relation: "" for a subquery, a function or a query of WITH.
-        derived: the block of a subquery or a query of WITH that returns each row of its FROM; None otherwise.
+        alias: its alias or name.
+        relation: the relation as written; "" for a subquery, a function, a query of WITH, or new column
+            names.
+        derived: the block of a subquery or WITH query that returns each row of its FROM; None for any other.
     """
 
     alias: str
@@ -61,7 +63,7 @@ class SelectBlock:
         sources: in the order of FROM.
         equalities: pairs of columns that are equal in every row; None stands for a constant.
         natural_joins: pairs of aliases, to the left and to the right of a NATURAL JOIN.
-        aggregates: of the select list, HAVING and ORDER BY.
+        aggregates: the calls of aggregates in the select list, HAVING and ORDER BY.
         grouped: the items of GROUP BY.
         outputs: the select list's expressions by their names, which GROUP BY may use.
         stars: the qualifiers of `*` in the select list, "" for all.

@@ -1,7 +1,7 @@
 """Tests at startup that the guards work in this interpreter, with the installed packages.
 
-A regular expression, a library or a compiled parser that behaves differently from those the tests ran with
-could let a write pass unnoticed. A few texts with known results detect that.
+A regular expression, a library or a compiled parser may behave differently here than in the tests, and let a
+write pass unnoticed. A few texts with known results detect that.
 """
 
 from functools import cache
@@ -35,7 +35,7 @@ def check_parsers() -> None:
     """Check the lexer, the reader of function bodies and PostgreSQL's grammar; takes under a millisecond.
 
     Raises:
-        GuardFailedError: if one of them gives a wrong result.
+        GuardFailedError: one of them gives a wrong result.
     """
     for text, expected in _TOKENS_BY_TEXT.items():
         if [token.text for token in tokenize(text)] != expected:
@@ -55,7 +55,7 @@ def check_second_grammar() -> None:
     """Check that sqlglot accepts a read and refuses writes; the first call loads it.
 
     Raises:
-        GuardFailedError: if it does not, or cannot be loaded.
+        GuardFailedError: sqlglot does not, or cannot be loaded.
     """
     try:
         from pgmcp.validation import second_opinion  # slow to import, so not before it is needed

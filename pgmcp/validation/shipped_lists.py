@@ -1,9 +1,9 @@
-"""The shipped lists of functions and operators: PostgreSQL's own, and those of widely used extensions.
+"""Reads the shipped lists of functions and operators: PostgreSQL's own, and those of common extensions.
 
-`scripts/generate_function_list.py` writes the lists of functions; they are data files, to be reviewed.
-Operators are known by symbol: those of PostgreSQL 18, its contrib extensions, pgvector and PostGIS, which
-only read. A database can define the same symbol for its own types; `pgmcp.validation.functions` checks that
-with the database's catalog.
+`scripts/generate_function_list.py` writes the lists of functions into data files, which people review.
+Operators are known by symbol: those of PostgreSQL 13 to 18, its contrib extensions, pgvector and PostGIS, all
+of which only read. A database can define the same symbol for its own types; `pgmcp.validation.functions`
+checks that with the database's catalog.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,8 +41,9 @@ class Listed:
     """A line of the shipped lists.
 
     Attributes:
-        argument_count: it refuses only overloads with this many arguments; None for all.
-        is_for_text: it refuses only overloads whose first argument is text.
+        reason: why the function is refused; None if it is allowed.
+        argument_count: number of arguments of the refused overloads; None for all overloads.
+        is_for_text: whether only overloads whose first argument is text are refused.
     """
 
     reason: RefusalReason | None

@@ -1,4 +1,4 @@
-"""The definition of a function in LANGUAGE sql as trees: its head and the statements of its body."""
+"""Parses the definition of a function in LANGUAGE sql: its head and the statements of its body."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _WITHOUT_RESULT: Final = "void"
 
 @dataclass(frozen=True, slots=True)
 class SqlFunction:
-    """What `pg_get_functiondef` prints of one function.
+    """The parts of a function's definition, as `pg_get_functiondef` prints it.
 
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
@@ -23,7 +23,7 @@ class SqlFunction:
         all_parameters: the same as PL/pgSQL numbers them: `$1` can also be an OUT parameter.
         result_types: the types that the last statement's columns become.
         defaults: each default of a parameter as a statement that selects it, and the type that it becomes.
-        is_standard: its body is not a string: BEGIN ATOMIC or RETURN.
+        is_standard: whether its body is BEGIN ATOMIC or RETURN, not a string.
     """
 
     statements: tuple[Node, ...]

@@ -1,9 +1,9 @@
-"""sqlglot's parser for PostgreSQL, bounded, and with short cuts that give the same tokens and trees.
+"""Bounds sqlglot's parser for PostgreSQL, and adds short cuts that give the same tokens and trees.
 
-sqlglot's parser backtracks, exponentially often on nested arrays and types; its steps back are counted here.
-Its tokenizer looks at every character; for a text without comments, escapes and the like, one regular
-expression takes a quarter of the time. A lone operand, such as `o.total` before a comma, skips a dozen levels
-of operators. The tests compare the results of the short cuts with sqlglot's own for all their statements.
+On nested arrays and types, sqlglot's parser backtracks exponentially often; its steps back are limited here.
+Its tokenizer looks at every character. For a text without comments, escapes and the like, one regular
+expression takes a quarter of the time. An operand without operators, such as `o.total` before a comma, skips
+a dozen levels of operators. Tests compare the results of the short cuts with sqlglot's own.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """

@@ -21,6 +21,7 @@ class WithQuery:
     """A query of a WITH clause.
 
     Attributes:
+        fields: the fields of its node.
         names_itself: whether it is recursive.
     """
 
@@ -34,7 +35,9 @@ class Item:
 
     Attributes:
         names: the names of its rows; empty if it has none.
-        with_query: the query that it means, for the name of a WITH query.
+        kind: the name of its node.
+        fields: the fields of its node.
+        with_query: the WITH query that the item names; None if it names none.
     """
 
     kind: str

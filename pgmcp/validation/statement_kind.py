@@ -63,8 +63,9 @@ class ValidatedStatement:
     """One statement that only reads.
 
     Attributes:
-        text: exactly the text that was checked, up to its last token.
-        tables: the relations that it names, as written, for messages.
+        text: the checked text, unchanged up to its last token.
+        kind: the kind of the statement.
+        tables: the relations that the statement names, as written, for messages.
         depends_on_literals: whether a check used the value of a literal, so that the same statement with
             another value might be refused.
     """
@@ -85,7 +86,7 @@ SECRET_SETTINGS = frozenset(
         "recovery_end_command",
     }
 )
-"""Settings that are connection strings or shell commands: both can contain a password."""
+"""Settings that contain connection strings or shell commands, both of which can contain a password."""
 
 # PostgreSQL manual, EXPLAIN.
 EXPLAIN_OPTIONS = frozenset(
@@ -239,10 +240,10 @@ def locking_clause_offset(sql: str) -> int | None:
 
 
 class StatementRefusals:
-    """Refuses one statement.
+    """Raises the errors that refuse one statement.
 
     Args:
-        sql: its text.
+        sql: the text of the statement.
     """
 
     def __init__(self, sql: str) -> None:

@@ -1,4 +1,4 @@
-"""The casts and checks of one database, by the types whose values call them."""
+"""Finds the casts and checks of one database by the types whose values call them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +13,8 @@ class TypeCasts:
     """Finds the functions that casts and checks call.
 
     Args:
-        functions: those of the database.
-        relations: likewise.
+        functions: the functions of the database.
+        relations: the relations of the database whose columns can be cast; others are ignored.
     """
 
     def __init__(self, functions: Iterable[CatalogFunction], relations: Iterable[CatalogRelation]) -> None:

@@ -57,7 +57,7 @@ class TypedCalls:
         path: the search path in the body.
         are_fields_checked: whether `variable.name` is a field or an error, as in PL/pgSQL. In LANGUAGE sql,
             it can be a call.
-        of_record: see `ArgumentTypes`.
+        of_record: as in `ArgumentTypes`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Explains the refusal of a call for which several overloads can be chosen, because a type is not known."""
+"""Explains why a call is refused if an unknown type lets the server choose between several overloads."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -57,6 +57,8 @@ class UncertainCalls:
 
         Args:
             schema: as written; "" without one.
+            name: the name of the function.
+            call: the FuncCall.
             types_of: returns the known types of its arguments.
         """
         if not self._lookup.has_functions(name):
@@ -104,9 +106,13 @@ class UncertainCalls:
         *,
         is_written: bool,
     ) -> Explanation | None:
-        """Return why an operator is refused, like `of_function`.
+        """Return why an operator is refused; None if its operands are not known, or only one can be chosen.
 
         Args:
+            schema: as written; "" without one.
+            symbol: the operator.
+            operands: its operands.
+            types_of: returns the known types of the operands.
             is_written: whether the statement contains the operator; IN, CASE and the like only imply one.
         """
         if operands is None:

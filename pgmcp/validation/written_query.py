@@ -1,4 +1,4 @@
-"""The text of a query: finds its clauses, and cuts them out as they are written."""
+"""Finds clauses in the text of a query, and cuts them out as they are written."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

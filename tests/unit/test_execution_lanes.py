@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Time:
-    """A clock, and timers that go off when it is moved on."""
+    """A clock that a test advances, and timers that call their functions then."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -102,7 +102,7 @@ class Import:
 
 
 def imports_of(home: str, source: str) -> Iterator[Import]:
-    """Yield what `source` imports; `from a import b` counts as a.b, for b may be a module."""
+    """Yield what `source` imports; `from a import b` counts as a.b, because b may be a module."""
     tree = ast.parse(source)
     lazy = {id(node) for outer in ast.walk(tree) if _defers(outer) for node in ast.walk(outer)}
     for node in ast.walk(tree):

@@ -110,7 +110,7 @@ UNUSUAL = [
 
 
 def tokens_of(sql: str, *, by: Callable[[str], list[Any] | None]) -> list[Any] | None:
-    """Return what tokens tell the parser."""
+    """Return the parts of tokens that the parser uses."""
     tokens = by(sql)
     return tokens and [(each.token_type, each.text, each.start, each.end, each.comments) for each in tokens]
 

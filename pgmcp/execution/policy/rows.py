@@ -142,7 +142,7 @@ def _relation(row: list[Any]) -> CatalogRelation:
         secrets=decode_texts(secrets) if secrets else (),
         cast_columns=_decode_columns(cast_columns) if cast_columns else (),
         policy=policy,
-        acts_for_us=is_ours,
+        acts_for_connection=is_ours,
         acts_for_owners=_decode_oids(owners or "[]") if policy else None,
         owner=owner,
         constant_types=decode_texts(constant_types) if constant_types else (),
@@ -158,7 +158,7 @@ def _unknown_relation(row: list[Any]) -> CatalogRelation:
         schema,
         name,
         unreadable=RefusalReason(reason),
-        acts_for_us=is_ours,
+        acts_for_connection=is_ours,
         acts_for_owners=None if owners is None else _decode_oids(owners),
     )
 

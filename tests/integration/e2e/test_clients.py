@@ -40,7 +40,7 @@ def require(name: str, requirement: str) -> None:
 def speak(
     python: Path | str, driver: str, options: Sequence[str], environment: dict[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Have a driver hold the conversation, and return what it was told."""
+    """Have a driver hold the conversation, and return its transcript."""
     return run_driver(python, driver, [*options, *COMMAND], environment, folder)
 
 

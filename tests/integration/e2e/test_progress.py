@@ -38,34 +38,34 @@ def server(
 
 
 def call_with_progress(server: RawServer, token: str, tool: str, **arguments: Any) -> list[dict[str, Any]]:
-    """Call a tool with a progress token and return what was told of it until the reply."""
+    """Call a tool with a progress token, and return its notifications before the reply."""
     request = server.send("tools/call", name=tool, arguments=arguments, _meta={"progressToken": token})
     server.receive(request)
-    return [told for told in server.heard(PROGRESS) if told["progressToken"] == token]
+    return [reported for reported in server.heard(PROGRESS) if reported["progressToken"] == token]
 
 
-def messages(told: list[dict[str, Any]]) -> list[str]:
-    return [each["message"] for each in told]
+def messages(reported: list[dict[str, Any]]) -> list[str]:
+    return [each["message"] for each in reported]
 
 
 def test_a_statement_reports_its_stages(server: RawServer) -> None:
-    told = call_with_progress(server, "direct", "execute_sql", sql="select 1")
+    reported = call_with_progress(server, "direct", "execute_sql", sql="select 1")
 
-    assert messages(told) == ["checking the SQL", "running the statement"]
+    assert messages(reported) == ["checking the SQL", "running the statement"]
 
 
 def test_a_verified_question_asks_no_model_and_says_none(server: RawServer) -> None:
-    told = call_with_progress(server, "verified", "query", question=VERIFIED)
+    reported = call_with_progress(server, "verified", "query", question=VERIFIED)
 
-    assert messages(told) == ["checking the SQL", "running the statement"]
+    assert messages(reported) == ["checking the SQL", "running the statement"]
 
 
 def test_a_question_reports_every_stage_and_its_repair(server: RawServer, endpoint: ScriptedEndpoint) -> None:
     endpoint.reply(sql("select nothing_of_that_name from orders"), sql("select count(*) from orders"))
 
-    told = call_with_progress(server, "repaired", "query", question="How many orders are there at all?")
+    reported = call_with_progress(server, "repaired", "query", question="How many orders are there at all?")
 
-    assert messages(told) == [
+    assert messages(reported) == [
         "reading the schema",
         "finding the tables it needs",
         "asking the model",
@@ -83,11 +83,11 @@ def test_a_question_reports_every_stage_and_its_repair(server: RawServer, endpoi
 def test_progress_only_grows_and_promises_no_total(server: RawServer, endpoint: ScriptedEndpoint) -> None:
     endpoint.reply(sql("select count(*) from orders"))
 
-    told = call_with_progress(server, "growing", "query", question="How many orders?")
+    reported = call_with_progress(server, "growing", "query", question="How many orders?")
 
-    progress = [each["progress"] for each in told]
+    progress = [each["progress"] for each in reported]
     assert progress == sorted(set(progress))
-    assert not any("total" in each for each in told)
+    assert not any("total" in each for each in reported)
 
 
 def test_sql_that_is_only_returned_is_planned_but_not_run(
@@ -95,10 +95,10 @@ def test_sql_that_is_only_returned_is_planned_but_not_run(
 ) -> None:
     endpoint.reply(sql("select count(*) from orders"))
 
-    told = call_with_progress(server, "planned", "query", question="How many orders?", return_type="sql")
+    reported = call_with_progress(server, "planned", "query", question="How many orders?", return_type="sql")
 
-    assert "planning the statement" in messages(told)
-    assert "running the statement" not in messages(told)
+    assert "planning the statement" in messages(reported)
+    assert "running the statement" not in messages(reported)
 
 
 def test_a_host_that_did_not_ask_gets_no_progress(shop_environment: dict[str, str], folder: Path) -> None:
@@ -111,6 +111,6 @@ def test_a_host_that_did_not_ask_gets_no_progress(shop_environment: dict[str, st
 
 
 def test_a_failed_statement_also_reports_its_stages(server: RawServer) -> None:
-    told = call_with_progress(server, "refused", "execute_sql", sql="drop table orders")
+    reported = call_with_progress(server, "refused", "execute_sql", sql="drop table orders")
 
-    assert messages(told) == ["checking the SQL"]
+    assert messages(reported) == ["checking the SQL"]

@@ -1,4 +1,4 @@
-"""What is said of files of client certificates and keys that libpq does not take."""
+"""The messages about files of client certificates and keys that libpq does not accept."""
 
 import os
 from collections.abc import Callable

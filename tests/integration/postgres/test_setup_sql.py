@@ -219,8 +219,8 @@ def test_each_owner_runs_it_for_what_is_theirs_and_is_told_what_is_left_to_other
     assert site.ask(f"select has_schema_privilege('{site.role}', 'Sales %', 'USAGE')") is True
 
 
-def test_an_owner_is_told_nothing_about_roles_that_add_no_tables(site: Site, other_owner: str) -> None:
-    """Such as the creator of an extension, and a database's owner who may create nothing in the schema."""
+def test_an_owner_gets_no_message_about_roles_that_add_no_tables(site: Site, other_owner: str) -> None:
+    """Examples are the creator of an extension, and a database's owner who may not create in the schema."""
     site.admin(f'create role "{site.role}" login')
 
     told = site.run(
