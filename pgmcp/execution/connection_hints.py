@@ -118,6 +118,11 @@ _HINT_BY_WORDS: Final = (
         "or from libpq's environment variables (PGOPTIONS, PGTZ, PGDATESTYLE, PGGEQO)",
     ),
     (
+        r"conversion between UTF8 and \S+ is not supported",
+        "PostgreSQL cannot convert the encoding of this database to UTF8, which pgmcp needs: copy the data "
+        "to a database in UTF8",
+    ),
+    (
         r"weak sslmode",
         "set PG_MCP_DATABASE_SSL_MODE, or sslmode in the URL, to a mode that the message names",
     ),

@@ -29,6 +29,7 @@ MAX_INTEGER: Final = 2**63 - 1
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _HINT: Final = "the tool's input schema says what it takes"
+_ANY: Final[Mapping[str, tuple[int, int]]] = {}
 
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
 
@@ -48,13 +49,17 @@ class ArgumentReader(Generic[Arguments]):
     Args:
         kind: the struct; a field with a default is an optional argument.
         withheld: fields that these settings do not offer, with a hint on how to enable each.
+        ranges: the least and the greatest value of integers, for hints; the pipeline checks them.
 
     Attributes:
         offered: the names of the other fields.
     """
 
-    def __init__(self, kind: type[Arguments], withheld: Mapping[str, str]) -> None:
+    def __init__(
+        self, kind: type[Arguments], withheld: Mapping[str, str], ranges: Mapping[str, tuple[int, int]] = _ANY
+    ) -> None:
         self._kind = kind
+        self._ranges = ranges
         self._withheld = withheld
         choices = {name: _choices(hint) for name, hint in get_type_hints(kind).items()}
         described = inspect.multi_type_info([kind])[0]
@@ -114,7 +119,13 @@ class ArgumentReader(Generic[Arguments]):
     def _value(self, field: _Field, value: Any) -> Any:
         if field.name in self._withheld:
             raise InvalidArgumentError(f"{field.name} is not offered here", hint=self._withheld[field.name])
-        read = field.read(field.name, value)
+        try:
+            read = field.read(field.name, value)
+        except InvalidArgumentError as error:
+            if field.name in self._ranges:
+                least, greatest = self._ranges[field.name]
+                error.hint = f"{field.name} takes a whole number from {least} to {greatest}"
+            raise
         if read is None:
             raise InvalidArgumentError(f"{field.name}: expected a value, got null", hint=_HINT)
         return read

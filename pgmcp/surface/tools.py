@@ -187,12 +187,16 @@ def _tool(
 ) -> Tool:
     extensions = settings.extensions if kind in (Query, ExecuteSql) else ()
     writes_files = any(extension.writes_files for extension in extensions)
-    arguments = ArgumentReader(extended(kind, extensions), withheld(extensions))
+    additions = _additions(settings)
+    ranges = {
+        name: (each["minimum"], each["maximum"]) for name, each in additions.items() if "minimum" in each
+    }
+    arguments = ArgumentReader(extended(kind, extensions), withheld(extensions), ranges)
     definition = {
         "name": name,
         "title": title,
         "description": description,
-        "inputSchema": arguments.schema(_additions(settings)),
+        "inputSchema": arguments.schema(additions),
         "outputSchema": output_schema,
         # No tool changes the database. Only `query` reaches beyond it, to the model's provider. If exports
         # are on, a call can create a file, so the tool does not count as read-only: some hosts accept every

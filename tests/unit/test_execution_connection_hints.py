@@ -73,6 +73,7 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         (f'{AT}FATAL:  database "closed" is not currently accepting connections', "ALLOW_CONNECTIONS"),
         (f"{AT}FATAL:  bad packet header: '0000005500030002'", "max_protocol_version"),
         (f"{AT}server closed the connection unexpectedly; invalid socket", "the server's log"),
+        (f"{AT}FATAL:  conversion between UTF8 and MULE_INTERNAL is not supported", "database in UTF8"),
         ("le serveur est en panne", CHECK_ADDRESS),
     ],
 )

@@ -114,7 +114,7 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
     unreadable = await find_unreadable(context.fetch_rows)
     grants = await read_grants(context.fetch, catalog.scope.includes, unreadable)
     if not grants.readable:
-        return await _advise_to_grant(context, check)
+        return await _advise_to_grant(context, check, grants)
     text = f"the role may read {count_relations(grants.readable)}{_describe_filters(grants, unreadable)}"
     if not grants.unreadable:
         return CheckResult(Status.OK, check, f"{text}, and no other is in its schemas")
@@ -141,14 +141,22 @@ def _describe_filters(grants: Grants, unreadable: Collection[str]) -> str:
     return f"; {subject} {len(grants.policies)} of them: {listed}"
 
 
-async def _advise_to_grant(context: CheckContext, check: str) -> CheckResult:
+async def _advise_to_grant(context: CheckContext, check: str, grants: Grants) -> CheckResult:
     role = (await context.database.role.posture()).role
     schema = next(iter((await context.database.schema.get()).search_path), "public")
     names = [escape_untrusted(quote_identifier(name)) for name in (role, schema)]
+    if not grants.unreadable:
+        return CheckResult(
+            Status.WARN,
+            check,
+            f"there is no table or view in the schemas that the role {names[0]} may use",
+            "check the name of the database; if its tables are in another schema, as their owner: "
+            f"GRANT USAGE ON SCHEMA … TO {names[0]}, or run the script of `pgmcp setup-sql`",
+        )
     return CheckResult(
         Status.WARN,
         check,
-        f"the role {names[0]} may read no table or view",
+        f"the role {names[0]} may read none of the {count_relations(grants.unreadable)} in its schemas",
         f"as the owner of the tables: GRANT USAGE ON SCHEMA {names[1]} TO {names[0]}; "
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {names[1]} TO {names[0]}; and likewise for other schemas, "
         "or run the script of `pgmcp setup-sql`",

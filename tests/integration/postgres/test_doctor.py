@@ -278,6 +278,13 @@ async def test_a_pooler_in_transaction_mode_passes_every_check(shop_url: str) ->
     )
 
 
+async def test_an_empty_database_is_not_taken_for_missing_grants(new_database: Callable[[], str]) -> None:
+    grants = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: grants"]
+
+    assert grants.status is Status.WARN
+    assert grants.text == "there is no table or view in the schemas that the role postgres may use"
+
+
 async def test_a_role_with_grants_on_partitions_alone_reads_them(new_database: Callable[[], str]) -> None:
     url = new_database()
     role = f"reader_{url.rpartition('/')[2]}"
@@ -529,6 +536,9 @@ async def test_a_role_without_grants_and_views_that_ignore_policies_give_warning
         finally:
             connection.execute(f"drop owned by {role}; drop role {role}".encode())
 
+    assert without["database main: grants"].text == (
+        f"the role {role} may read none of the 3 tables and views in its schemas"
+    )
     assert "but not 1 other in its schemas: public.all_tenants" in partly["database main: grants"].text
     assert without["database main: grants"].status is Status.WARN
     assert f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}" in without["database main: grants"].hint
