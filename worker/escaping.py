@@ -85,9 +85,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def escape_untrusted(text: str) -> str:
     r"""Return `text` safe for one line of output, readable and unambiguous.
 
-    Newlines, tabs and backslashes become `\n`, `\t` and `\\`; control, invisible
-    and direction-changing characters become `\u202e` or `\U000e0041`; a `<` that
-    would start a fence mark becomes `\u003c`. Everything else is unchanged.
+    Newlines, tabs and backslashes become `\n`, `\t` and `\\`. Control, invisible and direction-changing
+    characters become escapes such as `\u202e` and `\U000e0041`. A `<` that would begin a fence mark becomes
+    `\u003c`. Everything else is unchanged.
     """
     return text if is_harmless(text) else _compiled(_UNSAFE_IN_LINE).sub(_escape, text)
 

@@ -59,7 +59,7 @@ class FittedAnswer(Struct, frozen=True):
         missing: why rows or columns are not shown; None if all are.
         cut_cells: how many cells are cut and end in "…".
         rest: URI of the other rows, or None.
-        more_rows_hint: how to get rows that are not shown in another way; "" if there is none.
+        more_rows_hint: another way to get the rows that are not shown; "" if there is none.
     """
 
     answer: Answer

@@ -267,7 +267,7 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, tar
 
 
 async def _undo(process: Process, target: "_Target") -> None:
-    """Kill the process and remove its file, because the process may have completed it just before."""
+    """Kill the process, and remove its file, even if the process has just completed it."""
     await end(process)
     await asyncio.to_thread(_remove, target)
 

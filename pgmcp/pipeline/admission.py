@@ -24,7 +24,7 @@ class Calls:
     """Begins calls, limits their time and reports them.
 
     Args:
-        database_names: the default one first.
+        database_names: names of the databases, the default one first.
         rate_limit: returns the budgets of requests.
         tracer: reports the calls to observers.
         timeout_s: maximum duration of each call.

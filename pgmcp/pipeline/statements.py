@@ -69,8 +69,7 @@ class StatementRunner:
         Raises:
             SqlRejectedError: the statement is not one harmless read.
             ExecutionError: the statement failed, or the functions of the database could not be read. If a
-            name
-                does not exist, the hint has similar ones.
+                name does not exist, the hint has similar ones.
         """
         request.call.sql = sql
         request.notes = ()
@@ -109,7 +108,7 @@ class StatementRunner:
         The function raises a PgmcpError if a statement fails, or if the time is over.
 
         Args:
-            timeout_s: for all of them together, from now on.
+            timeout_s: time for all of these statements together, which begins now.
             origin: CALLER if the SQL has text of a caller's statement, whose names the search path resolves.
         """
         ends_at_s = self._clock() + timeout_s

@@ -1,21 +1,20 @@
 """Answers everything that a host can request, with plain data. Transports encode the results.
 
-surface_settings
-               values from the settings, and the server's name and instructions
-arguments      reads arguments into structs: JSON schema, validation, error messages
-tools          the four tools
-verified_tools offers verified questions of the operator as tools
-schema_tools   the handlers of search_schema and refresh_schema
-extensions     how features take part in a call
-asking         asks a person which reading of a question is meant
-resources      the schema and stored results as resources
-prompts        instructions for the model that a person starts by name
-completions    suggested values while a person types an argument
-changes        notifications about changed resources and tools
-presenter      results of the pipeline as replies within a token budget
-schema_pages   a whole schema as text, in pages if it is long
-caller         the host behind a request
-reply          replies and errors
+surface_settings  values from the settings, and the server's name and instructions
+arguments         reads arguments into structs: JSON schema, validation, error messages
+tools             the four tools
+verified_tools    offers verified questions of the operator as tools
+schema_tools      the handlers of search_schema and refresh_schema
+extensions        how features take part in a call
+asking            asks a person which reading of a question is meant
+resources         the schema and stored results as resources
+prompts           instructions for the model that a person starts by name
+completions       suggested values while a person types an argument
+changes           notifications about changed resources and tools
+presenter         results of the pipeline as replies within a token budget
+schema_pages      a whole schema as text, in pages if it is long
+caller            the host behind a request
+reply             replies and errors
 
 `Surface` needs two objects, which become available at different times: the settings and the pipeline. The
 lists of tools and resources need only the settings, so they are answered while the rest of the program still

@@ -79,8 +79,7 @@ class ArgumentReader(Generic[Arguments]):
 
         Raises:
             InvalidArgumentError: an argument is missing, invalid or not offered, or an unknown name is
-            similar
-                to an argument's.
+                similar to an argument's.
         """
         values: dict[str, Any] = {}
         unknown: list[str] = []

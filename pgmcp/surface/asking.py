@@ -1,10 +1,9 @@
 """Asks a person which reading of a question is meant, if the host can show a form.
 
     up to version 2025-11-25   the tool call waits, while the server sends `elicitation/create` to the host
-    version 2026-07-28         the tool call ends with `input_required`; the host calls again with the
-    person's
-                               answer and the encrypted state, which contains the SQL of each reading, so the
-                               model is not asked again
+    version 2026-07-28         the tool call ends with `input_required`; the host calls again, with the
+                               person's answer and the encrypted state, which contains the SQL of each
+                               reading, so the model is not asked again
 
 Only `accept` with one of the listed titles is an answer. Some hosts decline without asking, cancel without
 showing a form, or accept an empty form. Then the answer uses the usual reading and lists the others. A host

@@ -3,8 +3,7 @@
 A literal without a type takes the type of the value with which it is compared or combined:
 
 - Beside a value of a domain, it gets the domain's base type, so no CHECK runs. The exception is an argument
-of
-  a polymorphic function: `lag(email, 1, 'x')`.
+  of a polymorphic function: `lag(email, 1, 'x')`.
 - Beside an array, a range or a row of the domain, it gets the whole type, whose parts are checked:
   `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`.
 

@@ -74,8 +74,8 @@ class ExplicitCasts(ColumnValues):
         columns: the names of the columns with the kinds of their values; any column of such a name counts.
         targets: names of the built-in types to which the values can be cast.
         surroundings: facts about the database.
-        types: names of types whose values have such casts, or contain values that have, with their kinds.
-            Values of these types that the statement itself makes count, too.
+        types: names of types whose values can be cast so, or contain such values, with the kinds of these
+            values. They count, too, if the statement itself makes values of such a type.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class ExplicitCasts(ColumnValues):
         return self._kinds_of_results(kind, fields) | self._kinds([fields.get(name) for name in below])
 
     def _kinds_of_results(self, kind: str, fields: Node) -> ValueKind:
-        """Return the kinds of what functions of the database give here, as `f(x)` or `(x).f`."""
+        """Return the kinds of the results of the database's functions that a node calls: `f(x)`, `(x).f`."""
         if kind not in ("FuncCall", "A_Indirection"):
             return NONE
         steps = fields["funcname"][-1:] if kind == "FuncCall" else fields["indirection"]

@@ -1,7 +1,7 @@
 """Decides which functions, operators and types a read may use.
 
-This is an allow-list: a call is accepted only if one of these says that it only
-reads. The first that knows the function decides:
+This is an allow-list: a call is accepted only if one of these says that it only reads. The first that knows
+the function decides:
 
 1. the lists in the settings: denied, then allowed
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema

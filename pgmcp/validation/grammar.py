@@ -1,12 +1,10 @@
 """Parses SQL with PostgreSQL's own grammar, through libpg_query.
 
-The tree is the raw parse tree of the server, as nested dicts and lists: a node is
-`{"FuncCall": {...fields}}` in its parent, or only its fields where the grammar allows
-one kind of node.
+The tree is the raw parse tree of the server, as nested dicts and lists. A node is `{"FuncCall": {...fields}}`
+in its parent, or only its fields where the grammar allows one kind of node.
 
-The library comes with the `postgast` package. It is bound here directly,
-because importing the package builds Python classes for every node (240 ms),
-and because its protobuf decoder stops at 50 levels of nesting.
+The library comes with the `postgast` package. It is bound here directly: to import the package takes 240 ms,
+because it builds a Python class for every node, and its protobuf decoder stops at 50 levels of nesting.
 """
 
 import ctypes

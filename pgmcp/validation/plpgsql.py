@@ -276,7 +276,7 @@ class _Reader(PlpgsqlText):
         self._read_loop()
 
     def _read_cursor_loop(self, target: str, place: int) -> None:
-        """Read the name of a cursor in FOR, whose loop declares a record of its own."""
+        """Read the cursor of a FOR loop; such a loop declares its own record."""
         self.variables[target].append(None)
         if self.word(1) in ("loop", "("):
             self.sources.declare(target, place)

@@ -15,13 +15,13 @@ from typing import NamedTuple
 from pgmcp.validation.overloads import TEXT_TYPE
 from pgmcp.validation.refusal_reasons import RefusalReason
 
-# SELECT DISTINCT oprname FROM pg_operator WHERE oid < 16384, of 13 to 18.
+# SELECT DISTINCT oprname FROM pg_operator WHERE oid < 16384, in PostgreSQL 13 to 18.
 _BUILT_IN = """
     !! != !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / <
     <-> << <<= <<| <= <> <@ <^ = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&>
     |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
 """
-# The same WHERE oid >= 16384, with every contrib extension and pgvector installed.
+# The same query with oid >= 16384, with every contrib extension and pgvector installed.
 _CONTRIB_AND_PGVECTOR = """
     #<# #<=# #= #># #>=# %# %% %> %>> <#> <% <%> <+> <->> <->>> <<% <<-> <<<-> <=> <@> <~> ?<@ ?@
     ?@> ?~ ^<@ ^? ^@> ^~ ~>
@@ -33,7 +33,7 @@ _BUILT_IN_SYMBOLS = frozenset(_BUILT_IN.split())
 _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
 _FOR_TEXT = "/text"
-"""Ends the verdict of a row with `Listed.is_for_text`."""
+"""The end of the verdict in a row that becomes a `Listed` with `is_for_text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Listed:
         """Return why a call with this many arguments is refused; None if it is not.
 
         Args:
-            argument_count: None if it is not known.
-            types: those of the arguments of the overload; None if they are not known.
+            argument_count: number of arguments in the call; None if it is not known.
+            types: the types of the overload's arguments; None if they are not known.
         """
         if None not in (self.argument_count, argument_count) and self.argument_count != argument_count:
             return None

@@ -134,7 +134,7 @@ def test_a_result_without_columns_has_no_table() -> None:
     assert render(direct(Rows((), [[], []]))).text == "2 rows, 12 ms, database main, direct SQL"
 
 
-def test_more_rows_than_the_limit_are_said_to_exist() -> None:
+def test_more_rows_than_the_limit_are_reported() -> None:
     text = render(direct(make_rows([[1, "Ann"]], truncated=Truncation.ROWS))).text
 
     assert text.startswith("first 1 row, ")

@@ -83,7 +83,7 @@ async def test_a_callback_of_the_loop_resumes_the_task_at_once() -> None:
     assert seen_by_callback == [[7]]
 
 
-async def test_another_task_lets_it_go_on_later() -> None:
+async def test_if_another_task_resolves_it_the_waiting_task_continues_later() -> None:
     future: PromptFuture[int] = PromptFuture()
     taken: list[int] = []
     task = await _begun(future, taken)

@@ -189,7 +189,7 @@ def test_something_else_in_the_place_of_an_object_is_left_alone(text: str, place
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_any_file_keeps_what_it_holds_and_comes_back_from_a_removal(seed: int) -> None:
+def test_any_file_keeps_its_other_content_and_is_restored_by_a_removal(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - it makes test data
     servers = {f"server {number}": some_value(chance, 2) for number in range(chance.randint(1, 3))}
     document = {"a": some_value(chance, 3), "servers": servers, "z": some_value(chance, 2)}

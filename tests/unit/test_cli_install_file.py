@@ -134,7 +134,7 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
         read_host_file(link)
 
 
-def test_a_folder_that_cannot_be_made_is_said_so(path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(path: Path) -> None:
     file = read_host_file(path.parent / "other.json")
 
     with pytest.raises(SettingsError, match="cannot be written"):

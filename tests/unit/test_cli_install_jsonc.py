@@ -24,7 +24,7 @@ def test_a_text_has_the_value_that_json_gives_it(text: str) -> None:
     assert parse(text, takes_comments=True).value == json.loads(text)
 
 
-def test_comments_and_trailing_commas_are_read_over_where_the_host_takes_them() -> None:
+def test_comments_and_trailing_commas_are_skipped_where_the_host_accepts_them() -> None:
     text = '// top\n{ /* a */ "a": [1, 2, /* x, ] } */ ], // end\n "b": "//", }\n// last'
 
     assert parse(text, takes_comments=True).value == {"a": [1, 2], "b": "//"}

@@ -102,7 +102,7 @@ def test_missing_rows_are_reported_with_how_to_get_them(rows: Rows, said: str) -
 
 
 @pytest.mark.parametrize(("cut_cells", "part"), [(0, "all of them"), (1, "more of them")])
-def test_a_file_is_said_to_have_whole_cells_only_if_it_has(cut_cells: int, part: str) -> None:
+def test_an_answer_says_that_a_file_has_whole_cells_only_if_it_has(cut_cells: int, part: str) -> None:
     rows = Rows((*COLUMNS, *COLUMNS), [["x" * 3000, "y"]], cut_cells=cut_cells)
 
     _, error = shown(answer_of(rows, Source.DIRECT), Form.TABLE, in_shell=True)

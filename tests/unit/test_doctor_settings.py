@@ -75,7 +75,7 @@ def test_a_file_that_is_not_there_is_named(variable: str) -> None:
     assert "/nowhere/file" in failure.text
 
 
-def test_a_broken_context_file_keeps_nothing_else_from_being_examined(folder: Path) -> None:
+def test_with_a_broken_context_file_everything_else_is_still_examined(folder: Path) -> None:
     context = folder / "context.yaml"
     context.write_text("databases: [")
 

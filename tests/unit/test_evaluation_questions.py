@@ -181,7 +181,7 @@ def test_the_rows_of_an_amount_are_repeated_by_a_table_that_refers_to_them() -> 
     ]
 
 
-def test_a_compared_text_is_spoilt_in_its_case() -> None:
+def test_a_mutation_changes_the_case_of_a_compared_text() -> None:
     assert list(spoil_case("select a from t where b = 'It''s VTI' and c > '2023-04-01'", NAMES)) == [
         "select a from t where b = 'iT''S vti' and c > '2023-04-01'"
     ]

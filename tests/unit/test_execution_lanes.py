@@ -109,7 +109,7 @@ async def test_a_caller_that_stops_waiting_loses_its_place() -> None:
     assert lanes.waiting_count == 0
 
 
-async def test_a_place_given_to_one_who_leaves_at_that_moment_goes_to_the_next() -> None:
+async def test_a_place_given_to_a_caller_who_leaves_at_that_moment_goes_to_the_next() -> None:
     lanes = Lanes(1)
     lanes.try_enter()
     leaver, stayer = await entering(lanes), await entering(lanes)

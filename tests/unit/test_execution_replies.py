@@ -134,9 +134,7 @@ def test_rows_that_cannot_be_read_are_a_lost_worker(body: bytes) -> None:
         ("FATAL:  zu viele Verbindungen für Rolle »ich«", "a limit of connections", "CONNECTION LIMIT"),
     ],
 )
-def test_a_limit_of_connections_is_said_to_be_of_the_role_the_database_the_server_or_the_pooler(
-    message: str, limit: str, advice: str
-) -> None:
+def test_an_error_names_whose_connection_limit_was_reached(message: str, limit: str, advice: str) -> None:
     error = failure_error(Failure(1, FailureCode.LIMITED, message, "53300"), timeout_s=1)
 
     assert str(error).startswith(limit)

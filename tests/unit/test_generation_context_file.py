@@ -263,7 +263,7 @@ def test_a_broken_version_leaves_the_old_one_in_use_and_is_reported_once(
     assert file.get("main").terms["user"] == "corrected"
 
 
-def test_a_file_that_is_gone_leaves_what_it_said(path: Path) -> None:
+def test_the_content_of_a_deleted_file_stays_in_use(path: Path) -> None:
     write_term(path, "a row of customers")
     file = ContextFile(path)
     path.unlink()

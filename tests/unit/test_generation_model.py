@@ -720,7 +720,7 @@ def test_only_azure_has_its_own_header_and_takes_tokens_as_usual(
     assert own_key_header(url, key) == ({"api-key": key} if is_own else {})
 
 
-async def test_a_blocked_prompt_is_said_at_once_and_lowers_nothing(
+async def test_a_blocked_prompt_is_reported_at_once_and_lowers_nothing(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(

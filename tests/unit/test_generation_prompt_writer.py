@@ -63,7 +63,7 @@ def test_values_are_hinted_for_tables_that_are_shown() -> None:
     assert "\"open 77\" -> things77.state77 = 'open77'" in text
 
 
-def test_a_large_context_gives_way_to_the_schema_and_keeps_what_the_question_names() -> None:
+def test_a_large_context_is_cut_for_the_schema_but_keeps_what_the_question_names() -> None:
     context = DatabaseContext(
         terms={f"word{number}": "means this or that in our house" for number in range(1_000)},
         notes={f"things{number}": "is not what it seems to be" for number in range(1_000)},
@@ -115,7 +115,7 @@ def test_the_beginning_is_the_same_for_all_questions_while_the_whole_schema_fits
         assert len(begins) == 1
 
 
-def test_a_failed_attempt_takes_room_from_the_schema_not_from_the_bound() -> None:
+def test_a_failed_attempt_leaves_less_room_for_the_schema_and_the_bound_is_kept() -> None:
     error = StatementFailedError("division by zero", sqlstate="22012")
 
     text = prompt(

@@ -17,7 +17,7 @@ def copies(*tables: Table) -> list[str]:
 @pytest.mark.parametrize(
     "name", ["orders_archive", "orders_2023_07", "old_orders", "orders_bak", "orders_v2"]
 )
-def test_a_name_that_says_so_is_a_copy_whatever_its_columns(name: str) -> None:
+def test_a_table_named_as_a_copy_is_one_whatever_its_columns(name: str) -> None:
     assert copies(table("orders"), table(name, "other")) == [name]
 
 

@@ -278,7 +278,7 @@ def test_a_hostile_table_name_stays_within_the_line_of_names() -> None:
     assert text.splitlines()[-1].startswith("further tables, names only:")
 
 
-def test_the_index_goes_when_its_catalog_does() -> None:
+def test_the_index_is_released_with_its_catalog() -> None:
     shop = catalog(table("orders"))
     search(shop, "orders", 1)
     released = weakref.ref(shop)

@@ -46,7 +46,7 @@ def test_a_word_is_found_in_other_forms_parts_abbreviations_and_other_words() ->
     assert weights["customers"] > weights["cust"] > weights["sbcustomer"]
 
 
-def test_a_word_said_twice_over_counts_as_its_best_match() -> None:
+def test_a_repeated_word_counts_as_its_best_match() -> None:
     weights = Vocabulary(["vendors"]).matches(["supplier", "vendor"])
 
     assert weights["vendors"] == weights["vendor"] == 1.0

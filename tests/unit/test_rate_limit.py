@@ -60,7 +60,7 @@ async def test_a_refusal_says_when_the_next_request_fits() -> None:
     assert refusal.value.hint == f"try again in {refusal.value.retry_after_s:.0f} s"
 
 
-async def test_the_budget_that_takes_longest_is_the_one_named() -> None:
+async def test_the_budget_with_the_longest_wait_is_named() -> None:
     rate_limit = make_rate_limit(requests_per_minute=1, requests_per_hour=1)
     await rate_limit.admit()
 

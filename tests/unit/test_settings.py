@@ -733,7 +733,7 @@ def test_a_timeout_is_a_number_of_seconds_within_its_range(text: str) -> None:
     assert "PG_MCP_SERVER_QUERY_TIMEOUT" in refuse(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": text})
 
 
-def test_a_longer_query_timeout_takes_the_unset_request_timeout_along() -> None:
+def test_a_longer_query_timeout_lengthens_a_request_timeout_that_is_not_set() -> None:
     assert load(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": "120"}).server.request_timeout_s == 120.0
 
 

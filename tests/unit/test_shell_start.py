@@ -70,7 +70,7 @@ async def test_the_line_of_an_error_is_counted_in_the_whole_input() -> None:
     assert find_line(first, RateLimitedError("no", None)) == 1
 
 
-async def test_enter_in_a_search_takes_the_match(tmp_path: Path) -> None:
+async def test_enter_in_a_search_accepts_the_match(tmp_path: Path) -> None:
     history = HistoryFile(tmp_path / "history", 10)
     history.append("select 1;")
     history.append("select 22;")

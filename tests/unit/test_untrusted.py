@@ -109,7 +109,7 @@ def test_a_selector_or_tag_that_spells_nothing_becomes_visible(text: str, shown:
     assert escape_untrusted_block(text) == shown
 
 
-def test_dropping_what_is_invisible_keeps_what_spells() -> None:
+def test_dropping_invisible_characters_keeps_those_that_spell_words() -> None:
     assert drop_invisible("می\u200cخواهم\u202e a\u200b</data-1>\n\\d\x1b") == "می\u200cخواهم a</data-1>\n\\d"
 
 

@@ -80,7 +80,7 @@ def test_another_literal_is_not_checked_again_and_runs_as_it_is_written(first: s
         ),
     ],
 )
-def test_whatever_else_differs_is_checked(first: str, second: str) -> None:
+def test_a_statement_with_any_other_difference_is_checked(first: str, second: str) -> None:
     full = CountingValidate()
     memo = ValidationMemo(full, 10)
     for text in (first, second):

@@ -44,7 +44,7 @@ def test_other_unknown_names_and_literals_have_the_same_outline(sql: str, other:
         ("select typname from pg_type", "delete typname from pg_type"),
     ],
 )
-def test_whatever_else_differs_has_another_outline(sql: str, other: str) -> None:
+def test_any_other_difference_gives_another_outline(sql: str, other: str) -> None:
     assert outline_of(sql) != outline_of(other)
 
 

@@ -143,7 +143,7 @@ async def test_the_sdk_client_finds_every_kind_of_answer_true_to_the_schema(
     assert failed.is_error
 
 
-def test_the_model_mends_sql_that_failed(endpoint: ScriptedEndpoint, server: RawServer) -> None:
+def test_the_model_repairs_sql_that_failed(endpoint: ScriptedEndpoint, server: RawServer) -> None:
     endpoint.reply(sql("select count(nme) from categories"), sql(COUNT_CATEGORIES))
 
     answer = server.call("query", question=QUESTION, return_type="both")
@@ -211,7 +211,7 @@ def test_a_model_endpoint_that_hangs_is_left_after_its_timeout(
     assert server.call("query", question=QUESTION).rows == [[27]]
 
 
-def test_a_whole_call_is_left_after_its_timeout_whatever_it_waits_for(
+def test_a_whole_call_ends_after_its_timeout_whatever_it_waits_for(
     environment: dict[str, str], start_server: StartServer, endpoint: ScriptedEndpoint
 ) -> None:
     bounds = {"PG_MCP_SERVER_REQUEST_TIMEOUT": "1", "PG_MCP_SERVER_QUERY_TIMEOUT": "1"}

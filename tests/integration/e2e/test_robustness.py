@@ -140,7 +140,7 @@ def test_a_terminated_backend_fails_only_its_call(
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_postgres_restarted_between_two_calls_goes_unnoticed(
+def test_a_restart_of_postgres_between_two_calls_fails_none(
     mode: str, own_cluster: EmbeddedPostgres, start_server: StartServer
 ) -> None:
     server = start_server(server_environment(own_cluster.url()))

@@ -47,7 +47,7 @@ def test_only_the_tool_that_asks_a_model_reaches_beyond_the_database(tools: list
     assert [tool["name"] for tool in tools if tool["annotations"]["openWorldHint"]] == ["query"]
 
 
-def test_the_model_of_a_host_is_told_to_restate_its_question(tools: list[Tool]) -> None:
+def test_the_instructions_ask_a_hosts_model_to_restate_the_question(tools: list[Tool]) -> None:
     (description,) = [tool["description"] for tool in tools if tool["name"] == "query"]
     assert "Each call stands alone: restate follow-ups" in description
 

@@ -340,7 +340,7 @@ async def test_several_databases_have_a_tunnel_each_through_one_bastion(
 
 
 @pytest.mark.parametrize("folder", ["x" * 100, "a b:c%d$e"])
-async def test_a_long_or_odd_temporary_folder_keeps_no_tunnel_from_opening(
+async def test_a_tunnel_opens_with_a_long_or_odd_temporary_folder(
     route: Route,
     spawn: Spawn,
     tls_server: TlsPostgres,

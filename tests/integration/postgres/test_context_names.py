@@ -195,7 +195,7 @@ async def test_a_name_that_exists_but_is_not_listed_is_a_warning(url: str, tmp_p
     assert "events_2026 exists, but public.events_2026 is a partition of public.events" in result.text
 
 
-async def test_a_table_the_role_may_not_read_is_said_to_exist(
+async def test_a_table_the_role_may_not_read_is_reported_as_existing(
     url: str, tmp_path: Path, shop_url: str
 ) -> None:
     reader = psycopg.conninfo.conninfo_to_dict(shop_url)

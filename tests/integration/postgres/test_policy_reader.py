@@ -121,7 +121,7 @@ async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
         ("create foreign table u () inherits (t) server files options (program 'true')", "table t"),
     ],
 )
-async def test_a_change_gives_a_new_policy_that_knows_of_it(
+async def test_a_change_gives_a_new_policy_that_contains_it(
     new_database: Callable[[], str], change: str, sql: str
 ) -> None:
     url = new_database()

@@ -195,7 +195,7 @@ def other_owner(site: Site) -> Iterator[str]:
     site.admin(f"drop owned by {name} cascade; drop role {name}")
 
 
-def test_each_owner_runs_it_for_what_is_theirs_and_is_told_what_is_left_to_others(
+def test_each_owner_runs_it_for_their_tables_and_learns_what_others_must_run(
     site: Site, other_owner: str
 ) -> None:
     site.admin(f'create role "{site.role}" login; revoke connect on database {site.dbname} from public')
