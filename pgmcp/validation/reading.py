@@ -22,6 +22,7 @@ from pgmcp.validation.operands import (
 )
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.qualified_names import QualifiedNames
+from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
@@ -122,9 +123,10 @@ class ReadingCheck(StatementRefusals):
             argument_count += len(fields["agg_order"])
         known = partial(self._argument_types_of_call, fields)
         if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
-            explanation = self._functions.uncertain_calls.of_function(
-                ".".join(schemas), name, fields, self._argument_types_of_call
-            )
+            explain = self._functions.uncertain_calls.of_function
+            is_denied = refusal is RefusalReason.DENIED
+            of_call = self._argument_types_of_call
+            explanation = None if is_denied else explain(".".join(schemas), name, fields, of_call)
             self._refuse_call(".".join((*schemas, name)), refusal, fields, explanation)
         self._column_casts += self._functions.result_casts(".".join(schemas), name, argument_count, known)
         if name == "current_setting":

@@ -42,6 +42,17 @@ class RefusalReason(StrEnum):
 UNREADABLE = frozenset(reason for reason in RefusalReason if reason.startswith("unreadable"))
 """Reasons that are about parts of the catalog that the role may not read."""
 
+_REASONS_OF_CATALOG = UNREADABLE | {
+    RefusalReason.CALLER,
+    RefusalReason.DENIED,
+    RefusalReason.LANGUAGE,
+    RefusalReason.SECURITY_DEFINER,
+    RefusalReason.SHADOWED,
+    RefusalReason.UNKNOWN,
+    RefusalReason.VOLATILE,
+}
+"""Reasons for functions that are not on a list of PostgreSQL's own or of extensions."""
+
 ALLOW_HINT = "an operator who trusts it can add it to PG_MCP_SERVER_ALLOWED_FUNCTIONS"
 
 _CATALOGS_OF_FUNCTIONS = "pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_aggregate"
@@ -139,12 +150,75 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
 
 
 _PIVOT_HINT = "pivot with an aggregate for each column instead: sum(x) FILTER (WHERE kind = 'a') AS a"
+_XML_HINT = "write the query itself: select xmlagg(xmlelement(name row, xmlforest(a, b))) from t"
+_DIFFERENCE_HINT = "subtract: a - b, or extract(epoch FROM a - b) for seconds"
+_FORMAT_HINT = "to_char(a, 'YYYY-MM-DD') formats a date"
+_PART_HINT = "extract(year FROM a) gives a part of a date"
+_POSITION_HINT = "position('x' IN a) or strpos(a, 'x') finds a text"
+_CASE_HINT = "write CASE WHEN condition THEN a ELSE b END"
+_HINT_BY_NAME = {
+    "array_in": "write CAST('{1,2}' AS int[])",
+    "currval": "max(id) of the table is the last number that was stored",
+    "cursor_to_xml": _XML_HINT,
+    "lastval": "max(id) of the table is the last number that was stored",
+    "nextval": "row_number() OVER (ORDER BY a) numbers rows; pg_sequences shows the last values of sequences",
+    "pg_stat_get_wal_receiver": "name columns of the view pg_stat_wal_receiver, without conninfo",
+    "pg_current_xact_id": "pg_current_xact_id_if_assigned() and pg_current_snapshot() only read",
+    "pg_hba_file_rules": "pg_roles and information_schema.role_table_grants show who may read what",
+    "pg_ls_waldir": "pg_stat_wal and pg_current_wal_lsn() only read",
+    "pg_show_all_file_settings": "pg_settings shows the settings that apply",
+    "query_to_xml": _XML_HINT,
+    "query_to_xml_and_xmlschema": _XML_HINT,
+    "set_config": "AT TIME ZONE and to_char() change how values look; current_setting() reads a setting",
+    "setseed": "ORDER BY md5(id::text) gives rows in an order that is mixed and always the same",
+    "table_to_xml": _XML_HINT,
+    "textin": "write CAST('a' AS text)",
+    "ts_rewrite": "give it the words themselves: ts_rewrite(query, target, substitute)",
+    "ts_stat": "unnest(tsvector_to_array(a)) gives the words; count them with GROUP BY",
+    "txid_current": "txid_current_if_assigned() and txid_current_snapshot() only read",
+}
+_HINT_BY_FOREIGN_NAME = {
+    "charindex": _POSITION_HINT,
+    "curdate": "write CURRENT_DATE",
+    "date_add": "add an interval: a + interval '1 day'",
+    "date_diff": _DIFFERENCE_HINT,
+    "date_format": _FORMAT_HINT,
+    "date_sub": "subtract an interval: a - interval '1 day'",
+    "dateadd": "add an interval: a + interval '1 day'",
+    "datediff": _DIFFERENCE_HINT,
+    "datepart": _PART_HINT,
+    "day": _PART_HINT,
+    "getdate": "write now()",
+    "group_concat": "string_agg(a, ',' ORDER BY a) joins texts",
+    "if": _CASE_HINT,
+    "ifnull": "write coalesce(a, b)",
+    "iif": _CASE_HINT,
+    "instr": _POSITION_HINT,
+    "isnull": "write a IS NULL, or coalesce(a, b)",
+    "json_extract": "write a -> 'key', a ->> 'key' or a #>> '{key,subkey}'",
+    "len": "write length(a)",
+    "listagg": "string_agg(a, ',' ORDER BY a) joins texts",
+    "median": "write percentile_cont(0.5) WITHIN GROUP (ORDER BY a)",
+    "month": _PART_HINT,
+    "nvl": "write coalesce(a, b)",
+    "str_to_date": "write to_date(a, 'YYYY-MM-DD')",
+    "strftime": _FORMAT_HINT,
+    "sysdate": "write now()",
+    "timestampdiff": _DIFFERENCE_HINT,
+    "year": _PART_HINT,
+}
+"""Hints for functions of other databases and what PostgreSQL has in their place."""
 
 
 def hint_for_call(name: str, reason: RefusalReason) -> str:
     """Return what to write instead of a call of a refused function."""
-    is_pivot = reason is RefusalReason.SQL_TEXT and name.rpartition(".")[2].startswith("crosstab")
-    return _PIVOT_HINT if is_pivot else HINT_BY_REASON[reason]
+    *schemas, last = name.split(".")
+    if reason is RefusalReason.UNKNOWN and not schemas and last in _HINT_BY_FOREIGN_NAME:
+        return _HINT_BY_FOREIGN_NAME[last]
+    if reason is RefusalReason.SQL_TEXT and last.startswith("crosstab"):
+        return _PIVOT_HINT
+    is_built_in = reason not in _REASONS_OF_CATALOG and schemas in ([], ["pg_catalog"])
+    return _HINT_BY_NAME.get(last, HINT_BY_REASON[reason]) if is_built_in else HINT_BY_REASON[reason]
 
 
 class Refusal(NamedTuple):
@@ -168,6 +242,16 @@ class Refusal(NamedTuple):
         way = f"through the row policy {self.policy}" if self.policy else "through it"
         through = "" if self.culprit == relation else f"{way}, {self.culprit} is refused: "
         return f"{relation} is not readable here: {through}{TEXT_BY_REASON[self.reason]}"
+
+    def of_call(self, function: str) -> tuple[str, str] | None:
+        """Return why a function is refused that calls the culprit, and a hint; None if it is the culprit."""
+        if self.culprit == function or self.reason in UNREADABLE or not self.allowable:
+            return None
+        text = f"through it, {self.culprit} is refused: {TEXT_BY_REASON[self.reason]}"
+        return (
+            text,
+            f"an operator who trusts it adds {self.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once",
+        )
 
     def hint_for_relation(self) -> str:
         """Return the hint for a refused relation, for the caller and the operator."""

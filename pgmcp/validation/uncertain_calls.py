@@ -7,6 +7,7 @@ from pgmcp.quoting import quote_identifier
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.name_lookup import PG_CATALOG, Lookup
+from pgmcp.validation.node_refusals import spelled
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape, TypeSystem
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal
@@ -53,7 +54,7 @@ class UncertainCalls:
     def of_function(
         self, schema: str, name: str, call: Node, types_of: Callable[[Node], CallArguments]
     ) -> Explanation | None:
-        """Return why a FuncCall is refused; None if only one function can be chosen.
+        """Return why a FuncCall is refused; None if only one function can be chosen, which does it itself.
 
         Args:
             schema: as written; "" without one.
@@ -66,9 +67,12 @@ class UncertainCalls:
         known = types_of(call)
         overloads = self._lookup.overloads(schema, name, self._path, known)
         refused = [(each, refusal) for each in overloads if (refusal := self._refusal_of(each))]
-        if len(overloads) < 2 or not refused:
+        if not refused:
             return None
         function, refusal = refused[0]
+        if len(overloads) == 1:
+            behind = refusal.of_call(spelled(function))
+            return behind and Explanation(*behind)
         could_be = self._could_be(
             f"{function.schema}.{quote_identifier(name)}", function, known.shape, refusal
         )

@@ -502,3 +502,72 @@ def test_the_refused_built_ins_are_refused_by_name() -> None:
 
     assert len(refused) > 500
     assert all(policy.refusal("pg_catalog", name, 1) for name in refused)
+
+
+@pytest.mark.parametrize(
+    ("call", "advice", "corrected"),
+    [
+        ("nextval('s')", "row_number() OVER (ORDER BY a)", "select row_number() over (order by id) from t"),
+        ("currval('s')", "max(id) of the table", "select max(id) from t"),
+        (
+            "query_to_xml('select 1', true, false, '')",
+            "xmlagg(xmlelement(name row, xmlforest(a, b)))",
+            "select xmlagg(xmlelement(name row, xmlforest(id, note))) from t",
+        ),
+        ("ts_stat('select x from t')", "tsvector_to_array(a)", "select unnest(tsvector_to_array(x)) from t"),
+        ("setseed(0.5)", "ORDER BY md5(id::text)", "select id from t order by md5(id::text)"),
+        (
+            "pg_catalog.txid_current()",
+            "txid_current_if_assigned()",
+            "select txid_current_if_assigned(), txid_current_snapshot()",
+        ),
+        ("set_config('timezone', 'UTC', false)", "AT TIME ZONE", "select x at time zone 'UTC' from t"),
+        ("ifnull(a, b)", "coalesce(a, b)", "select coalesce(a, b) from t"),
+        ("datediff('day', a, b)", "a - b", "select a - b, extract(epoch from a - b) from t"),
+        ("dateadd('day', 1, a)", "interval '1 day'", "select a + interval '1 day' from t"),
+        ("group_concat(a)", "string_agg(a, ','", "select string_agg(a, ',' order by a) from t"),
+        ("year(a)", "extract(year FROM a)", "select extract(year from a) from t"),
+        ("date_format(a, '%Y')", "to_char(a, 'YYYY-MM-DD')", "select to_char(a, 'YYYY-MM-DD') from t"),
+        (
+            "median(a)",
+            "percentile_cont(0.5) WITHIN GROUP",
+            "select percentile_cont(0.5) within group (order by a) from t",
+        ),
+        ("json_extract(a, '$.b')", "a ->> 'key'", "select a ->> 'key', a #>> '{key,subkey}' from t"),
+    ],
+)
+def test_the_hint_for_a_refused_function_is_what_to_write_instead(
+    call: str, advice: str, corrected: str
+) -> None:
+    with pytest.raises(SqlRejectedError) as refusal:
+        validate(f"select {call} from t", functions=FunctionPolicy())
+
+    assert advice in str(refusal.value.hint)
+    _accepts(corrected)
+
+
+def _accepts(sql: str) -> None:
+    validate(sql, functions=FunctionPolicy())
+
+
+def test_a_function_of_the_database_is_not_advised_as_one_of_another_database() -> None:
+    own = CatalogFunction("public", "year", "v", argument_types=(1082,), min_arguments=1, max_arguments=1)
+
+    with pytest.raises(SqlRejectedError) as refusal:
+        validate("select year(a) from t", functions=FunctionPolicy(catalog_functions=[own]))
+
+    assert refusal.value.hint == HINT_BY_REASON[RefusalReason.VOLATILE]
+
+
+def test_the_refusal_of_a_function_names_the_one_that_it_calls() -> None:
+    writes = CatalogFunction("public", "log_it", "v", argument_types=())
+    definition = "create function public.shows() returns int language sql stable as 'select log_it()'"
+    shows = CatalogFunction("public", "shows", "s", argument_types=(), definition=definition)
+
+    with pytest.raises(SqlRejectedError) as refusal:
+        validate("select shows()", functions=FunctionPolicy(catalog_functions=[writes, shows]))
+
+    assert "function shows() is not allowed: through it, public.log_it is refused: it is volatile" in str(
+        refusal.value
+    )
+    assert "adds public.log_it to PG_MCP_SERVER_ALLOWED_FUNCTIONS" in str(refusal.value.hint)
