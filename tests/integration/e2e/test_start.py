@@ -6,6 +6,7 @@ before did not need them. Another file records which modules were loaded when ea
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -154,4 +155,25 @@ def test_no_process_remains_when_the_host_leaves_at_once(
         server.close_stdin()
 
         assert server.wait() == 0
+    assert "Traceback" not in server.stderr
+
+
+@pytest.mark.parametrize("stop", ["the host leaves", signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_while_it_loads_answers_and_ends_in_order(
+    stop: str | signal.Signals, shop_environment: dict[str, str], folder: Path
+) -> None:
+    environment, go = held_back(shop_environment, folder, SLOW)
+    with RawServer(environment, folder) as server:
+        server.initialize()
+        call = server.start_call("execute_sql", sql="select 1")
+        if isinstance(stop, signal.Signals):
+            server.send_signal(stop)
+        else:
+            server.close_stdin()
+        answer = server.receive(call)
+        go.touch()
+        exit_code = server.wait()
+
+    assert "the server is stopping" in answer["error"]["message"]
+    assert exit_code == 0
     assert "Traceback" not in server.stderr
