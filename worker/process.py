@@ -2,10 +2,11 @@
 
 import logging
 import os
+import select
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 MAX_STATEMENTS: Final = 10_000
 MAX_RESIDENT_MB: Final = 128
@@ -42,12 +43,28 @@ def set_up_logging_and_signals() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[_StderrHandler(sys.stderr)],
         level=logging.WARNING,
         format=f"%(asctime)s %(levelname)s worker {os.getpid()}: %(message)s",
     )
     # The front gets the reason of a failed connection in a frame, so psycopg's pool need not log it, too.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Drops a line that stderr does not accept at once: a host may never read it, so a write would block."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _accepts_output(self.stream.fileno()):
+            super().emit(record)
+
+
+def _accepts_output(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def limit_memory(limit_mb: int) -> None:

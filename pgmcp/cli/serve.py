@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Final
 
-from pgmcp.cli.errors import exit_with
+from pgmcp.cli.errors import exit_code_of, exit_with
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.transport.stdio.descriptors import claim_standard_streams
@@ -27,7 +27,9 @@ def serve_stdio() -> None:
     try:
         run(descriptors, fork_server, loads_at_once=is_person)
     except PgmcpError as error:
-        exit_with(error)
+        if is_person:
+            exit_with(error)
+        sys.exit(exit_code_of(error))  # the log has the error, and does not wait for a reader
 
 
 def serve_http(address: str | None, proxies: str | None = None) -> None:

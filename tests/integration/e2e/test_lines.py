@@ -5,13 +5,16 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
+from testing.mcp_server import server_environment
 from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 
@@ -293,9 +296,9 @@ def full_pipe() -> Iterator[int]:
     os.close(writing)
 
 
-@pytest.mark.parametrize("port", ["", "many"], ids=["valid settings", "invalid settings"])
+@pytest.mark.parametrize(("port", "exit_code"), [("", 0), ("many", 2)], ids=["valid", "invalid settings"])
 def test_a_host_that_never_reads_the_log_blocks_nothing(
-    port: str, shop_environment: dict[str, str], folder: Path, full_pipe: int
+    port: str, exit_code: int, shop_environment: dict[str, str], folder: Path, full_pipe: int
 ) -> None:
     environment = shop_environment | {"LOG_LEVEL": "DEBUG"} | ({"PG_MCP_DATABASE_PORT": port} if port else {})
     with Lines(environment, folder, full_pipe) as lines:
@@ -304,13 +307,30 @@ def test_a_host_that_never_reads_the_log_blocks_nothing(
         answer = lines.ask(request("tools/call", 1, name="execute_sql", arguments={"sql": "select 1"}))
         lines.ask(b"this is not json")  # and one afterwards
         pong = lines.ask(request("ping", 2))
-        if not port:
-            lines.process.send_signal(signal.SIGTERM)
+        lines.process.send_signal(signal.SIGTERM)
 
-            assert lines.process.wait(20) == 0
+        assert lines.process.wait(20) == exit_code
 
     assert answer["result"]["isError"] is bool(port)
     assert pong["result"] == {}
+
+
+def test_a_worker_that_warns_does_not_wait_for_a_reader_of_the_log(
+    new_database: Callable[[], str], folder: Path, full_pipe: int
+) -> None:
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("create role not_shown login password 'x'")
+        connection.execute("revoke execute on function pg_catalog.pg_show_all_settings() from public")
+    parts = urlsplit(url)
+    environment = server_environment(
+        f"postgresql://not_shown:x@{parts.netloc.rpartition('@')[2]}{parts.path}"
+    )
+    with Lines(environment, folder, full_pipe) as lines:
+        lines.open()
+        answer = lines.ask(request("tools/call", 1, name="execute_sql", arguments={"sql": "select 1"}))
+
+    assert answer["result"]["structuredContent"]["rows"] == [[1]]
 
 
 @pytest.mark.parametrize(("closed", "answers"), [("2>&-", 1), ("<&- >&- 2>&-", 0)])
