@@ -1,4 +1,4 @@
-"""Entry point of `pgmcp`, `pg-mcp` and `python -m pgmcp`."""
+"""Starts `pgmcp`, also as `pg-mcp` and `python -m pgmcp`."""
 
 import os
 import sys

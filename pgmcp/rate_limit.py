@@ -85,6 +85,8 @@ class _OwnWindows:
     """Counts the requests that this server has admitted, by caller.
 
     Args:
+        budgets: the budgets of each caller.
+        clock: returns the current time in seconds.
         servers: number of servers; this server grants an equal share, at least one request.
     """
 

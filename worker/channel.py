@@ -1,4 +1,4 @@
-"""The worker's end of the channel to the front: frames in, frames out."""
+"""Reads and writes frames at the worker's end of the channel to the front."""
 
 import socket
 import threading

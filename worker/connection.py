@@ -1,4 +1,4 @@
-"""A connection to the server: prepares it for callers' statements, and resets it between them."""
+"""Prepares a connection to the server for callers' statements, and resets it between them."""
 
 import random
 import re

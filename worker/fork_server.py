@@ -1,4 +1,4 @@
-"""The program of the fork server: it imports all modules of a worker, then forks workers on request.
+"""Runs the fork server: a process that imports all modules of a worker, and forks workers on request.
 
 A forked worker is ready about fifteen times sooner than a new interpreter, and shares the memory of this
 process. The program needs pidfds, so it runs on Linux only. Forking is safe, because this process has only

@@ -1,4 +1,4 @@
-"""The worker's one connection, opened and replaced by a psycopg pool of size one.
+"""Opens and replaces the worker's one connection, with a psycopg pool of size one.
 
 A connection is kept from one statement to the next until it breaks or is too old. A pool that cannot connect
 would keep retrying, so the session closes it, and the next statement opens a new pool.

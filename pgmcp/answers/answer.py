@@ -1,4 +1,4 @@
-r"""The answer that the pipeline returns, before it is rendered.
+r"""Describes the answer that the pipeline returns, before it is rendered.
 
 `worker.encoding`, which creates the cells, says how PostgreSQL's types appear in them. In text output NULL is
 `NULL`, and the text "NULL" is `\NULL`. A cell that is too long is cut and ends in "…".

@@ -155,8 +155,9 @@ class _ValueSource:
     """Rows that are formatted here.
 
     Args:
-        width: how many leading columns.
-        cell_characters: longer cells are shortened; None: no cell is.
+        rows: the rows.
+        width: number of leading columns to format.
+        cell_characters: longer cells are shortened; None shortens none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The tables and columns that a role may read, as an immutable value, with lookups by name."""
+"""Describes the tables and columns that a role may read, as an immutable value with lookups by name."""
 
 import difflib
 import re

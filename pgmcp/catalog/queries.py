@@ -1,4 +1,4 @@
-"""The statements that read PostgreSQL's catalog, for servers 13 to 18.
+"""Contains the statements that read PostgreSQL's catalog, for servers 13 to 18.
 
 Any role may run them, unless the server has revoked a part of the catalog (`execution.catalog_access`). Those
 for columns, constraints, indexes, enums and statistics return one row per table or enum; a text cell has its

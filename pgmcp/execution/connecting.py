@@ -67,6 +67,8 @@ class Connector:
     """Starts and connects the workers of one pool.
 
     Args:
+        target: the database to connect to.
+        spawn: starts a worker.
         next_id: returns an id that no other request of the pool's workers has.
         memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
         clock: seconds, monotonic.

@@ -1,4 +1,4 @@
-"""Passwords that change while the server runs: read from a file, or printed by a command.
+"""Gets passwords that change while the server runs, from a file or a command.
 
     pool ──▶ RotatingPassword ──▶ a file, or a command of the operator
 

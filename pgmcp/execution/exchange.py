@@ -1,4 +1,4 @@
-"""One exchange with a worker: a statement, its deadline D, and the reply.
+"""Exchanges a statement and its reply with a worker, and ends it if its deadline D has passed.
 
     D            PostgreSQL    statement_timeout ends the statement
     D +  50 ms   worker        sends a cancel request to the server

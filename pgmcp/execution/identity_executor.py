@@ -13,6 +13,8 @@ class IdentityExecutor:
     """Runs statements on a supervisor for one caller.
 
     Args:
+        supervisor: runs the statements.
+        identity: the role and settings with which they run.
         principal: whose share of the workers the statements use; None without authentication, and for
             pgmcp's own statements.
     """

@@ -1,4 +1,4 @@
-"""The planner's estimates for a statement, read from EXPLAIN (FORMAT JSON), and which statements are cheap.
+"""Reads the planner's estimates for a statement from EXPLAIN (FORMAT JSON), and decides what is cheap.
 
 `CheapShapes` remembers the shapes of cheap statements, so that the planner is not asked for each statement.
 Two statements have the same shape if they differ only in numbers and quoted text. A statement of a cheap

@@ -1,4 +1,4 @@
-"""The result of a statement: columns, rows, and the limit that cut it."""
+"""Describes the result of a statement: columns, rows, and the limit that cut it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One worker process as the front sees it: it sends and receives frames, and can be killed.
+"""Represents one worker process in the front: it sends and receives frames, and can be killed.
 
 This module decides nothing: `pgmcp.execution.exchange` decides when a worker is late, and then kills it.
 """

@@ -1,4 +1,4 @@
-"""The settings of exports, in the group `server`."""
+"""Defines the settings of exports, in the group `server`."""
 
 from pgmcp.settings.field_types import WritableFolder
 from pgmcp.settings.section import Section, number, unset

@@ -108,7 +108,7 @@ class NodeReader:
 
 
 def advise(name: str, known: tuple[str, ...]) -> str:
-    """Return the known name that an unknown one resembles, or all known names."""
+    """Return a hint for an unknown name: the known name that it resembles, or all known names."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
 

@@ -1,4 +1,4 @@
-"""The state of a running call: caller, operation, database, and cost so far."""
+"""Describes the state of a running call: caller, operation, database, and cost so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A question that has several readings, each with its SQL, before one of them is chosen."""
+"""Describes a question that has several readings, each with its SQL, before one of them is chosen."""
 
 import msgspec
 

@@ -17,9 +17,10 @@ class Databases:
     """Finds a database by name, with the rights of a caller."""
 
     def __init__(self, databases: Mapping[str, Database], *, are_of_several: bool = False) -> None:
-        """Serve these databases by name; the first is the default one.
+        """Serve these databases.
 
         Args:
+            databases: the databases by name; the first is the default one.
             are_of_several: whether the settings have further databases that are not served.
         """
         self._databases = databases

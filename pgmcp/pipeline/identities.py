@@ -118,7 +118,7 @@ class BothRoles:
         self._mapped = mapped
 
     async def admit(self) -> None:
-        """Return if the database may be served with both roles.
+        """Check that the database may be served with both roles.
 
         Raises:
             RoleRefusedError: one of them can do more than read, and the settings refuse such roles.

@@ -1,4 +1,4 @@
-"""The interfaces that the pipeline uses, as small as possible; unit tests implement them with fakes."""
+"""Defines the interfaces that the pipeline uses; they are small, so that unit tests can use fakes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ class RoleGate(Protocol):
     """Decides whether the role of one database may be served."""
 
     async def admit(self) -> None:
-        """Return if the role may be served; raise an error with the reason if not."""
+        """Check that the role may be served; otherwise raise an error with the reason."""
         ...
 
     async def posture(self) -> RolePosture:

@@ -48,6 +48,8 @@ class SqlWriter:
         prompts: writes the prompt.
         rate_limit: returns the budgets, always the same object.
         statements: runs value lookups for the prompt.
+        tracer: reports the stages.
+        clock: returns the current time in seconds.
     """
 
     def __init__(

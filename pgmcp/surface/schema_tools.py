@@ -1,4 +1,4 @@
-"""The tools about the schema: their arguments and handlers."""
+"""Defines the tools about the schema: their arguments and handlers."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final, Literal

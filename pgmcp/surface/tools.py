@@ -1,4 +1,4 @@
-"""The four tools: their descriptions for the model, and the handlers that call the pipeline."""
+"""Defines the four tools: their descriptions for the model, and the handlers that call the pipeline."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -25,6 +25,7 @@ class FunctionsInFrom:
     """Finds the columns of functions in the FROM clauses of one statement.
 
     Args:
+        facts: facts of the catalog.
         types_of: returns the types of the result of a call.
         types_of_name: returns the types that the name of a type means.
         types_of_result: returns the types that a call's result of a declared type can have.

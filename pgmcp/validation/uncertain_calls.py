@@ -34,6 +34,7 @@ class UncertainCalls:
     """Explains refusals of calls.
 
     Args:
+        lookup: looks up functions and operators by name.
         types: the database's types.
         path: the search path, in which functions and operators are looked up.
         refusal_of: returns why a function may not be called.

@@ -53,10 +53,15 @@ class HttpApp:
         gate: Gate | None = None,
         metrics: Callable[[], bytes] | None = None,
     ) -> None:
-        """Combine these parts; without a gate, everyone who can connect may call.
+        """Combine these parts.
 
         Args:
+            exchanges: answers the requests to /mcp that pass the checks.
+            host_check: decides which Host and Origin headers are allowed.
+            health: answers health checks.
             shares: counts the requests of each principal.
+            gate: authenticates callers; None lets everyone who can connect call.
+            metrics: returns the page /metrics; None answers 404 there.
         """
         self._exchanges = exchanges
         self._host_check = host_check

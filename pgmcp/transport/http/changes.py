@@ -44,6 +44,7 @@ class ChangeStreams:
     """Open streams that receive changes.
 
     Args:
+        surface: reports the changes.
         max_streams: maximum number of open streams.
         max_streams_of_one: maximum number of open streams of one principal.
     """

@@ -227,6 +227,7 @@ class TlsHandshake(asyncio.Protocol):
         """Wait for the connection.
 
         Args:
+            context: the certificate and settings of TLS.
             create: creates the connection that takes over.
             state: counts the connections.
         """

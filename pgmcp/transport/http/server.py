@@ -82,6 +82,7 @@ class HttpServer:
         """Prepare to serve.
 
         Args:
+            surface: answers the requests.
             host_check: decides which Host and Origin headers are allowed.
             check: returns the state of each database.
             limits: limits of sizes, numbers and durations.

@@ -56,6 +56,7 @@ class Session:
     """Answers the messages of one host.
 
     Args:
+        surface: answers the requests.
         send: writes a message, or a list of messages, as a line.
         host_log: sends warnings to the host; this class calls it when the host can receive them.
     """

@@ -287,6 +287,7 @@ class _WriterThread:
     """Writes lines one after another to a descriptor that may block.
 
     Args:
+        descriptor: open for writing; the caller closes it.
         note_written: called in this thread after each line, with its bytes and whether writing has failed.
     """
 

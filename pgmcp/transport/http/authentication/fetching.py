@@ -19,7 +19,8 @@ class Fetcher:
     """Sends requests to the issuer.
 
     Args:
-        transport: sends them; httpx2's own if None.
+        timeout_s: timeout of each wait.
+        transport: sends the requests; None for httpx2's own.
     """
 
     def __init__(
