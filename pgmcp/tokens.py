@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 _DEFAULT_ENCODING = "o200k_base"
 
-# tiktoken's splitting pattern backtracks over long runs of spaces, and its merging is slow on long words; a
-# cut costs at most a token or two.
+# tiktoken is slow on long runs of spaces and on long words, so texts are cut into slices. A cut adds one or
+# two tokens at most.
 _SLICE_CHARACTERS = 10_000
 
 # Longer texts fit into no prompt or answer; counting them exactly would only block the event loop.

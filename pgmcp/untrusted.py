@@ -34,7 +34,7 @@ def fence_lines(lines: Iterable[str], fence: str) -> str:
 
     Args:
         lines: text that went through `escape_untrusted`.
-        fence: from `new_fence`, used for one result only.
+        fence: a mark of `new_fence`, used for one result only.
     """
     return "\n".join((f"<data-{fence}>", *lines, f"</data-{fence}>"))
 

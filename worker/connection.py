@@ -36,7 +36,7 @@ class ServerConnection(psycopg.Connection[Any]):
     Attributes:
         renew_at_s: monotonic time at which the connection is to be replaced.
         checked_at_s: monotonic time at which the connection was last seen open.
-        needs_reset: whether the server refused the clean-up after a statement, see `reset_if_needed`.
+        needs_reset: whether the server refused the clean-up after a statement (`reset_if_needed`).
         own_name: the application_name that the connection was opened with.
     """
 
@@ -63,7 +63,7 @@ class ServerConnection(psycopg.Connection[Any]):
         Args:
             conninfo: libpq URL or key=value string.
             kwargs: `on_failure`, called with the psycopg.Error; `requested_encoding`, the connection string's
-                client_encoding; `statement_timeout_ms`, see `worker.protocol.Open`; others go to
+                client_encoding; `statement_timeout_ms` (`worker.protocol.Open`); others go to
                 `psycopg.Connection.connect`.
 
         Raises:

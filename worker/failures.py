@@ -35,7 +35,7 @@ def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
 
     Args:
         conninfo: libpq URL or key=value string.
-        timeout_s: for the whole attempt.
+        timeout_s: timeout of the whole attempt.
     """
     if not hasattr(os, "memfd_create"):  # psycopg supports the trace only on Linux
         return []

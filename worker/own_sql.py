@@ -89,7 +89,7 @@ Returns False if the seconds have passed; None waits without a limit.
 
 
 def wait_for(reading: Sequence[int], writing: Sequence[int], timeout_s: float | None) -> bool:
-    """Wait for these descriptors and for nothing else; see `Wait`."""
+    """Wait for these descriptors and for nothing else (`Wait`)."""
     return any(select.select(reading, writing, [], timeout_s))
 
 
@@ -119,7 +119,7 @@ def run_own(
 
     Args:
         pgconn: an idle connection.
-        timeout_s: for all answers together; the connection must not be used after a timeout.
+        timeout_s: timeout of all answers together; the connection must not be used after a timeout.
         wait: waits for the connection.
 
     Returns:
@@ -158,7 +158,7 @@ def set_for_session(
     Args:
         pgconn: an idle connection, outside a transaction.
         encode: encodes the values.
-        timeout_s: for the answer; the connection must not be used after a timeout.
+        timeout_s: timeout of the answer; the connection must not be used after a timeout.
 
     Raises:
         psycopg.OperationalError: the connection broke, or no answer came in time.
@@ -245,10 +245,12 @@ class _OwnExchange:
         except psycopg.OperationalError as error:
             # A pooler, or a server at its transaction_timeout, says why before it closes the connection.
             reason = _first_error(earlier)
-            said = psycopg.OperationalError(_text(reason)) if reason is not None else self.closing_reason()
-            if said is None:
+            reported = (
+                psycopg.OperationalError(_text(reason)) if reason is not None else self.closing_reason()
+            )
+            if reported is None:
                 raise
-            raise said from error
+            raise reported from error
 
     def _wait(self) -> None:
         pgconn = self._pgconn

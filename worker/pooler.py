@@ -36,9 +36,9 @@ class SeenBackend:
     """The server's own description of the session that answers.
 
     Attributes:
-        pid: of pg_backend_pid(); None if the role may not execute it.
-        client_port: of inet_client_port(); "" for a Unix socket, None if the role may not execute it.
-        server_port: of the setting `port`; "" if the role may not read it.
+        pid: result of pg_backend_pid(); None if the role may not execute it.
+        client_port: result of inet_client_port(); "" for a Unix socket, None if the role may not execute it.
+        server_port: value of the setting `port`; "" if the role may not read it.
         kind: pg_stat_activity.backend_type; "" if the role may not read it.
     """
 

@@ -102,7 +102,7 @@ class Backend(msgspec.Struct, frozen=True):
 
     Attributes:
         pid: as in pg_stat_activity.
-        started: its backend_start, as PostgreSQL writes it.
+        started: the backend_start of the session, as PostgreSQL writes it.
     """
 
     pid: int
@@ -142,7 +142,7 @@ class Identity(msgspec.Struct, frozen=True):
         role: the role of the transaction; "" keeps the login role. Never "none", which PostgreSQL takes for
             the login role.
         settings: names and values of settings for the transaction, which row policies can read.
-        application_name: of the statement, in printable ASCII; "" for the connection's own.
+        application_name: the name for the statement, in printable ASCII; "" for the connection's own.
         keeps_name: whether the session may keep that name for the statements that follow.
     """
 
@@ -162,7 +162,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
         origin: who wrote the statement. It has no default, so that the code of an own statement cannot omit
             it.
         statement_timeout_ms: PostgreSQL's statement_timeout; 0 is not allowed.
-        max_rows, max_bytes, max_cell_bytes: limits of the result, see `pgmcp.execution.result.RowLimits`.
+        max_rows, max_bytes, max_cell_bytes: limits of the result (`pgmcp.execution.result.RowLimits`).
         read_only: whether to use BEGIN READ ONLY; False if the operator switched it off. pgmcp's own
             statements are always read-only.
         max_text_bytes: bytes of text after which rows are written only as JSON; 0 writes no text.
@@ -232,11 +232,11 @@ class Result(msgspec.Struct, tag=True, frozen=True):
         columns: a name and a type name per column.
         truncated: the limit that cut the result; None if the rows are complete.
         cut_cells: cells that were longer than max_cell_bytes.
-        elapsed_ms: from sending the statement to its last row.
-        should_recycle: whether the worker asks to be replaced, see `worker.process.RecyclePolicy`.
+        elapsed_ms: time from sending the statement to its last row.
+        should_recycle: whether the worker asks to be replaced (`worker.process.RecyclePolicy`).
         row_count: number of lines of JSON.
-        json_bytes: their length; the rest of the body is text.
-        text_rows: number of lines of text; they hold the leading rows.
+        json_bytes: length of the rows as JSON; the rest of the body is text.
+        text_rows: number of lines of text, which contain the leading rows.
     """
 
     id: int

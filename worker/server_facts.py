@@ -194,7 +194,7 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
 
     Args:
         pgconn: an idle connection.
-        timeout_s: for the answers of each round trip.
+        timeout_s: timeout of the answers of each round trip.
         requested_encoding: the connection string's client_encoding, or "".
 
     Raises:

@@ -64,7 +64,7 @@ class Session:
             params: libpq parameters that are added to the conninfo.
             connect_timeout_s: timeout for each host, unless the conninfo or PGCONNECT_TIMEOUT has another
                 one.
-            statement_timeout_ms: see `worker.protocol.Open`.
+            statement_timeout_ms: as in `worker.protocol.Open`.
             on_connect: called in the borrowing thread before the first statement on a new connection.
             while_waiting: called repeatedly while waiting for a connection.
             reconnects: whether a connection that ended or is too old is replaced.

@@ -215,7 +215,7 @@ class TransactionLimits(NamedTuple):
     def needed_in(self, session: "TransactionLimits") -> list[tuple[str, str]]:
         """Return the limits that a transaction has to set in a session with the limits `session`.
 
-        A limit is left out if the session's is close enough, see `TIMEOUT_SLACK_MS`.
+        A limit is left out if the session's is close enough (`TIMEOUT_SLACK_MS`).
         """
         settings = []
         if not _is_near(self.statement, session.statement):

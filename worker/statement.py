@@ -91,7 +91,7 @@ def run_statement(
     Args:
         connection: an idle connection in autocommit mode.
         sql: the statement, without a trailing semicolon.
-        request: its origin and limits.
+        request: the origin and limits of the statement.
         limits: the smaller of the request's and the server's limits.
         stop: cancels the statement on the server; called when a limit is reached and rows keep coming.
         wait: waits for the connection.

@@ -36,9 +36,9 @@ class Attachment:
     """The result of a feature for an answer's rows, such as a file.
 
     Attributes:
-        key: its name in structured content.
-        facts: its value there.
-        sentence: its description in the text; must not contain text from the database.
+        key: the name of the attachment in structured content.
+        facts: the value of the attachment in structured content.
+        sentence: the description of the attachment in the text; must not contain text from the database.
         rest_hint: how to get rows that the answer does not show.
     """
 

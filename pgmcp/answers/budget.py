@@ -220,7 +220,7 @@ class _LaidOut:
 
     Attributes:
         arrays: the rows as JSON.
-        characters: their estimated length.
+        characters: estimated length of the rows.
     """
 
     lines: list[str] = field(default_factory=list)

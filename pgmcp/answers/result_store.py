@@ -189,7 +189,7 @@ def render_page(
         rows: the remaining rows of the result, at least one.
         first_row: number of the first remaining row, counted from 1.
         row_count: number of rows of the whole result.
-        fence: from `new_fence`, used only for this page.
+        fence: a mark of `new_fence`, used only for this page.
     """
     columns = fit_columns(rows.columns, max_characters=max_tokens)
     header = text_row([column.name for column in columns])

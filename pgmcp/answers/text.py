@@ -38,7 +38,7 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
     """Return the answer as text.
 
     Args:
-        fence: from `new_fence`, used only for this answer.
+        fence: a mark of `new_fence`, used only for this answer.
     """
     answer, shown = fitted.answer, fitted.shown
     parts = [describe_provenance(answer)]

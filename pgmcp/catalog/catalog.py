@@ -141,7 +141,7 @@ class Catalog:
         tables: sorted by schema and name.
         search_path: the schemas in which an unqualified name is looked up, in order, without system schemas.
         server_version: as reported by PostgreSQL: "18.1".
-        time_zone: of the session, as PostgreSQL names it: "Europe/Berlin".
+        time_zone: the time zone of the session, as PostgreSQL names it: "Europe/Berlin".
         scope: what the operator excluded, and whose values may not be shown.
         left_out_schemas: schemas with relations that the scope excludes, sorted.
         database: the database's name in PostgreSQL.

@@ -43,8 +43,8 @@ class HiddenRelation:
         name: as SQL can use it.
         reason: why it is not listed and what to query instead; continues a sentence that begins with the
             name.
-        columns: those that the role may read; empty if the operator excludes the schema, and for relations
-            that a query cannot read.
+        columns: the columns that the role may read; empty if the operator excludes the schema, and for
+            relations that a query cannot read.
     """
 
     name: str

@@ -75,7 +75,7 @@ def _type_name(type_id: str, modifier: str) -> str:
     """Return an expression for a type's name, without its schema if the caller's search path finds it.
 
     pgmcp's statements have only pg_catalog in their search path, so format_type() writes the schema of every
-    other type. The caller's schemas are in a setting, see `worker.protocol`. The schema stays in the name if
+    other type. The caller's schemas are in a setting (`worker.protocol`). The schema stays in the name if
     the role may not read pg_type.
     """
     return f"""COALESCE((

@@ -33,7 +33,8 @@ class ConstraintRow(msgspec.Struct, array_like=True, gc=False):
     """A constraint; `kind` is pg_constraint.contype.
 
     Attributes:
-        definition: of CHECK and exclusion constraints, and of NOT NULL constraints that are not validated.
+        definition: the definition of CHECK and exclusion constraints, and of NOT NULL ones that are not
+            validated.
         is_period: whether the last column is WITHOUT OVERLAPS in a key, or PERIOD in a foreign key.
     """
 
@@ -65,7 +66,7 @@ class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
         bounds: some of its dates or numbers, including the least and the greatest; None for other types and
             for keys. An element is None if the histogram has no such end.
         distinct_count: estimated number of distinct values.
-        is_fresh: whether few or no rows have changed since the ANALYZE, see `queries.statistics`; None if it
+        is_fresh: whether few or no rows have changed since the ANALYZE (`queries.statistics`); None if it
             is not known.
     """
 

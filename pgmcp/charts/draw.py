@@ -52,7 +52,7 @@ class Drawer:
         """Prepare; no process is started before the first drawing.
 
         Args:
-            timeout_s: for the whole call, including the wait for other drawings.
+            timeout_s: timeout of the whole call, including the wait for other drawings.
             spawn: starts the drawing process, with pipes to its standard input and output.
         """
         self._timeout_s = timeout_s

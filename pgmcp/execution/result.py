@@ -60,7 +60,7 @@ class EncodedRows(Sequence[list[JsonScalar]]):
     As Python objects, 100,000 rows of ten columns would take about four times the memory.
 
     Attributes:
-        json: the rows as lines of JSON, see `worker.row_format`.
+        json: the rows as lines of JSON (`worker.row_format`).
         text: the leading rows as text, without the last line feed.
         text_rows: how many rows `text` contains.
     """
@@ -141,7 +141,7 @@ class Rows(msgspec.Struct, frozen=True):
         rows: a list per row, in column order.
         truncated: the limit that cut the result, or None if the rows are complete.
         cut_cells: how many cells were longer than `RowLimits.max_cell_bytes` and were cut.
-        elapsed_ms: from sending the statement to its last row, measured in the worker.
+        elapsed_ms: time from sending the statement to its last row, measured in the worker.
     """
 
     columns: tuple[Column, ...]

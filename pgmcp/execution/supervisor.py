@@ -133,7 +133,7 @@ class Supervisor:
         Args:
             sql: the statement, without a trailing semicolon.
             limits: limits of the result.
-            origin: who wrote it, see `worker.protocol.StatementOrigin`.
+            origin: who wrote the statement (`worker.protocol.StatementOrigin`).
             can_be_wrapped: whether it can be a subquery in FROM, so that a row limit can be put around it;
                 False for EXPLAIN and SHOW, and for pgmcp's reads of the catalog.
             timeout_s: seconds from now, with the time that it waits for a worker.

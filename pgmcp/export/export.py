@@ -126,7 +126,7 @@ class Exporter:
 
         Args:
             folder: an existing folder; files are created only there.
-            timeout_s: for the whole call, including the wait for other exports.
+            timeout_s: timeout of the whole call, including the wait for other exports.
             spawn: starts the writing process with pipes for stdin and stdout.
             now: returns the time for file names, in UTC.
         """

@@ -72,7 +72,7 @@ class DatabaseContext:
         joins: join conditions that the catalog lacks or has wrong.
         verified: in the order of the file.
         problems: mistakes in verified questions that were meant as tools; these are left out.
-        expectations: for `pgmcp evaluate`: the verified questions, and those without SQL.
+        expectations: questions for `pgmcp evaluate`: the verified ones, and those without SQL.
     """
 
     terms: Mapping[str, str] = field(default_factory=dict)

@@ -80,7 +80,7 @@ class Parameter:
         minimum: the smallest argument; "" for none. `minimum`, `maximum`, `choices` and `default` have the
             form of an argument.
         choices: the only arguments that are allowed; () allows all.
-        max_length: of a text, in characters.
+        max_length: maximum length of a text, in characters.
         default: the argument if none is given; None requires one.
     """
 

@@ -101,7 +101,7 @@ class PromptFacts:
         schema_text: the tables, as `pgmcp.catalog` renders them for prompts.
         server_version: "18.1"; the model must not use newer features.
         today: the reference for "last month".
-        time_zone: of the session, as PostgreSQL names it.
+        time_zone: the time zone of the session, as PostgreSQL names it.
         max_rows: rows that the caller sees.
         examples: similar verified questions, most similar first.
         terms: meanings by business term.

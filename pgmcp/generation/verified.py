@@ -5,7 +5,7 @@
     sql: SELECT count(*) FROM order_details WHERE customer_name = {customer} AND placed_at >= {start}
 
 A wording must match completely, except for case, spacing and punctuation. A parameter matches only its
-declared kind, see `pgmcp.generation.parameters`; the caller checks in the database whether a column has the
+declared kind (`pgmcp.generation.parameters`); the caller checks in the database whether a column has the
 value. Arguments are bound as literals, only where a literal is a separate token.
 
 With `tool: name` the question is also offered as a tool with these parameters.
@@ -109,7 +109,7 @@ class VerifiedQuestion:
         """Return the SQL with literals in place of the parameters.
 
         Args:
-            arguments: from `arguments` or `read`; those of kind VALUE spelled as in the column.
+            arguments: result of `arguments` or `read`, with those of kind VALUE spelled as in the column.
         """
         return PLACEHOLDER.sub(
             lambda match: (

@@ -8,7 +8,7 @@ If it finds none, nothing is reported. If the check fails, the aggregate is repo
 Effects of repeated rows:
 
     sum, avg, stddev, variance, percentile, mode   a repeated row counts more than once
-    count(key)                                     likewise, unless the groups are rows of that table
+    count(key)                                     the same, unless the groups are rows of that table
     min, max, bool_and, bool_or, DISTINCT          repeats change nothing
     count(*)                                       counts rows of the join, which may be intended
 

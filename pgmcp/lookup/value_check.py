@@ -260,7 +260,7 @@ async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) 
 
     Args:
         column: `table.column` or `schema.table.column`.
-        text: from the question.
+        text: the text, from the question.
         catalog: contains the column.
         fetch: if it raises an error, nothing is found.
 

@@ -169,8 +169,8 @@ class Bounds:
 
     Attributes:
         result: maximum rows and bytes; a caller's limit can only lower the rows.
-        statement_timeout_s: for one statement, including its wait for a worker.
-        request_timeout_s: for the whole call, including the model.
+        statement_timeout_s: timeout of one statement, including its wait for a worker.
+        request_timeout_s: timeout of the whole call, including the model.
         max_sql_retry: how often a model may repair its SQL.
         prompt_tokens: maximum tokens of one prompt.
     """

@@ -185,7 +185,7 @@ class Pipeline:
         """Run the SQL of a verified question.
 
         Args:
-            arguments: from `VerifiedQuestion.read`.
+            arguments: the result of `VerifiedQuestion.read`.
 
         Raises:
             InvalidArgumentError: a column does not have the value of an argument.

@@ -184,10 +184,11 @@ class SchemaAccess:
 async def _find_in_one(
     database: Database, catalog: Catalog, text: str, names: Sequence[str], limit: int
 ) -> list[Table]:
-    """Return the requested tables.
+    """Return the tables with these names; without names, those that match the text, or all without a text.
 
     Raises:
-        InvalidArgumentError: a name is not in the catalog; the hint has similar names.
+        InvalidArgumentError: a name is not in the catalog. The message says if the relation exists, or the
+            hint has similar names.
     """
     if not names:
         return await _find_known(catalog, text, names, limit)
@@ -199,7 +200,7 @@ async def _find_in_one(
 
 
 async def _find_known(catalog: Catalog, text: str, names: Sequence[str], limit: int) -> list[Table]:
-    """Return the requested tables, without names that are not in the catalog."""
+    """Return the same as `_find_in_one`, but leave out names that are not in the catalog."""
     if names:
         return [table for given in names if (table := catalog.find(given)) is not None]
     if text.strip():

@@ -49,7 +49,7 @@ NAME_AND_SYNTAX_ERRORS: Final = "42"
 """Class of SQLSTATEs for wrong names and syntax (appendix A), which PostgreSQL finds in planning, too."""
 
 KEPT_VALIDATIONS: Final = 128
-"""Number of accepted statements in the cache, see `pgmcp.validation.memo`."""
+"""Number of accepted statements in the cache (`pgmcp.validation.memo`)."""
 
 
 class StatementRunner:

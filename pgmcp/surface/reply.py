@@ -14,7 +14,7 @@ class RequestError(Exception):
     """A request that is answered with a JSON-RPC error; `str()` is its message.
 
     Attributes:
-        code: of JSON-RPC 2.0, section 5.1, or of the Model Context Protocol.
+        code: error code of JSON-RPC 2.0, section 5.1, or of the Model Context Protocol.
         data: further content of the error, or None.
     """
 

@@ -19,7 +19,7 @@ PAGE_CHARACTERS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A catalog as text.
+    """Represents a catalog as text, in pages.
 
     Attributes:
         heading: the first line, about the whole catalog.

@@ -281,7 +281,7 @@ def choose_tools(
     Args:
         contexts: the verified questions by database.
         max_tools: maximum number of tools.
-        max_tokens: of all tools together; a tool that does not fit is left out, and later ones may fit.
+        max_tokens: limit of all tools together; a tool that does not fit is left out, and later ones may fit.
         count_tokens: returns the tokens of a tool's definition.
     """
     chosen: dict[str, VerifiedTool] = {}

@@ -51,9 +51,9 @@ class BodyStatement:
 
     Attributes:
         root: the tree.
-        calls: its FuncCalls.
+        calls: the FuncCalls in the tree.
         cast_types: last names of the types to which CAST or `::` casts.
-        converted_types: those of them to which a value other than a literal is cast.
+        converted_types: those of `cast_types` to which a value other than a literal is cast.
         other_types: last names of types in other places.
         call_names: last names of the functions that it calls; each can be a type.
         columns: qualifier and name of each `qualifier.name`.

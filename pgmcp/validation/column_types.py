@@ -214,7 +214,7 @@ class ColumnTypes:
         return Columns({**system, **joined(each).by_name}, in_order)
 
     def relations(self, relation: Node) -> list[Any]:
-        """Return the relations with this name in all schemas of the path; the server skips some of them."""
+        """Return the relations of this name in all schemas of the path; the server may skip some schemas."""
         if ANY_SCHEMA in self._path:
             return []
         schemas = self._facts.rows.get(relation["relname"], {})

@@ -20,8 +20,8 @@ class ConditionNames:
     """The names in a condition, as PostgreSQL folds them; each column as its parts.
 
     Attributes:
-        columns: those outside subqueries, which belong to the tables that the condition is for.
-        inner_columns: those inside subqueries, which may belong to any table.
+        columns: columns outside subqueries, which belong to the table that the condition filters.
+        inner_columns: columns inside subqueries, which may belong to any table.
         inner_relations: (alias or name, relation) in subqueries, without the names of their own WITH.
         made_names: aliases that subqueries give to columns and to FROM items.
     """

@@ -244,8 +244,8 @@ class FunctionPolicy:
 
         Args:
             schema: as written; "" when the call names none.
-            argument_count: see `refusal`.
-            arguments: likewise.
+            argument_count: as in `refusal`.
+            arguments: as in `refusal`.
         """
         found = self._choosable(schema, name, argument_count, arguments)
         return [cast for function in found for cast in self._calls.result_casts(function)]

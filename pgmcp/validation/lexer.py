@@ -105,7 +105,7 @@ def string_content(string: str) -> str:
 
 
 def _end_of_comment(sql: str, start: int) -> int:
-    """Return where a block comment ends; they nest."""
+    """Return where a block comment ends; it may contain other comments."""
     depth = 0
     for edge in _COMMENT_EDGE.finditer(sql, start):
         depth += 1 if edge.group() == "/*" else -1

@@ -76,7 +76,7 @@ class References:
     Attributes:
         relations: (alias or name, relation as `table` or `schema.table`), in the order of the tree, without
             the names of its own WITH queries.
-        comparisons: those of the kinds that `TextComparison` describes, in the order of the tree.
+        comparisons: comparisons of the kinds that `TextComparison` describes, in the order of the tree.
         used_columns: (qualifier or "", column) of conditions and computed expressions, without columns that
             are only selected, sorted or grouped by.
     """

@@ -223,8 +223,8 @@ class PolicyReader:
 
     Args:
         fetch: runs a catalog query in this database.
-        allowed: see `FunctionPolicy`.
-        denied: see `FunctionPolicy`.
+        allowed: as in `FunctionPolicy`.
+        denied: as in `FunctionPolicy`.
         caller_settings: settings that identify the caller, such as "role"; functions that set one of them are
             refused.
         report: called with the parts of the catalog that the role may not use.

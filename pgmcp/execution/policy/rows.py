@@ -60,7 +60,7 @@ def read_relations(
     """Return the relations that call functions, and those whose calls are not known.
 
     Args:
-        rows: of `RELATIONS`.
+        rows: the rows of `RELATIONS`.
         unknown: rows of the statement from `unreadable_relations`.
     """
     return [*map(_relation, rows), *map(_unknown_relation, unknown)]

@@ -199,7 +199,7 @@ WITH RECURSIVE operators (id, symbols) AS (
             FROM pg_catalog.unnest(p.proconfig) AS c (setting)) AS settings,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> '0')::pg_catalog.int4 <= 1
                AS takes_one,
-           -- IN and not EXISTS: hashed, as each table has a row type (10,000 tables: 8 s without).
+           -- IN is hashed. With EXISTS, this takes 8 s for 10,000 tables, each of which has a row type.
            p.pronargs > 0 AND (p.proargtypes[0] IN (SELECT r.id FROM row_types AS r)
                OR p.provariadic IN (SELECT r.id FROM row_types AS r)) AS takes_row
     FROM pg_catalog.pg_proc AS p

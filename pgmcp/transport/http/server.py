@@ -120,7 +120,7 @@ class HttpServer:
             self._stop_timer.cancel()
 
     def stop(self) -> None:
-        """Accept no more calls, and wait for running ones; a second call cancels them at once."""
+        """Accept no more calls, and cancel running ones after the timeout; a second `stop`, at once."""
         self._uvicorn.should_exit = True
         self._changes.close()
         if self._health.is_stopping:
