@@ -154,8 +154,7 @@ async def ask_command(
 
     Raises:
         DatabaseAuthError: the command printed no usable password, or could not be started. The message has
-        the
-            reason: the exit code or the timeout, with the first line of standard error, or what was wrong
+            the reason: the exit code or the timeout, with the first line of standard error, or what was wrong
             with the output.
     """
     program = PurePath(command[0]).name

@@ -1,7 +1,7 @@
 """Gives each caller one database with the rights of the caller's role.
 
-principal ──▶ mapping ──▶ role      ──▶ schema, functions and row security, shared by all with this role
-└─▶ identity  ──▶ the role and the caller's settings, sent with each statement
+principal ──▶ mapping ─┬─▶ role      ──▶ schema, functions and row security, shared by all with this role
+                       └─▶ identity  ──▶ the role and the caller's settings, sent with each statement
 """
 
 import asyncio
