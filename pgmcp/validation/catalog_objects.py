@@ -333,7 +333,7 @@ class ColumnCast(NamedTuple):
     """A cast of a column's values that may not be called.
 
     Attributes:
-        column: the name of the column; "" for the whole row.
+        column: the name of the column; "" for the whole row, or for a value that is not that of a column.
         cast: the cast.
         refusal: why it may not be called.
         kind: how the column's values contain the type that is cast.

@@ -59,7 +59,7 @@ class ReadingCheck(StatementRefusals):
         self._root: Node = {}
         self._types: ArgumentTypes | None = None
         self._types_of_casts: dict[int, bool] = {}  # by id() of a type that CAST names: whether of a literal
-        self._cast_types: dict[str, set[str]] = {}  # that it casts to, with the types that can be cast from
+        self._cast_types: dict[str, set[str]] = {}  # see `find_refused_cast`
         self._built_in_calls: set[int] = set()  # id() of each FuncCall that calls PostgreSQL's own function
 
     @property

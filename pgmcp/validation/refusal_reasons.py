@@ -239,9 +239,9 @@ class Refusal(NamedTuple):
 
     def message_for(self, relation: str) -> str:
         """Return why a statement may not read a relation."""
-        way = f"through the row policy {self.policy}" if self.policy else "through it"
-        through = "" if self.culprit == relation else f"{way}, {self.culprit} is refused: "
-        return f"{relation} is not readable here: {through}{TEXT_BY_REASON[self.reason]}"
+        user = f"the row policy {self.policy}" if self.policy else "it"
+        use = "" if self.culprit == relation else f"{user} uses {self.culprit}, which is refused because "
+        return f"{relation} is not readable here: {use}{TEXT_BY_REASON[self.reason]}"
 
     def of_call(self, function: str) -> tuple[str, str] | None:
         """Return why a function is refused that calls the culprit, and a hint; None if it is the culprit."""

@@ -38,7 +38,7 @@ class CastUse(NamedTuple):
 
     @property
     def offending(self) -> str:
-        """The column or, where a value was cast before, its type."""
+        """The column, or the type of the value if it is not that of a column."""
         return self.cast.column or self.cast.cast.type_name
 
     @property
@@ -48,8 +48,8 @@ class CastUse(NamedTuple):
         what = "CHECK" if cast.is_check else "cast"
         subject = f"column {column}" if column else f"a value of type {cast.type_name}"
         return (
-            f"{subject} may be cast here: through a {what} of its type, "
-            f"{refusal.culprit} is refused: {TEXT_BY_REASON[refusal.reason]}"
+            f"{subject} may be cast here, and a {what} of its type uses {refusal.culprit}, "
+            f"which is refused because {TEXT_BY_REASON[refusal.reason]}"
         )
 
 
@@ -67,10 +67,10 @@ def find_refused_cast(
 
     Args:
         root: the tree of the statement.
-        casts: the refused casts that the columns of its relations and the types it names have.
-        cast_types: types to which the statement casts, with the types that their values have or hold and that
-            can be cast explicitly.
+        casts: the refused casts of the columns of its relations, and of the types that it names.
         surroundings: facts about the database.
+        cast_types: by the name of each type to which the statement casts: the types that its values have or
+            contain and that have casts of their own.
         shows_result: as in `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]

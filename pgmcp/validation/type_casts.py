@@ -56,7 +56,7 @@ class TypeCasts:
         return self._casts.get(name, [])
 
     def held_by(self, name: str) -> set[str]:
-        """Return the types with casts of their own that values of a type have or hold."""
+        """Return the types that values of a type have or contain and that have casts of their own."""
         return {cast.type_name for function in self.of_values(name) for cast in function.casts}
 
     def casts_rows(self) -> bool:

@@ -175,11 +175,26 @@ def test_what_the_operator_denies_may_not_be_called_through_a_view() -> None:
 @pytest.mark.parametrize(
     ("relation", "reason"),
     [
-        (CatalogRelation("public", "v", calls=(("app", "strike", 0),)), "strike is refused: it is volatile"),
-        (CatalogRelation("public", "v", calls=(("pg_catalog", "nextval", 1),)), "nextval is refused"),
-        (CatalogRelation("public", "v", reads=(("pg_catalog", "pg_authid"),)), "pg_authid is refused"),
-        (CatalogRelation("public", "v", reads=(("app", "inner_view"),)), "strike is refused"),
-        (CatalogRelation("public", "v", types=("email",)), "trap is refused: it is volatile"),
+        (
+            CatalogRelation("public", "v", calls=(("app", "strike", 0),)),
+            "it uses app.strike, which is refused because it is volatile",
+        ),
+        (
+            CatalogRelation("public", "v", calls=(("pg_catalog", "nextval", 1),)),
+            "it uses nextval, which is refused",
+        ),
+        (
+            CatalogRelation("public", "v", reads=(("pg_catalog", "pg_authid"),)),
+            "it uses pg_authid, which is refused",
+        ),
+        (
+            CatalogRelation("public", "v", reads=(("app", "inner_view"),)),
+            "it uses app.strike, which is refused",
+        ),
+        (
+            CatalogRelation("public", "v", types=("email",)),
+            "it uses app.trap, which is refused because it is volatile",
+        ),
         (CatalogRelation("public", "v", runs_program=True), "files of the database server"),
     ],
 )

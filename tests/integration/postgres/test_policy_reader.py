@@ -293,7 +293,7 @@ async def test_a_refusal_names_the_policy_and_what_allows_it_once(
     with pytest.raises(SqlRejectedError) as refusal:
         validate(f"select * from {relation}", functions=await reader(url, role=role).read())
 
-    policy = f'through the row policy "only members" of public.teams, {culprit} is refused'
+    policy = f'the row policy "only members" of public.teams uses {culprit}, which is refused because '
     assert f"{relation} is not readable here: {policy}" in str(refusal.value)
     assert f"adds {allowed} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once" in (refusal.value.hint or "")
     assert passes(f"select * from {relation}", await reader(url, role=role, allowed=(allowed,)).read())
