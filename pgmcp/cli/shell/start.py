@@ -10,7 +10,7 @@ from typing import Final
 from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
 from pgmcp.cli.catalog_commands import COMMANDS
 from pgmcp.cli.command_session import Session, load_settings_of_all, open_session
-from pgmcp.cli.errors import ExitCode
+from pgmcp.cli.errors import ExitCode, exit_code_of
 from pgmcp.cli.shell.completion import Candidate, complete
 from pgmcp.cli.shell.conversation import Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path
@@ -40,7 +40,7 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
     """Run a shell until it is left, and return the exit code.
 
     Raises:
-        PgmcpError: standard input is not a terminal and an input failed, or the database cannot be reached.
+        PgmcpError: the settings or standard input cannot be used, or the database cannot be reached.
     """
     terminal = Terminal()
     settings = load_settings_of_all(terminal.warning_handler(), database)
@@ -49,12 +49,11 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
     text = read_text(MAX_INPUT_BYTES + 1)
     if len(text.encode("utf-8", "replace")) > MAX_INPUT_BYTES:
         raise InvalidArgumentError(f"standard input has more than {MAX_INPUT_BYTES} bytes")
-    run_coroutine(lambda: _run_batch(settings, terminal, split(text, is_whole=True)[0]))
-    return ExitCode.DONE
+    return run_coroutine(lambda: _run_batch(settings, terminal, split(text, is_whole=True)[0]))
 
 
-async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]) -> None:
-    """Run the inputs until one fails."""
+async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]) -> ExitCode:
+    """Run the inputs until one fails, and return its exit code."""
     async with open_session(settings) as session:
         conversation = Conversation(session, terminal, next(iter(settings.databases)))
         for item in inputs:
@@ -62,9 +61,11 @@ async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]
                 goes_on = await run_when_allowed(partial(conversation.run, item), terminal.remark)
             except PgmcpError as error:
                 terminal.remark(f"line {find_line(item, error)} of the input:")
-                raise
+                terminal.show_failure(error, in_shell=True)
+                return exit_code_of(error)
             if not goes_on:
-                return
+                break
+    return ExitCode.DONE
 
 
 def find_line(item: Input, error: PgmcpError) -> int:
@@ -102,7 +103,11 @@ async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) 
         conversation = Conversation(session, terminal, next(iter(settings.databases)))
         runner = _Runner(terminal)
         runner.handle_signals()
-        await conversation.connect(conversation.database)
+        try:
+            await conversation.connect(conversation.database)
+        except PgmcpError as error:
+            _suggest_another(error, list(settings.databases)[1:])
+            raise
         terminal.say(_WELCOME)
         if not session.pipeline.can_answer_questions:
             terminal.say(_NO_MODEL)
@@ -115,6 +120,13 @@ async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) 
                 raise
             return exit_code_of_signal(runner.ended_by)
     return ExitCode.DONE
+
+
+def _suggest_another(error: PgmcpError, others: list[str]) -> None:
+    """Add to the error's hint how to begin with a database that may be up."""
+    if others:
+        other = f"`pgmcp shell --database {others[0]}` begins with another database"
+        error.hint = f"{error.hint}; {other}" if error.hint else other
 
 
 def _completer(session: Session, conversation: Conversation) -> Callable[[str, str], list[Candidate]]:

@@ -109,6 +109,7 @@ def test_timing_includes_the_work_of_a_command(shop_environment: dict[str, str],
     [
         (b"\n\ndelete from orders; select 1 as a;", 3, "line 3 of the input:\npgmcp: rejected: DELETE"),
         (b"What is the meaning of it all?", 2, "no_model: "),
+        (b"\\d nothing", 2, r"hint: `\d` without arguments lists all"),
     ],
 )
 def test_a_batch_ends_at_its_first_failure(
@@ -139,6 +140,18 @@ def test_a_database_that_is_down_is_named_and_the_shell_goes_on(
     )
 
     assert exit_code == 0, visible(shown)
+
+
+def test_the_hint_about_a_first_database_that_is_down_names_another(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    environment = shop_environment | {"PG_MCP_DATABASES__CRM__URL": "postgresql://me@127.0.0.1:1/crm"}
+
+    exit_code, shown = run_in_terminal(environment, folder, "shell", "-d", "crm", columns=200)
+
+    assert exit_code == 1
+    assert "unreachable: database crm: " in shown
+    assert "`pgmcp shell --database shop` begins with another database" in " ".join(shown.split())
 
 
 def test_a_database_that_is_down_ends_the_shell(folder: Path) -> None:
