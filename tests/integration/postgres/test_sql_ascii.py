@@ -182,3 +182,38 @@ async def test_a_search_path_beyond_ascii_is_the_one_that_the_guard_knows(
     assert prompt_line(sales, catalog) == "sales(season text)"
     assert rows is not None
     assert rows.rows == [["été"]]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec", "text", "invalid"),
+    [("win1252", "cp1252", "5 € für Käse", b"\x81"), ("euc_jp", "euc_jp", "商品", b"\xfc\xa1")],
+)
+async def test_a_text_that_utf8_lacks_is_marked_and_the_rest_is_read(
+    cluster: EmbeddedPostgres, encoding: str, codec: str, text: str, invalid: bytes
+) -> None:
+    name = f"in_{encoding}"
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        options = f"encoding {encoding} locale_provider libc locale 'C' template template0"
+        admin.execute(f"create database {name} {options}".encode())
+        try:
+            with psycopg.connect(cluster.url(name), client_encoding=encoding, autocommit=True) as connection:
+                for statement in (
+                    b"create table items (id int, label text default 'INVALID')",
+                    f"create table texts as select '{text}'::text as label".encode(codec),
+                    b"insert into items values (1, 'plain'), (2, 'INVALID')",
+                    b"comment on table items is 'INVALID'",
+                    f"comment on table texts is '{text}'".encode(codec),
+                ):
+                    connection.execute(statement.replace(b"INVALID", invalid))
+            async with pipeline_to(cluster.url(name)) as pipeline:
+                _, (items, texts) = await pipeline.schema.find_tables("", database=None, names=[], limit=2)
+                rows = (await pipeline.execute_sql("select label from items order by id")).rows
+                found = (await pipeline.execute_sql(f"select label from texts where label = '{text}'")).rows
+        finally:
+            admin.execute(f"drop database {name} with (force)".encode())
+
+    assert rows is not None
+    assert found is not None
+    (plain,), (marked,) = rows.rows
+    assert (plain, set(str(marked)), set(items.comment)) == ("plain", {"\ufffd"}, {"\ufffd"})
+    assert (found.rows, texts.comment) == ([[text]], text)
