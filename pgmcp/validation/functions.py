@@ -5,8 +5,10 @@ the function decides:
 
 1. the lists in the settings: denied, then allowed
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema
-3. the database's own catalog, if it has been read
-4. the shipped list of extension functions, whatever schema the extension is in
+3. the shipped list of extension functions, for functions of these extensions in the database's catalog
+4. the database's catalog, for its other functions
+5. the shipped list of extension functions, whatever the schema, for names that the catalog does not have or
+   while it has not been read
 
 A name without a schema is looked up as the server does (`name_lookup`). Only functions in the search path
 whose argument types fit can be called. A function is hidden by one with the same types in an earlier schema;

@@ -244,10 +244,10 @@ class Refusal(NamedTuple):
         return f"{relation} is not readable here: {use}{TEXT_BY_REASON[self.reason]}"
 
     def of_call(self, function: str) -> tuple[str, str] | None:
-        """Return why a function is refused that calls the culprit, and a hint; None if it is the culprit."""
+        """Return why a function that uses the culprit is refused, and a hint; None for the general reason."""
         if self.culprit == function or self.reason in UNREADABLE or not self.allowable:
             return None
-        text = f"through it, {self.culprit} is refused: {TEXT_BY_REASON[self.reason]}"
+        text = f"it uses {self.culprit}, which is refused because {TEXT_BY_REASON[self.reason]}"
         return (
             text,
             f"an operator who trusts it adds {self.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once",
