@@ -24,11 +24,38 @@ MAKES_ROWS: Final = frozenset(
 TAKES_TYPE_AS_TEXT: Final = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 """Functions that take the name of a type as text, and create a value of that type."""
 
+CALLS_BY_JSON_NODE: Final = {
+    "JsonArrayAgg": "json_arrayagg",
+    "JsonArrayConstructor": "json_array",
+    "JsonArrayQueryConstructor": "json_array",
+    "JsonFuncExpr": "",
+    "JsonObjectAgg": "json_objectagg",
+    "JsonObjectConstructor": "json_object",
+    "JsonParseExpr": "json",
+    "JsonScalarExpr": "json_scalar",
+    "JsonSerializeExpr": "json_serialize",
+}
+"""The function that servers before PostgreSQL 16 or 17 call for a node, because they lack its syntax."""
+
+_CALLS_BY_JSON_OP: Final = {
+    "JSON_EXISTS_OP": "json_exists",
+    "JSON_QUERY_OP": "json_query",
+    "JSON_VALUE_OP": "json_value",
+}
 _BETWEEN_OPERATORS: Final = ("<", "<=", ">", ">=")
 _MAKES_ROWS_BY_OPERATOR: Final = "#="  # hstore's populate_record()
 
 _ROWS_IN_FROM: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
 _KINDS_IN_FROM: Final = _ROWS_IN_FROM | {"RangeFunction", "RangeTableFunc", "JsonTable"}
+
+
+def call_on_older_servers(kind: str, fields: Node) -> str:
+    """Return the function that older servers call for JSON syntax; "" for other nodes."""
+    name = CALLS_BY_JSON_NODE.get(kind, "")
+    if kind == "JsonFuncExpr":
+        return _CALLS_BY_JSON_OP.get(fields["op"], "")
+    is_old_notation = "funcname" in fields and strings(fields["funcname"]) == ["pg_catalog", "json_object"]
+    return "json_object" if is_old_notation else name
 
 
 class OperatorUse(NamedTuple):
@@ -78,6 +105,7 @@ class BodyStatement:
         self.indirections: list[tuple[Node, list[Node]]] = []
         self.relations: list[tuple[str, str]] = []
         self.makes_any_type = False
+        self.json_calls: set[str] = set()
         self._operators: list[OperatorUse] = []
         self._with_references: Set[int] = with_references(root)
         self._types_of_casts: set[int] = set()
@@ -96,6 +124,8 @@ class BodyStatement:
     def _note(self, kind: str, fields: Node) -> None:
         if "relname" in fields and id(fields) not in self._with_references:
             self.relations.append((fields.get("schemaname", ""), fields["relname"]))
+        if name := call_on_older_servers(kind, fields):
+            self.json_calls.add(name)
         if "funcname" in fields and id(fields) not in self._built_in_calls:
             self._note_call(fields)
         if "typeName" in fields and kind == "TypeCast":

@@ -153,6 +153,10 @@ class FunctionPolicy:
             return RefusalReason.UNKNOWN
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
 
+    def json_refusal(self, name: str) -> RefusalReason | None:
+        """Return why JSON syntax is refused: a server that lacks it calls a function of this name."""
+        return self._first_refusal(self._lookup.functions("", name, self._path))
+
     def row_function_refusal(self, name: str, row: _Arguments | None = None) -> RefusalReason | None:
         """Return why `row.name` is refused: it calls a function, or casts, when no column has that name.
 

@@ -6,7 +6,12 @@ from functools import partial
 from typing import Any, Final
 
 from pgmcp.validation.argument_types import ArgumentTypes
-from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
+from pgmcp.validation.body_statement import (
+    CALLS_BY_JSON_NODE,
+    MAKES_ROWS,
+    TAKES_TYPE_AS_TEXT,
+    call_on_older_servers,
+)
 from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
@@ -22,7 +27,7 @@ from pgmcp.validation.operands import (
 )
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.qualified_names import QualifiedNames
-from pgmcp.validation.refusal_reasons import RefusalReason
+from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
@@ -32,6 +37,7 @@ from pgmcp.validation.statement_kind import (
     SECRET_SETTINGS,
     StatementRefusals,
 )
+from pgmcp.validation.uncertain_calls import Explanation
 
 _WRITTEN_KINDS: Final = frozenset({"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Kinds of A_Expr that can be written with OPERATOR(…)."""
@@ -121,6 +127,7 @@ class ReadingCheck(StatementRefusals):
         argument_count = len(arguments)
         if "agg_within_group" in fields:  # what it sorts by are arguments, too
             argument_count += len(fields["agg_order"])
+        self._check_call_on_older_servers(call_on_older_servers("", fields), fields)
         known = partial(self._argument_types_of_call, fields)
         if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
             explain = self._functions.uncertain_calls.of_function
@@ -146,6 +153,16 @@ class ReadingCheck(StatementRefusals):
         if self._types is None:
             self._types = self._functions.argument_types(self._root)
         return self._types
+
+    def _check_json(self, _: Node, node: Node) -> None:
+        ((kind, fields),) = node.items()
+        self._check_call_on_older_servers(call_on_older_servers(kind, fields), fields)
+
+    def _check_call_on_older_servers(self, name: str, fields: Node) -> None:
+        if name and (refusal := self._functions.json_refusal(name)):
+            hint = "write jsonb_build_array(), jsonb_build_object(), jsonb_agg() or to_jsonb() instead"
+            text = TEXT_BY_REASON[RefusalReason.SHADOWED]
+            self._refuse_call(name, refusal, fields, Explanation(text, hint))
 
     def _note_functions(self, functions: list[Node], item: Node) -> None:
         self._qualified_names.note_function(functions, item)
@@ -313,6 +330,7 @@ class ReadingCheck(StatementRefusals):
 _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "A_Expr": ReadingCheck._check_between,
     "CaseExpr": ReadingCheck._check_case,
+    **dict.fromkeys(CALLS_BY_JSON_NODE, ReadingCheck._check_json),
     "JoinExpr": ReadingCheck._check_join,
     "SubLink": ReadingCheck._check_sublink,
     "TypeCast": ReadingCheck._note_cast,

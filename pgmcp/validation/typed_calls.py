@@ -107,6 +107,8 @@ class TypedCalls:
                     yield from self._lookup.operators(operator.schema, operator.symbol, self._path, known)
 
     def _called_by_name(self) -> Iterator[CatalogFunction]:
+        for name in self._statement.json_calls:
+            yield from self._lookup.functions("", name, self._path)
         for call in self._statement.calls:
             *schemas, name = strings(call["funcname"])
             if self._lookup.has_functions(name):

@@ -572,3 +572,39 @@ def test_the_refusal_of_a_function_names_the_one_that_it_calls() -> None:
     )
     assert message in str(refusal.value)
     assert "adds public.log_it to PG_MCP_SERVER_ALLOWED_FUNCTIONS" in str(refusal.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("json_array(1)", "json_array"),
+        ("JSON_ARRAY()", "json_array"),
+        ("json_arrayagg(a)", "json_arrayagg"),
+        ("json_object(a)", "json_object"),
+        ("json_object()", "json_object"),
+        ("json(a)", "json"),
+        ("json_scalar(1)", "json_scalar"),
+        ("json_serialize(a)", "json_serialize"),
+        ("json_exists(a, '$.b')", "json_exists"),
+        ("json_query(a, '$.b')", "json_query"),
+        ("json_value(a, '$.b')", "json_value"),
+    ],
+)
+def test_json_syntax_is_a_call_on_servers_that_lack_it(call: str, name: str) -> None:
+    """PostgreSQL 13 to 15, or 16, read these as ordinary calls of a function by its name."""
+    own = CatalogFunction("public", name, "v")
+    definition = (
+        f"create function public.shows(a int) returns text language sql stable as $$ select {call} $$"
+    )
+    body = CatalogFunction("public", "shows", "s", definition=definition)
+    in_plpgsql = f"create function p(a int) returns text language plpgsql as $$ begin return {call}; end $$"
+    plpgsql = CatalogFunction("public", "p", "s", definition=in_plpgsql, language="plpgsql")
+    policy = FunctionPolicy(catalog_functions=[own, body, plpgsql])
+
+    with pytest.raises(SqlRejectedError, match="may change something") as refusal:
+        validate(f"select {call} from t", functions=policy)
+    assert "jsonb_build_object()" in str(refusal.value.hint)
+    assert "may change something" in _refusal("shows(1)", policy)
+    assert "may change something" in _refusal("p(1)", policy)
+    _accepts(f"select {call} from t")
+    validate("select jsonb_build_array(1), to_jsonb(1)", functions=FunctionPolicy(catalog_functions=[own]))
