@@ -216,8 +216,8 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
     if not pooler and not started:
         logger.warning(
             "the role may not read when its sessions began (pg_stat_get_activity): pgmcp cannot end the "
-            "session of a killed worker, because its pid may belong to another session by then; it ends "
-            "when the server notices that its client is gone"
+            "session of a killed worker, because another session may have its pid by then; the session ends "
+            "when the server notices that the worker is gone"
         )
     is_forbidden = temporary == [["f"]] or is_standby(pgconn)
     session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not is_forbidden)

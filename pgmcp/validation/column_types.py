@@ -120,7 +120,7 @@ class ColumnTypes:
     def rows_of(self, item: Item) -> frozenset[int]:
         """Return the types of the rows of an item."""
         if item.kind == "RangeFunction":
-            return frozenset()  # it is among the columns
+            return frozenset()  # the row is among the columns
         if item.kind != "RangeVar" or item.with_query:
             return frozenset({RECORD})
         return frozenset(each.type_oid for each in self.relations(item.fields)) or frozenset({ANY_ROW})

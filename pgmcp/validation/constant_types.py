@@ -1,4 +1,4 @@
-"""Finds the types of constants, of special values such as CURRENT_DATE, and of other kinds of fixed type."""
+"""Finds the types of constants, special values such as CURRENT_DATE, and nodes that always have one type."""
 
 from typing import Final
 

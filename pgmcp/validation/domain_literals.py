@@ -33,11 +33,11 @@ FUNCTIONS_OF_ONE_TYPE: Final = frozenset(
     """.split()  # noqa: SIM905 - as the two below
 )
 PREFIXES_OF_ONE_TYPE: Final = ("elem_contained_by_", "multirange_", "range_")
-# Those of them whose first and third argument get the same type.
+# Functions of FUNCTIONS_OF_ONE_TYPE whose first and third argument get the same type.
 _OF_VALUES_ALIKE: Final = frozenset({"lag", "lead"})
-# Those that compare a literal with values of ORDER BY.
+# Functions of pg_catalog that compare a literal with values of ORDER BY.
 _HYPOTHETICAL: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
-# Those whose result has the type of an argument or a type made of it; the results of all others do not.
+# Functions of pg_catalog whose result has the type of an argument, or a type made of it. No others do.
 FUNCTIONS_THAT_MAKE_ARRAYS: Final = frozenset(
     "array_agg array_append array_cat array_fill array_prepend percentile_disc".split()  # noqa: SIM905
 )

@@ -178,12 +178,14 @@ class GivenValues:
 def parameter_columns(
     function: SqlFunction, statement: BodyStatement, held_by: Callable[[str], Iterable[str]]
 ) -> list[CastColumn] | None:
-    """Return a function's parameters as columns, with the types with casts that their values hold.
+    """Return a function's parameters as columns, each with a type that has casts and that its values contain.
 
     A field of a parameter is a column, too. None if the names of fields are not known.
 
     Args:
-        held_by: returns these types for the name of a type.
+        function: the function.
+        statement: a statement of its body.
+        held_by: returns the types with casts that values of a type contain, by the type's name.
     """
     found: list[CastColumn] = []
     for parameter, type_name in function.parameters.items():
@@ -215,7 +217,7 @@ def _gives_types(function: CatalogFunction) -> bool:
 
 
 def _is_written(function: CatalogFunction) -> bool:
-    """Return whether a function has a text that the server resolves for the types it is given."""
+    """Return whether a function has a body whose names are resolved for the types of its arguments."""
     return function.is_unreadable or function.language not in ("c", "internal")
 
 

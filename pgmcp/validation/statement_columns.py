@@ -34,9 +34,9 @@ class Item:
     """An item of FROM, or a join with a name.
 
     Attributes:
-        names: the names of its rows; empty if it has none.
         kind: the name of its node.
         fields: the fields of its node.
+        names: the names of its rows; empty if it has none.
         with_query: the WITH query that the item names; None if it names none.
     """
 

@@ -149,7 +149,7 @@ class DirectCalls:
             leaving.cancel()
             if not work.done():
                 work.cancel()
-                # anyio cancels every later await of this task, too; the statement is stopped meanwhile.
+                # Shielded, because anyio would also cancel this wait, during which the statement is stopped.
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait([work])
         body = work.result()
