@@ -197,9 +197,8 @@ class _CubeReader:
         name, title, text = name_of(item), name_of(item, "title"), described(item.get("description"))
         synonyms = synonyms_of(mapping_of(item.get("meta")).get("ai_context") or item.get("meta"))
         key = name if name not in self._knowledge.metrics and name != "count" else f"{self._cube.name} {name}"
-        dynamic = next((each for each in _NEEDS_CALENDAR if item.get(each)), "")
-        if dynamic or item.get("multi_stage") or text_of(item.get("type")) == "runningTotal":
-            words = f"{dynamic or 'computed in stages'}: needs a calendar, so it is not given as SQL"
+        if obstacle := _obstacle_to_sql(item):
+            words = f"{obstacle}, so it is not given as SQL"
             self._knowledge.metrics[key] = Metric(key, title, text, synonyms, words=words)
             raise NotTakenError(words)
         expression = self._measure_sql(item)
@@ -209,7 +208,7 @@ class _CubeReader:
 
     def _measure_sql(self, item: Mapping[str, Any], depth: int = 0) -> str:
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its measures use each other")
+            raise NotTakenError("its measures use each other, or nest too deeply")
         kind, sql = text_of(item.get("type")), text_of(item.get("sql"))
         if kind in _OF_AGGREGATES:
             return self._write(sql, kind="measures", depth=depth + 1)
@@ -242,7 +241,7 @@ class _CubeReader:
         if not sql or _DYNAMIC.search(sql):
             raise NotTakenError("it has a template or code, and import runs none")
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its members use each other")
+            raise NotTakenError("its members use each other, or nest too deeply")
         written: dict[str, str] = {}
 
         def place(match: re.Match[str]) -> str:
@@ -284,6 +283,14 @@ class _CubeReader:
 
     def _refuse(self, owner: str) -> str:
         raise NotTakenError(f"it names the cube {owner}: aggregate before joining")
+
+
+def _obstacle_to_sql(measure: Mapping[str, Any]) -> str:
+    """Return why a measure cannot be one SQL expression; "" if it can."""
+    needs_calendar = next((each for each in _NEEDS_CALENDAR if measure.get(each)), "")
+    if needs_calendar or text_of(measure.get("type")) == "runningTotal":
+        return f"{needs_calendar or 'runningTotal'} needs a calendar"
+    return "it is computed in several stages" if measure.get("multi_stage") else ""
 
 
 def _own_column(sql: str) -> str:

@@ -84,7 +84,7 @@ class Metrics:
         if metric is None:
             raise NotTakenError(f"it uses the metric {name}, which the file lacks")
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its metrics use each other")
+            raise NotTakenError("its metrics use each other, or nest too deeply")
         parameters = mapping_of(metric.get("type_params"))
         filters = (*filters, *templates_of(metric.get("filter")))
         match text_of(metric.get("type")).lower():

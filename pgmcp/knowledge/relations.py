@@ -106,7 +106,7 @@ class Relations:
     def spell_field(self, dataset: Dataset, name: str, *, qualifies: bool, depth: int = 0) -> str:
         """Return SQL for a field; undeclared names are columns."""
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its fields use each other")
+            raise NotTakenError("its fields use each other, or nest too deeply")
         expression = dataset.field_expression(name)
         if expression is None or expression.strip('"').lower() == name.lower():
             column = quote_identifier(find_column(dataset.table, (expression or name).strip('"')).name)

@@ -45,7 +45,7 @@ class Tables:
         self._schemas = {name.lower(): schema for name, schema in (schemas or {}).items()}
 
     def find(self, source: SourceName, knowledge: Knowledge) -> Table:
-        """Return a table; if the catalog lacks the file's schema, find it by name alone, with a remark.
+        """Return a table; if it is not in the file's schema, find it by name alone, with a remark.
 
         Raises:
             NotTakenError: there is no such table, or several have the name.
@@ -66,7 +66,8 @@ class Tables:
             raise NotTakenError(f"several tables have its name: {names}; --map names the schema to take")
         if schema:
             knowledge.remark(
-                f"the schema {schema} is not here; its tables were matched by name with {same_name[0].schema}"
+                f"tables of the schema {schema} were not found; those of the same names in "
+                f"{same_name[0].schema} were used"
             )
         return same_name[0]
 

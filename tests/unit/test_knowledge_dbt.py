@@ -129,7 +129,7 @@ def test_a_metric_is_sql_over_the_columns_of_the_catalog(metric: dict[str, Any],
 
     assert [each.sql for each in knowledge.metrics.values()] == [sql]
     assert knowledge.remarks == [
-        "the schema dbt_alice is not here; its tables were matched by name with public"
+        "tables of the schema dbt_alice were not found; those of the same names in public were used"
     ]
 
 

@@ -224,7 +224,7 @@ def test_dynamic_and_private_parts_of_cube_are_left_out(cubes: Knowledge) -> Non
     assert {each.what: each.why for each in cubes.left_out} == {
         "dimension orders.secret_margin": "it is not public",
         "dimension orders.localized": "it has a template or code, and import runs none",
-        "measure orders.running_revenue": "rolling_window: needs a calendar, so it is not given as SQL",
+        "measure orders.running_revenue": "rolling_window needs a calendar, so it is not given as SQL",
         "measure orders.by_country": "it names the cube customers: aggregate before joining",
         "cube computed": "its source is not a table",
         "view orders_view": "it only lists members of cubes",
@@ -232,6 +232,31 @@ def test_dynamic_and_private_parts_of_cube_are_left_out(cubes: Knowledge) -> Non
     assert cubes.remarks == [
         "customers has an access_policy, which import cannot keep: use row-level security"
     ]
+
+
+@pytest.mark.parametrize(
+    ("measure", "reason"),
+    [
+        ({"type": "sum", "time_shift": [{"interval": "1 year"}]}, "time_shift needs a calendar"),
+        ({"type": "runningTotal"}, "runningTotal needs a calendar"),
+        ({"type": "sum", "multi_stage": True}, "it is computed in several stages"),
+    ],
+)
+def test_a_measure_of_cube_that_is_not_one_expression_is_described_in_words(
+    measure: dict[str, Any], reason: str
+) -> None:
+    cube = {
+        "name": "orders",
+        "sql_table": "shop_orders",
+        "measures": [{"name": "total", "sql": "{CUBE}.gross", **measure}],
+    }
+    catalog = Catalog((table("shop_orders", "id", "gross", key=("id",)),), ("public",), "18.1")
+
+    knowledge = read_cubes({"cubes": [cube]}, Tables(catalog), [cube])
+
+    words = f"{reason}, so it is not given as SQL"
+    assert (knowledge.metrics["total"].sql, knowledge.metrics["total"].words) == ("", words)
+    assert [each.why for each in knowledge.left_out] == [words]
 
 
 _JUNK: tuple[Any, ...] = (None, True, -1, "", "a.b.c.d", '"', "((", "{{ x }}", "${CUBE.sql()}", "SUM(")

@@ -67,7 +67,7 @@ def test_an_import_is_shown_and_written_after_confirmation(
     assert "\x1b" not in output
     assert "SQL of metric asleep" not in output
     assert "SQL of terms: asleep: PostgreSQL cannot plan it" in output
-    assert "the schema dbt_dev is not here" in written.stderr.decode()
+    assert "tables of the schema dbt_dev were not found" in written.stderr.decode()
     context = (tmp_path / "context.yaml").read_text("utf-8")
     assert context.startswith(CONTEXT)
     assert "SELECT sum(1) FROM orders" in context

@@ -172,5 +172,5 @@ async def test_the_snapshots_of_metricflow_are_reproduced(url: str, tmp_path: Pa
     assert find_unknown_names(context, catalog) == ()
     assert len(context.verified) == 45
     assert done.imported.remarks == (
-        "the schema dbt_alice is not here; its tables were matched by name with warehouse",
+        "tables of the schema dbt_alice were not found; those of the same names in warehouse were used",
     )
