@@ -20,7 +20,7 @@ _START_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Ran:
-    """One statement that the server logged.
+    """A statement that ran, from the server's log.
 
     Attributes:
         begin: the command that began its transaction; "" outside one.
@@ -33,7 +33,7 @@ class Ran:
 
 
 def own_statements() -> dict[str, str]:
-    """Return the file of each statement in the source code, by the beginning of the statement."""
+    """Return the file of each own SQL statement in the source code, by the beginning of the statement."""
     found = {}
     for package in ("pgmcp", "worker"):
         for path in sorted((_SOURCES / package).rglob("*.py")):
@@ -46,7 +46,7 @@ def own_statements() -> dict[str, str]:
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:
-    """Yield each string literal; of an f-string, the part before the first expression."""
+    """Yield each string literal; of an f-string that begins with text, only the text before an expression."""
     pending = [tree]
     while pending:
         node = pending.pop()

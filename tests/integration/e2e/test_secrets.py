@@ -15,7 +15,7 @@ from testing.openai_endpoint import ScriptedEndpoint, failure, raw, sql
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 
-ROLE = "e2e_secretive"
+ROLE = "e2e_secrets"
 PASSWORD = "Quagga-7261%@/:zebra"
 API_KEY = "sk-Okapi-9153"
 SECRETS = ("Quagga", "zebra", "Okapi")
@@ -37,7 +37,7 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
 
 
 @pytest.fixture
-def secretive(host: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
+def settings(host: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
     return server_environment(
         f"postgresql://{ROLE}:{quote(PASSWORD, safe='')}@{host}/postgres",
         openai_api_key=API_KEY,
@@ -48,7 +48,7 @@ def secretive(host: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
 
 
 def converse(server: RawServer, endpoint: ScriptedEndpoint) -> None:
-    """Make every kind of call that a host makes, including calls that fail."""
+    """Call every tool and read resources, in ways that succeed and that fail."""
     endpoint.reply(
         sql("select count(*) from pg_class"),
         sql("select nme from pg_class"),
@@ -82,9 +82,9 @@ def revealed(text: str) -> list[str]:
 
 
 def test_a_conversation_and_its_logs_contain_no_secret(
-    secretive: dict[str, str], endpoint: ScriptedEndpoint, start_server: StartServer
+    settings: dict[str, str], endpoint: ScriptedEndpoint, start_server: StartServer
 ) -> None:
-    server = start_server(secretive)
+    server = start_server(settings)
 
     converse(server, endpoint)
     server.close_stdin()
@@ -99,9 +99,9 @@ def test_a_conversation_and_its_logs_contain_no_secret(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_command_lines_and_environments_contain_no_secret(
-    secretive: dict[str, str], endpoint: ScriptedEndpoint, start_server: StartServer
+    settings: dict[str, str], endpoint: ScriptedEndpoint, start_server: StartServer
 ) -> None:
-    server = start_server({**secretive, "PGPASSWORD": "Quagga", "OPENAI_API_KEY": "Okapi"})
+    server = start_server({**settings, "PGPASSWORD": "Quagga", "OPENAI_API_KEY": "Okapi"})
     assert server.call("execute_sql", sql="select 1").rows == [[1]]
 
     children = descendants(server.pid)
