@@ -21,7 +21,7 @@ HEAVY_COUNT: Final = 20
 _HEAVY_AT_ONCE: Final = 7
 """How many heavy queries the default pool of 10 runs at once; others wait, because workers are reserved."""
 
-_LANES: Final = 8
+_CALLERS: Final = 8
 _TURNS: Final = 4
 
 
@@ -33,11 +33,11 @@ async def measure_storm(bench: Bench) -> Sequence[Measured]:
         computing = await _beside(bench, pgmcp, ask_for_much().sql, _RUNAWAYS, _RUNAWAYS, targets)
     return [
         Measured(
-            there["pgmcp"].p95_ms,
+            beside["pgmcp"].p95_ms,
             alone["pgmcp"].p95_ms,
-            f"medians {there['pgmcp'].p50_ms:.2f} and {alone['pgmcp'].p50_ms:.2f}",
+            f"medians {beside['pgmcp'].p50_ms:.2f} ms, alone {alone['pgmcp'].p50_ms:.2f} ms",
         )
-        for alone, there in (waiting, computing)
+        for alone, beside in (waiting, computing)
     ]
 
 
@@ -50,27 +50,27 @@ async def measure_heavy(bench: Bench) -> Sequence[Measured]:
 
         async with bench.pgmcp(server_query_timeout=30) as pgmcp:
             targets = {"pgmcp": awaited(lambda: pgmcp.execute(LOOKUP)), "psycopg": blocking(look_up)}
-            alone, there = await _beside(
+            alone, beside = await _beside(
                 bench, pgmcp, ask_for_much().sql, HEAVY_COUNT, _HEAVY_AT_ONCE, targets
             )
     return [
         Measured(
-            there[name].p50_ms,
+            beside[name].p50_ms,
             alone[name].p50_ms,
-            f"95th percentiles {there[name].p95_ms:.1f} and {alone[name].p95_ms:.1f}",
+            f"95th percentiles {beside[name].p95_ms:.1f} ms, alone {alone[name].p95_ms:.1f} ms",
         )
         for name in targets
     ]
 
 
 async def measure_mixed(bench: Bench) -> Sequence[Measured]:
-    """Run all kinds of statements in several lanes at once, and check every reply."""
+    """Run all kinds of statements for several callers at once, and check every reply."""
     tally = Tally(bench.timeline)
     async with bench.pgmcp() as pgmcp:
         before_s = time.perf_counter()
-        await ask_many(pgmcp, tally, lanes=_LANES, calls=bench.effort.times(200))
+        await ask_many(pgmcp, tally, callers=_CALLERS, calls=bench.effort.times(200))
         per_s = len(tally.series.latencies_ms) / (time.perf_counter() - before_s)
-    speed = f"{per_s:.0f} a second, {_LANES} at a time, p50 {tally.series.p50_ms:.1f} ms"
+    speed = f"{per_s:.0f} a second, {_CALLERS} at a time, p50 {tally.series.p50_ms:.1f} ms"
     return [Measured(len(tally.wrong), note=tally.summary), Measured(tally.series.p95_ms, note=speed)]
 
 
@@ -78,7 +78,7 @@ async def _beside(
     bench: Bench, pgmcp: StdioServer, statement: str, count: int, at_once: int, lookups: Mapping[str, Target]
 ) -> tuple[dict[str, Series], dict[str, Series]]:
     """Measure lookups alone and lookups beside other statements, in turns; return both by target."""
-    alone, there = ({name: Series() for name in lookups} for _ in range(2))
+    alone, beside = ({name: Series() for name in lookups} for _ in range(2))
     calls = bench.effort.times(150)
 
     async def add_turn(series: dict[str, Series], suffix: str) -> None:
@@ -91,24 +91,24 @@ async def _beside(
         await add_turn(alone, "alone")
         async with _kept_running(pgmcp, statement, count):
             await until(lambda: len(bench.activity.running()) >= at_once, f"{at_once} heavy statements run")
-            await add_turn(there, "beside")
+            await add_turn(beside, "beside")
         await until(lambda: not bench.activity.running(), "the cancelled statements have ended")
-    return alone, there
+    return alone, beside
 
 
 @asynccontextmanager
 async def _kept_running(pgmcp: StdioServer, statement: str, count: int) -> AsyncIterator[None]:
-    """Keep a number of statements running; start each again when it is stopped."""
+    """Keep `count` copies of a statement running; start each again when it ends."""
 
     async def repeat() -> None:
         while True:
             with suppress(CallFailedError):
                 await pgmcp.execute(statement)
 
-    lanes = [asyncio.create_task(repeat()) for _ in range(count)]
+    callers = [asyncio.create_task(repeat()) for _ in range(count)]
     try:
         yield
     finally:
-        for lane in lanes:
-            lane.cancel()
-        await asyncio.gather(*lanes, return_exceptions=True)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)

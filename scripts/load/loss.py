@@ -26,7 +26,7 @@ DATABASE_LOSS: Final = frozenset({"unreachable", "worker_lost", "auth", "busy"})
 
 _RUNAWAYS: Final = 4
 _WORKERS: Final = 4
-_LANES: Final = 6
+_CALLERS: Final = 6
 _KILLS: Final = 30
 _PAUSE_S: Final = 0.1
 _RETRY_PAUSE_S: Final = 0.005
@@ -46,7 +46,7 @@ async def measure_workers(bench: Bench) -> Sequence[Measured]:
             await recovered(pgmcp)
             times_ms.append((time.perf_counter() - before_s) * 1000)
     async with bench.pgmcp(database_min_pool_size=_WORKERS) as pgmcp:
-        await ask_many(pgmcp, Tally(bench.timeline), lanes=_WORKERS, calls=20)
+        await ask_many(pgmcp, Tally(bench.timeline), callers=_WORKERS, calls=20)
         memory_mb = [proportional_mb(worker) for worker in workers_of(pgmcp.pid)]
     return [
         Measured(
@@ -128,17 +128,17 @@ async def _kill_front(bench: Bench) -> tuple[float, float]:
 
 @asynccontextmanager
 async def _asked(pgmcp: StdioServer, tally: Tally, excused: frozenset[str]) -> AsyncIterator[None]:
-    """Run statements in several lanes until the end of the block."""
+    """Run statements for several callers until the end of the block."""
     is_over = asyncio.Event()
     chance = random.Random(2)  # noqa: S311 # the same mix in every run
 
-    async def run_lane() -> None:
+    async def ask_repeatedly() -> None:
         while not is_over.is_set():
             await ask(pgmcp, ask_something(chance), tally, excused=excused)
 
-    lanes = asyncio.gather(*(run_lane() for _ in range(_LANES)))
+    callers = asyncio.gather(*(ask_repeatedly() for _ in range(_CALLERS)))
     try:
         yield
     finally:
         is_over.set()
-        await lanes
+        await callers

@@ -153,15 +153,15 @@ async def ask(
         tally.wrong.append(f"{question.sql:.60} got {problem:.120}")
 
 
-async def ask_many(server: StdioServer, tally: Tally, *, lanes: int, calls: int) -> None:
-    """Run random short questions, one after another in each of several lanes."""
-    chance = random.Random(lanes)  # noqa: S311 # the same mix in every run
+async def ask_many(server: StdioServer, tally: Tally, *, callers: int, calls: int) -> None:
+    """Run random short questions for several callers at once, `calls` for each, one after another."""
+    chance = random.Random(callers)  # noqa: S311 # the same mix in every run
 
-    async def run_lane() -> None:
+    async def ask_repeatedly() -> None:
         for _ in range(calls):
             await ask(server, ask_something(chance), tally)
 
-    await asyncio.gather(*(run_lane() for _ in range(lanes)))
+    await asyncio.gather(*(ask_repeatedly() for _ in range(callers)))
 
 
 def _is_own_failure(error: CallFailedError, question: Question) -> bool:

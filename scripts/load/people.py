@@ -49,7 +49,7 @@ GATES: Final = (
     Gate("p95", None, "ms"),
 )
 
-LANES: Final = 50
+_PEOPLE: Final = 50
 _WORKERS: Final = 8
 _CALLS: Final = 10_000
 _CALLS_PER_CANCEL: Final = 20
@@ -112,34 +112,34 @@ class _Crowd:
         self._calls_per_kill = _CALLS_PER_KILL // share
         self._calls_per_database_restart = _CALLS_PER_DATABASE_RESTART // share
         self._calls_per_server_restart = _CALLS_PER_SERVER_RESTART // share
-        self._people = [Person(server, lane) for lane in range(LANES)]
+        self._people = [Person(server, number) for number in range(_PEOPLE)]
         self._losses = Losses(server)
         self.tally = Tally(bench.timeline)
         self.left_processes: list[int] = []
         self.asked = self.answered = self.cancels = self.server_restarts = 0
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as lanes:
+        async with asyncio.TaskGroup() as group:
             for person in self._people:
-                lanes.create_task(self._run_lane(person))
+                group.create_task(self._ask_repeatedly(person))
 
     @property
     def missing(self) -> int:
         """The number of missing answers that no disturbance explains."""
         disturbances = self._server.database_restarts + len(self._server.killed_lives)
-        owed = self.asked - self.cancels - self._losses.kills - LANES * disturbances
+        owed = self.asked - self.cancels - self._losses.kills - _PEOPLE * disturbances
         return max(0, owed - self.answered)
 
     @property
     def summary(self) -> str:
         return (
-            f"{self.asked:,} calls by {PRINCIPALS} principals, {LANES} at a time, {self.cancels} cancels, "
+            f"{self.asked:,} calls by {PRINCIPALS} principals, {_PEOPLE} at a time, {self.cancels} cancels, "
             f"{self._losses.kills} killed workers, {self._server.database_restarts} restarts of the database "
             f"and {self.server_restarts} of the server: {self.answered:,} with their own answers, "
             f"{self._losses.excused.total()} lost in flight; {self.tally.summary}"
         )
 
-    async def _run_lane(self, person: Person) -> None:
+    async def _ask_repeatedly(self, person: Person) -> None:
         try:
             while self.asked < self._wanted:
                 self.asked += 1

@@ -76,13 +76,13 @@ class Person:
         kept: the rows that the last long answer left at the server.
     """
 
-    def __init__(self, server: RestartedServer, lane: int) -> None:
+    def __init__(self, server: RestartedServer, number: int) -> None:
         self._server = server
-        self._lane = lane
+        self._number = number
         self._connection: Connection | None = None
         self._life = 0
         self._calls = 0
-        self.principal = name_of(lane % PRINCIPALS)
+        self.principal = name_of(number % PRINCIPALS)
         self.kept: KeptRows | None = None
 
     async def send(self, call: Call) -> Reply:
@@ -98,11 +98,11 @@ class Person:
         self._calls += 1
         try:
             if self._connection is None:
-                token = token_of(self._lane % PRINCIPALS)
-                is_legacy = self._lane % 2 == 1
+                token = token_of(self._number % PRINCIPALS)
+                is_legacy = self._number % 2 == 1
                 self._connection = await Connection.open(self._server.port, token=token, is_legacy=is_legacy)
-            number = self._lane * 1_000_000 + self._calls
-            return Reply.of(await self._connection.request(number, call.method, call.params))
+            request_id = self._number * 1_000_000 + self._calls
+            return Reply.of(await self._connection.request(request_id, call.method, call.params))
         except (OSError, EOFError, LoadTestError) as error:
             self.leave()
             # A server that ends answers the requests that it has read, not those that arrive while it closes.

@@ -24,7 +24,7 @@ from scripts.load.processes import (
 
 EXCUSED: Final = DATABASE_LOSS | WORKER_LOSS
 
-_LANES: Final = 8
+_CALLERS: Final = 8
 _WORKERS: Final = 8
 _STATEMENTS_PER_CANCEL: Final = 20
 _STATEMENTS_PER_KILL: Final = 200
@@ -55,7 +55,7 @@ class _Level:
 
 
 class _Soak:
-    """The lanes and the disturbances. In every run, the n-th statement is disturbed in the same way."""
+    """The callers and the disturbances. In every run, the n-th statement is disturbed in the same way."""
 
     def __init__(self, bench: Bench, pgmcp: StdioServer) -> None:
         self._bench = bench
@@ -68,7 +68,7 @@ class _Soak:
 
     async def run(self) -> None:
         """Run statements until their number or the time is reached."""
-        await asyncio.gather(*(self._run_lane() for _ in range(_LANES)))
+        await asyncio.gather(*(self._ask_repeatedly() for _ in range(_CALLERS)))
 
     @property
     def summary(self) -> str:
@@ -78,7 +78,7 @@ class _Soak:
             f" {self.restarts} restarts: {self.tally.summary}"
         )
 
-    async def _run_lane(self) -> None:
+    async def _ask_repeatedly(self) -> None:
         wanted = self._bench.effort.soak_statements
         while self.asked < wanted and time.monotonic() < self._ends_s:
             self.asked += 1
@@ -120,13 +120,13 @@ async def measure_soak(bench: Bench) -> Sequence[Measured]:
     settings: dict[str, Any] = {"database_min_pool_size": _WORKERS, "database_max_pool_size": _WORKERS}
     async with bench.pgmcp(server_query_timeout=5, **settings) as pgmcp:
         # The usual level: all workers run, all caches are filled.
-        await ask_many(pgmcp, Tally(bench.timeline), lanes=_LANES, calls=_WARM_UP_CALLS)
+        await ask_many(pgmcp, Tally(bench.timeline), callers=_CALLERS, calls=_WARM_UP_CALLS)
         before = _Level.of(pgmcp.pid)
         soak = _Soak(bench, pgmcp)
         await soak.run()
         await recovered(pgmcp)
         # Run them again, because the server notices a killed idle worker only when it uses it.
-        await ask_many(pgmcp, soak.tally, lanes=_LANES, calls=_WARM_UP_CALLS)
+        await ask_many(pgmcp, soak.tally, callers=_CALLERS, calls=_WARM_UP_CALLS)
         await until(lambda: not bench.activity.running(), "no statement runs on the server")
         await _settled(lambda: _Level.of(pgmcp.pid).descriptors <= before.descriptors)
         after = _Level.of(pgmcp.pid)
