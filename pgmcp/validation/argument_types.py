@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import takewhile
 from typing import Final
 
+from pgmcp.validation.body_statement import call_on_older_servers
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.column_types import ColumnTypes
 from pgmcp.validation.constant_types import (
@@ -17,13 +18,7 @@ from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.item_columns import either
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands
-from pgmcp.validation.overloads import (
-    ANY_ROW,
-    ANY_ROWS,
-    RECORD,
-    UNKNOWN,
-    CallArguments,
-)
+from pgmcp.validation.overloads import ANY_ROW, ANY_ROWS, RECORD, UNKNOWN, CallArguments
 from pgmcp.validation.polymorphic_results import types_of_parts
 from pgmcp.validation.polymorphic_types import is_polymorphic
 
@@ -104,6 +99,8 @@ class ArgumentTypes:
     def of(self, expression: Node) -> frozenset[int] | None:
         """Return the types that an expression can have; None if they are not known."""
         ((kind, fields),) = expression.items()
+        if self._lookup.has_functions(call_on_older_servers(kind, fields)):
+            return None
         if kind in ("FuncCall", "A_Expr"):
             if id(fields) not in self._results:
                 self._find_results(kind, fields)
