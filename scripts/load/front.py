@@ -172,7 +172,9 @@ async def measure_cold_crowd(bench: Bench) -> Sequence[Measured]:
                 for task in heavy:
                     task.cancel()
                 await asyncio.gather(*heavy, return_exceptions=True)
-    return [Measured(beside.p95_ms, alone.p95_ms, f"medians {beside.p50_ms:.2f} and {alone.p50_ms:.2f}")]
+    return [
+        Measured(beside.p95_ms, alone.p95_ms, f"medians {beside.p50_ms:.2f} ms, alone {alone.p50_ms:.2f} ms")
+    ]
 
 
 async def _compare_latency(
@@ -188,7 +190,7 @@ async def _compare_latency(
 def _against(series: Mapping[str, Series], note: str = "") -> list[Measured | Missing]:
     """Return pgmcp's median, compared with the median of each other server."""
     pgmcp = series["pgmcp"].p50_ms
-    medians = ", ".join(f"{name} {each.p50_ms:.2f}" for name, each in series.items())
+    medians = "medians in ms: " + ", ".join(f"{name} {each.p50_ms:.2f}" for name, each in series.items())
     figures: list[Measured | Missing] = []
     for other in _OTHERS:
         if other in series:

@@ -67,7 +67,7 @@ async def measure_distance(bench: Bench) -> Sequence[Measured]:
 def _against(series: Mapping[str, Series], *floor: str) -> Measured:
     """Return pgmcp's median and the sum of the floor's medians."""
     parts = " + ".join(f"{name} {series[name].p50_ms:.2f}" for name in floor)
-    note = f"{parts}; pgmcp's 95th percentile {series['pgmcp'].p95_ms:.2f}"
+    note = f"medians in ms: {parts}; pgmcp's 95th percentile {series['pgmcp'].p95_ms:.2f}"
     return Measured(series["pgmcp"].p50_ms, sum(series[name].p50_ms for name in floor), note)
 
 
