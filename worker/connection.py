@@ -46,10 +46,17 @@ class ServerConnection(psycopg.Connection[Any]):
     needs_reset: bool = False
     own_name: str = ""
 
-    def encode_setting(self, value: str) -> bytes:
-        """Return the value of a setting in the session's present client_encoding."""
+    def encode_setting(self, value: str, errors: str = "replace") -> bytes:
+        """Return the value of a setting in the session's present client_encoding.
+
+        Args:
+            errors: as for `TextEncoding.encode_setting`.
+
+        Raises:
+            UnicodeEncodeError: the encoding lacks a character, and `errors` is "strict".
+        """
         present = (self.pgconn.parameter_status(b"client_encoding") or b"").decode("ascii", "replace")
-        return self.facts.encoding.encode_setting(value, present)
+        return self.facts.encoding.encode_setting(value, present, errors)
 
     @property
     def name(self) -> str:

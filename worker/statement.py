@@ -103,7 +103,7 @@ def run_statement(
     text = f"{_WRAP_BEFORE}{sql}{_WRAP_AFTER}{request.max_rows + 1}" if wrapped else sql
     encoding = connection.facts.encoding
     encoded = _encode(text, encoding)
-    identity = _identity_settings(request.identity, encoding) if request.identity is not None else []
+    identity = _identity_settings(request.identity, connection) if request.identity is not None else []
     exchange = _Exchange(connection, request, stop, wait, identity)
     try:
         return exchange.run(encoded, limits)
@@ -134,7 +134,7 @@ def _encode(text: str, encoding: TextEncoding) -> bytes:
         ) from None
 
 
-def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple[str, str]]:
+def _identity_settings(identity: Identity, connection: ServerConnection) -> list[tuple[str, str]]:
     """Return the role and the settings of a caller, as `set_local` takes them.
 
     Raises:
@@ -142,9 +142,12 @@ def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple
     """
     role = [(ROLE_SETTING, identity.role)] if identity.role else []
     settings = [*role, *identity.settings]
+    encoding = connection.facts.encoding
     try:
         for _, value in settings:
             encoding.encode(value)
+            # Behind a pooler, the session may still have another client's encoding.
+            connection.encode_setting(value, "strict")
     except UnicodeEncodeError:
         raise FailedError(
             FailureCode.IDENTITY,

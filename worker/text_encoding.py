@@ -89,15 +89,19 @@ class TextEncoding:
             raise UnicodeEncodeError(self.codec, text, 0, len(text), "a character would be changed")
         return encoded
 
-    def encode_setting(self, value: str, client_encoding: str) -> bytes:
-        """Return the value of a setting as bytes, with ? for a character that does not exist there.
+    def encode_setting(self, value: str, client_encoding: str, errors: str = "replace") -> bytes:
+        """Return the value of a setting as bytes.
 
         Args:
             client_encoding: the session's present one, in which the server reads parameters. A SQL_ASCII
                 database takes the bytes as they are.
+            errors: as for `str.encode`; "replace" writes ? for a character that the encoding lacks.
+
+        Raises:
+            UnicodeEncodeError: the encoding lacks a character, and `errors` is "strict".
         """
         codec = self.codec if self.counts_bytes else codec_of(client_encoding) or _UTF8
-        return value.encode(codec, "replace")
+        return value.encode(codec, errors)
 
     def character_position(self, position: int, text: str) -> int:
         """Return an offset in characters for an offset in this text as the server counts it."""

@@ -7,6 +7,15 @@ BEGIN;
 
 DO $pgmcp$
 BEGIN
+  IF pg_catalog.current_database() <> 'shop'::pg_catalog.name THEN
+    RAISE EXCEPTION 'this script is for the database %, and this is %: nothing is changed',
+      pg_catalog.quote_ident('shop'), pg_catalog.quote_ident(pg_catalog.current_database())
+      USING HINT = 'Name the database: psql -d';
+  END IF;
+END $pgmcp$;
+
+DO $pgmcp$
+BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgmcp_reader') THEN
     CREATE ROLE "pgmcp_reader" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
     COMMENT ON ROLE "pgmcp_reader" IS 'made by pgmcp setup-sql';
@@ -96,13 +105,15 @@ BEGIN
       EXECUTE pg_catalog.format(
         'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON SEQUENCES TO %I',
         creator, 'public', 'pgmcp_reader');
-    ELSE
+    ELSIF NOT EXISTS (  -- that role has not run this script yet
+        SELECT FROM pg_catalog.pg_default_acl AS d, pg_catalog.aclexplode(d.defaclacl) AS a
+         WHERE d.defaclrole = pg_catalog.quote_ident(creator)::pg_catalog.regrole AND d.defaclobjtype = 'r'
+           AND d.defaclnamespace IN ('0', '"public"'::pg_catalog.regnamespace::pg_catalog.oid)
+           AND a.grantee = '"pgmcp_reader"'::pg_catalog.regrole AND a.privilege_type = 'SELECT') THEN
       RAISE WARNING 'later tables of % will not be readable: that role has to run this script, too', creator;
     END IF;
   END LOOP;
 END $pgmcp$;
-
-COMMIT;
 
 -- PostgreSQL lets every role create temporary tables. This takes the right from PUBLIC: grant TEMPORARY to
 -- the roles that need it.
@@ -111,3 +122,5 @@ REVOKE TEMPORARY ON DATABASE "shop" FROM PUBLIC;
 -- Before PostgreSQL 15 every role may create tables in the schema public. This takes the right from PUBLIC:
 -- grant CREATE to the roles that need it.
 REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;
+
+COMMIT;
