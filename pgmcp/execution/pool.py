@@ -402,7 +402,9 @@ class WorkerPool:
             while self._orphans:
                 await self._connector.terminate(worker, self._orphans.pop())
         except (ExecutionError, TimeoutError) as error:
-            logger.warning("worker %d could not end an orphaned backend: %s", worker.pid, error)
+            logger.warning(
+                "worker %d could not end an orphaned backend: %s", worker.pid, error or "no answer in time"
+            )
         finally:
             self.release(worker)
 

@@ -92,7 +92,7 @@ class ArgumentReader(Generic[Arguments]):
         notes = note_unknown(unknown, values, self.offered) if unknown else ()
         for name in self._required:
             if name not in values:
-                raise InvalidArgumentError(f"{name}: field required", hint=_HINT)
+                raise InvalidArgumentError(f"{name}: field required", hint=notes[0] if notes else _HINT)
         return self._kind(**values), notes
 
     def schema(self, additions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -88,6 +88,13 @@ def test_a_required_argument_is_missed(reader: ArgumentReader[Example]) -> None:
         reader.read({})
 
 
+def test_a_missing_required_argument_names_the_unknown_ones(reader: ArgumentReader[Example]) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        reader.read({"query": "select 1"})
+
+    assert "'query': this tool takes sql" in refused.value.hint
+
+
 def test_an_unknown_argument_is_noted(reader: ArgumentReader[Example]) -> None:
     read, notes = reader.read({"sql": "x", "wait_for_previous": True, "task": {}})
 
