@@ -402,9 +402,8 @@ class WorkerPool:
             while self._orphans:
                 await self._connector.terminate(worker, self._orphans.pop())
         except (ExecutionError, TimeoutError) as error:
-            logger.warning(
-                "worker %d could not end an orphaned backend: %s", worker.pid, error or "no answer in time"
-            )
+            reason = str(error) or "no answer in time"
+            logger.warning("worker %d could not end an orphaned backend: %s", worker.pid, reason)
         finally:
             self.release(worker)
 
