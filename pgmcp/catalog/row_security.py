@@ -16,8 +16,8 @@ RELATIONS_UNDER_POLICIES: Final = """
 WITH RECURSIVE views (id, owner, is_invoker) AS (
     SELECT c.oid, c.relowner, EXISTS (
         SELECT FROM pg_catalog.unnest(c.reloptions) AS o (text)
-        WHERE pg_catalog.lower(o.text) OPERATOR(pg_catalog.=) ANY (ARRAY[
-            'security_invoker=true', 'security_invoker=on', 'security_invoker=yes', 'security_invoker=1']))
+        WHERE CASE WHEN pg_catalog.split_part(o.text, '=', 1) OPERATOR(pg_catalog.=) 'security_invoker'
+                   THEN pg_catalog.boolin(pg_catalog.textout(pg_catalog.split_part(o.text, '=', 2))) END)
     FROM pg_catalog.pg_class AS c
     WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 ), reads (id, relation) AS (

@@ -30,7 +30,7 @@ alter table rls_forced enable row level security;
 alter table rls_forced force row level security;
 alter table rls_parent enable row level security;
 create view of_owner as select * from rls_filtered;
-create view of_caller with (security_invoker) as select * from rls_filtered;
+create view of_caller with (security_invoker = t) as select * from rls_filtered;
 create view above_of_caller with (security_invoker = on) as select * from of_caller;
 create view of_open as select * from rls_open;
 create materialized view kept as select * from rls_filtered;
