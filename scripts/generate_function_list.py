@@ -291,4 +291,6 @@ def write_list(file_name: str, versions: str, columns: str, rows: list[str]) -> 
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit("name the URL of a superuser on a server of each supported major version")
     main(sys.argv[1:])
