@@ -1,7 +1,7 @@
-"""Finds what a function's definition may call and read, by its tokens; in doubt, too much.
+"""Finds what a function's definition may call and read, by its tokens: rather too much than too little.
 
 A definition is the output of `pg_get_functiondef`: parameters, defaults, result and body. Every string in it
-is read like the definition itself, because it may be executed as SQL; comments are ignored.
+is read like the definition itself, because it may be executed as SQL. Comments are ignored.
 """
 
 import re
@@ -39,7 +39,8 @@ class BodyText:
     Attributes:
         definition: its text.
         language: pg_language.lanname.
-        texts: the parts of the definition to read; empty for all.
+        texts: the parts of the definition to read, each as text, depth and tokens (see `_texts`); empty for
+            all.
     """
 
     definition: str
@@ -53,7 +54,7 @@ class BodyText:
 
     @cached_property
     def signature(self) -> SqlFunction | None:
-        """Its parameters and result, in any language; also its trees if it has `sql`."""
+        """Its parameters and result, in any language; the same object as `sql` if there is one."""
         return self.sql or read_signature(self.definition)
 
     @cached_property
@@ -77,7 +78,7 @@ class BodyText:
 
     @cached_property
     def records(self) -> Mapping[str, list[Node]]:
-        """The queries whose rows the `record` variables of a body in PL/pgSQL hold, where these are known."""
+        """For each `record` variable of a body in PL/pgSQL, the queries whose rows it holds, if known."""
         if self.plpgsql is None or self.signature is None:
             return {}
         parameters = self.signature.all_parameters
@@ -117,7 +118,10 @@ class BodyText:
 
     @cached_property
     def _quoted(self) -> list[tuple[_Text, list[Node]]]:
-        """The strings in its head and body, with the trees of those that are SQL."""
+        """The strings in its head and body, each with its trees; no trees for a string that is not SQL.
+
+        The body itself and formats of RAISE are left out.
+        """
         if not self._has_trees:
             return []
         formats = Counter(self.plpgsql.formats if self.plpgsql else ())
@@ -134,7 +138,10 @@ class BodyText:
 
     @cached_property
     def _source(self) -> str | None:
-        """The last string of the definition: the body, unless the body is not written as a string."""
+        """The last string of the definition.
+
+        This is the body, unless the body is standard SQL (BEGIN ATOMIC or RETURN), which is not a string.
+        """
         _, _, head = self._texts[0][0]
         strings = [string_content(token.text) for token in head if token.kind is TokenKind.STRING]
         return strings[-1] if strings else None
@@ -177,7 +184,7 @@ class BodyText:
 
     @cached_property
     def fields(self) -> set[str]:
-        """Names after a dot, each of which can be a function of the value before the dot."""
+        """Names after a dot. Each may be a function that is called with the value before the dot."""
         return {
             name
             for _, dot, written, _ in self._neighbours
@@ -219,7 +226,7 @@ class BodyText:
     def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
         """Return whether it may read a secret column of a catalog that also has other columns.
 
-        True if the definition or its body names the catalog and is not SQL: PL/pgSQL is not parsed here.
+        True if the definition or the body names the catalog and is not SQL. PL/pgSQL is not parsed here.
 
         Args:
             catalog: the name of the catalog.
@@ -239,7 +246,10 @@ class BodyText:
 
     @cached_property
     def symbols(self) -> set[str]:
-        """Apparent operators, as written and as the server may split them."""
+        """Apparent operators: as written, without `+` and `-` at the end, and their last character alone.
+
+        The server may split a run of operator characters in these ways.
+        """
         written = [
             token.text.removeprefix("=") if _is_assignment(before, token) else token.text
             for _, before, token, _ in self._neighbours
@@ -258,7 +268,10 @@ class BodyText:
 
     @cached_property
     def _texts(self) -> tuple[list[_Text], bool]:
-        """The definition and each string in it, with depth and tokens; and whether all code could be read."""
+        """The definition and each string in it, as (text, depth, tokens); and whether all code was readable.
+
+        The definition has depth 0, its body and other strings have depth 1, strings in them depth 2.
+        """
         if self.texts:
             return list(self.texts), True
         texts: list[_Text] = []
@@ -276,7 +289,7 @@ class BodyText:
                     if token.kind is TokenKind.STRING:
                         pending.append((string_content(token.text), depth + 1))
             except SqlRejectedError:
-                # The definition and the body must be readable; a string in them need not be SQL.
+                # The definition and its strings must be readable; a string inside a string need not be SQL.
                 is_readable = is_readable and depth > 1
             if depth > _MAX_STRING_DEPTH:
                 return texts, False
@@ -292,7 +305,7 @@ def _roots_of(text: str) -> list[Node]:
 
 
 def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
-    """Leave out the start of a definition, up to the arguments: the function's own name is not a call."""
+    """Yield the tokens from the first parenthesis on: the function's own name is not a call."""
     is_in_head = True
     for token in tokens:
         is_in_head = is_in_head and token.text != "("
@@ -301,7 +314,7 @@ def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
 
 
 def _pieces(token: Token) -> Iterator[Token]:
-    """Yield a token; of a number with a name right behind it, also the name: `1..strike()`, `1and`."""
+    """Yield a token. If it is a number with a name right behind it (`1..strike()`, `1and`), also the name."""
     yield token
     if token.kind is TokenKind.NUMBER:
         name = token.text.rpartition(".")[2].lstrip("0123456789")
@@ -317,7 +330,10 @@ def _runs_on(name: Token, token: Token) -> bool:
 
 
 def _runs_plain_text(tokens: list[Token], at: int) -> bool:
-    """Return whether EXECUTE runs one plain string, which is read here, or is the only word of a string."""
+    """Return whether EXECUTE runs one plain string, or is not a command because it stands alone in a string.
+
+    A plain string is read like any other string of the definition.
+    """
     if len(tokens) == 1:
         return True
     text, end = (*tokens[at + 1 : at + 3], _NO_TOKEN, _NO_TOKEN)[:2]
@@ -340,7 +356,10 @@ def _is_unicode_name(token: Token) -> bool:
 
 
 def _meanings(token: Token) -> set[str]:
-    """Return the names that a written name can mean; only some servers fold letters beyond ASCII."""
+    """Return the names that a written name can mean.
+
+    Only some servers fold letters beyond ASCII to lower case, and the server cuts long names.
+    """
     if token.kind is TokenKind.QUOTED_NAME:
         name = token.text[token.text.index('"') + 1 : -1].replace('""', '"')
         meanings = {_decode(name) if _is_unicode_name(token) else name}
@@ -354,7 +373,7 @@ def _cut(name: str) -> str:
 
 
 def _decode(name: str) -> str:
-    """Return a name in Unicode escapes as the server reads it; pairs of surrogates are one character."""
+    """Return a name with its Unicode escapes decoded; a pair of surrogates is one character."""
 
     def character(escape: re.Match[str]) -> str:
         digits = escape[1] or escape[2]

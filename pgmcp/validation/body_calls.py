@@ -1,4 +1,4 @@
-"""Finds what the body of a function calls and reads: by its parse trees, or else by its text."""
+"""Finds what the body of a function calls and reads: by its parse trees, or by its text if it has none."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -56,7 +56,13 @@ class BodyCalls:
         self._relation_names = {name for _, name in relations}
 
     def behind(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield the functions and relations that a body uses: by its parse trees, or else by its text."""
+        """Yield the functions and relations that a body uses.
+
+        Args:
+            node: the function.
+            body: its definition.
+            path: the search path in the body.
+        """
         yield from self._behind_text(body, path)
         yield from self._behind_signature(node, body)
         yield from self._behind_trees(body, path)
@@ -72,7 +78,7 @@ class BodyCalls:
             yield from self._casts_in(body.sql, statement, (), path, [type_name])
 
     def _behind_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield the functions and operators that the parts of a body without trees name."""
+        """Yield the functions, operators and casts that a body uses in text without parse trees."""
         text = body.around_statements
         for name in text.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
@@ -87,7 +93,7 @@ class BodyCalls:
                 yield from self._lookup.operators(schema, symbol, path)
 
     def _behind_trees(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield what defaults of parameters, SQL in strings, and the trees of PL/pgSQL call."""
+        """Yield the functions that three kinds of parse trees call: defaults, SQL in strings, PL/pgSQL."""
         defaults = [root for root, _ in body.signature.defaults] if body.signature else []
         roots: list[tuple[Node, VariableTypes]] = [(root, {}) for root in (*defaults, *body.quoted_roots)]
         roots += [(root, body.variables) for root in (body.plpgsql.roots if body.plpgsql else ())]
@@ -127,8 +133,9 @@ class BodyCalls:
     def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
         """Yield the functions that create values of a function's parameter and result types.
 
-        An explicit cast is found where the body or its caller writes it. The caller of an operator or a cast
-        does not name its function, so it is not known what the caller does with the result.
+        Functions of explicit casts are left out, because these casts are found where a body or a statement
+        writes them. The result of an operator's or cast's function is an exception: a statement that uses the
+        operator or cast does not name the function, so casts of the result would not be found there.
         """
         if body.signature is None:
             for name in body.names:
@@ -151,7 +158,7 @@ class BodyCalls:
     def _without_written_casts(
         self, found: Iterable[CatalogNode], body: BodyText, path: Path
     ) -> Iterator[CatalogNode]:
-        """Leave out explicit casts, unless a text that is not parsed writes them."""
+        """Leave out functions of explicit casts, unless a body that is not parsed may write such a cast."""
         for each in found:
             is_written = isinstance(each, CatalogFunction) and each.is_written_cast
             if not (is_written and body.sql is None) or self._may_cast_by(each, body, path):
@@ -195,9 +202,10 @@ class BodyCalls:
 
     @staticmethod
     def _names_of_types(function: SqlFunction, statement: BodyStatement) -> set[str]:
-        """Return the names of functions, as `name(value)` or `value.name`, that may be types.
+        """Return the names in `name(value)` and `value.name`; each may be the name of a type.
 
-        The server calls no cast there. A text becomes a value of the type; a row does not.
+        If it is, the server makes a text into a value of the type without a cast. It does so with no row, so
+        names after rows are left out.
         """
         rows = statement.rows - function.parameters.keys()
         after_values = (name for qualifier, name in statement.columns if qualifier not in rows)
@@ -216,7 +224,10 @@ class BodyCalls:
             yield from (relation for key in found for relation in self._relations.get(key, ()))
 
     def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
-        """Yield functions that create values of a statement's types; `_casts_in` finds casts from them."""
+        """Yield functions that create or check values of the types in a statement.
+
+        Functions of explicit casts are left out where `_casts_in` finds them.
+        """
         if statement.makes_any_type:
             yield from self._casts.all()
         for name in statement.call_names | statement.fields:
@@ -234,7 +245,10 @@ class BodyCalls:
     def _behind_fields(
         self, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogFunction]:
-        """Yield the checks of `qualifier.name` if the name is a type; for a row, only domains over rows."""
+        """Yield the functions of CHECKs that `qualifier.name` may call because the name is that of a domain.
+
+        If the qualifier is a row, only domains over rows count.
+        """
         columns = KnownColumns(
             statement.root, self._facts, with_references(statement.root), path, may_skip_schemas=True
         )
@@ -256,10 +270,14 @@ class BodyCalls:
         path: Path,
         result_types: Sequence[Node],
     ) -> Iterator[CatalogFunction]:
-        """Yield the casts and checks of columns and types that a statement may call.
+        """Yield the functions of casts and CHECKs that a statement may call for values of columns and types.
 
         Args:
-            result_types: the types that its columns become.
+            function: the function whose body contains the statement.
+            statement: the statement.
+            columns: the columns whose values can be cast.
+            path: the search path in the body.
+            result_types: the declared types to which the statement's result is converted.
         """
         found: dict[int, tuple[CatalogFunction, list[ColumnCast]]] = {}
         cast_types = {name: self._casts.held_by(name) for name in statement.cast_types}
@@ -293,6 +311,6 @@ class BodyCalls:
 
 
 def _is_named(schema: str, name: str, body: BodyText, path: Path) -> bool:
-    """Return whether a body can mean a relation: it writes the schema, or the schema is on the path."""
+    """Return whether a body may name a relation: with its schema, or without if the schema is on the path."""
     is_on_path = schema in path or ANY_SCHEMA in path
     return (schema, name) in body.qualified_names or (is_on_path and ("", name) in body.qualified_names)

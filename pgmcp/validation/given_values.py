@@ -1,8 +1,8 @@
 """Decides what a database's functions may do with arguments of any type.
 
-A function whose parameters have fixed types is judged elsewhere, by its body. A function that takes
-`anyelement`, `record` or another type for any value is judged here, as if it got a value of each type that
-has a cast or CHECK.
+This concerns functions with a parameter of type `anyelement`, `record` or the like. Such a function is judged
+as if it got a value of each type that has a cast or CHECK. A function whose parameters have fixed types is
+judged by its body alone, in `body_calls`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
@@ -27,7 +27,7 @@ from pgmcp.validation.type_casts import TypeCasts
 
 _ROWS_OF_ANY_TYPE: Final = frozenset({2249, 2287})  # record and record[]
 _Targets = frozenset[str] | None
-"""The types that values may become; None for the domains that they have."""
+"""The target types of the casts in question; None if the question is about CHECKs of domains."""
 
 _JSON_TARGETS: Final = frozenset({"bytea", "json", "jsonb", "text"})
 
@@ -52,12 +52,12 @@ class GivenValues:
         self._uses: dict[tuple[int, _Targets], bool] = {}  # by id(): hashing a definition costs more
 
     def may_cast(self, name: str, targets: Set[str]) -> bool:
-        """Return whether a function of this name may cast a value that it is given to one of these types."""
+        """Return whether a function of this name may cast an argument of any type to one of these types."""
         wanted = frozenset(targets)
         return any(self._may_use(each, wanted) for each in self._lookup.named(name))
 
     def may_check(self, name: str) -> bool:
-        """Return whether a function of this name may make other values of an argument's domain."""
+        """Return whether a function of this name may create new values of an argument's domain."""
         return any(self._may_use(each, None) for each in self._lookup.named(name))
 
     def operator_may_cast(self, symbol: str, targets: Set[str]) -> bool:
@@ -66,7 +66,7 @@ class GivenValues:
         return any(self._may_use(each, wanted) for each in self._lookup.behind_symbol(symbol))
 
     def operator_may_check(self, symbol: str) -> bool:
-        """Return whether the function of an operator may make other values of an operand's domain."""
+        """Return whether the function of an operator may create new values of an operand's domain."""
         return any(self._may_use(each, None) for each in self._lookup.behind_symbol(symbol))
 
     def surroundings(self, path: Sequence[str]) -> Surroundings:
@@ -85,7 +85,11 @@ class GivenValues:
         )
 
     def surroundings_in(self, function: SqlFunction, root: Node, path: Sequence[str]) -> Surroundings:
-        """Return the surroundings of a statement in a body, where parameters may have names of relations."""
+        """Return these facts for one statement of a function's body.
+
+        If a relation has the name of a parameter, `name.x` may be a field of the parameter. So it does not
+        count as a column.
+        """
         surroundings = self.surroundings(path)
         if ANY_SCHEMA in path:
             return surroundings
@@ -126,7 +130,7 @@ class GivenValues:
             return False
         key = (id(function), targets)
         if key not in self._uses:
-            self._uses[key] = True  # while it is looked for: a function may call itself
+            self._uses[key] = True  # set during the search, because a function may call itself
             self._uses[key] = self._find_use(function, targets)
         return self._uses[key]
 
@@ -145,7 +149,11 @@ class GivenValues:
         return targets is None or not is_text or self.text_may_cast(body, targets, path)
 
     def _part_may_use(self, part: CatalogFunction, targets: _Targets) -> bool:
-        """Return whether a part of an aggregate, known only by name, may cast a value explicitly."""
+        """Return whether a part of an aggregate may cast or check a value.
+
+        Only the part's schema and name are known, so each function of that name counts. PostgreSQL's own
+        functions do neither.
+        """
         if part.schema == PG_CATALOG:
             return False
         found = [each for each in self._lookup.named(part.name) if each.schema == part.schema]
@@ -178,14 +186,15 @@ class GivenValues:
 def parameter_columns(
     function: SqlFunction, statement: BodyStatement, held_by: Callable[[str], Iterable[str]]
 ) -> list[CastColumn] | None:
-    """Return a function's parameters as columns, each with a type that has casts and that its values contain.
+    """Return the parameters of a function, and their fields, as columns whose values can be cast.
 
-    A field of a parameter is a column, too. None if the names of fields are not known.
+    A parameter is returned once for each type with casts that its values have or contain. None if
+    `parameter.*` hides the names of the fields.
 
     Args:
         function: the function.
         statement: a statement of its body.
-        held_by: returns the types with casts that values of a type contain, by the type's name.
+        held_by: returns, for the name of a type, the types with casts that its values have or contain.
     """
     found: list[CastColumn] = []
     for parameter, type_name in function.parameters.items():
@@ -217,7 +226,7 @@ def _gives_types(function: CatalogFunction) -> bool:
 
 
 def _is_written(function: CatalogFunction) -> bool:
-    """Return whether a function has a body whose names are resolved for the types of its arguments."""
+    """Return whether a function has, or may have, a body of source text, as in SQL or PL/pgSQL."""
     return function.is_unreadable or function.language not in ("c", "internal")
 
 
@@ -226,7 +235,7 @@ def _is_name_of_any_type(name: str) -> bool:
 
 
 def _makes_result_of_any_type(function: SqlFunction) -> bool:
-    """Return whether a result of any type may be another value than one of the parameters."""
+    """Return whether a function may return a value of any type that is not one of its arguments."""
     kinds = {strings(each["names"])[-1] for each in function.result_types}
     if not any(map(_is_name_of_any_type, kinds)):
         return False

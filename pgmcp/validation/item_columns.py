@@ -1,4 +1,4 @@
-"""Describes the columns of a query or an item of FROM, with the types that they can have."""
+"""Describes the columns of a query or of an item of FROM, with their possible types."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,11 @@ OPEN: Final = Columns({}, is_open=True)
 
 
 def closed(columns: Columns) -> Columns:
-    """Return the columns that a star shows: no system columns, and of an unknown relation any."""
+    """Return the columns that `*` expands to.
+
+    If the order of the columns is known, system columns are left out. An unknown relation may have any
+    columns.
+    """
     if columns.is_unknown_relation:
         return OPEN
     return columns if columns.in_order is None else as_columns(columns.in_order)
@@ -117,7 +121,7 @@ def _texts_in(root: Any) -> set[str]:
 
 
 def either(several: Iterable[Types]) -> Types:
-    """Return the types that any of several values can have; None if those of one are not known."""
+    """Return the possible types of several values together; None if those of one value are not known."""
     found: frozenset[int] = frozenset()
     for types in several:
         if types is None:

@@ -1,4 +1,4 @@
-"""Looks up a name as the server does: through the search path, and by the arguments of the call."""
+"""Looks up functions and operators as the server does: by search path and by the types of the arguments."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ class Lookup:
 
     Args:
         functions: the database's own functions.
-        facts: further facts that decide which of them a name means.
+        facts: further facts of the catalog that decide what a name means.
     """
 
     def __init__(self, functions: Iterable[CatalogFunction], facts: ResolutionFacts) -> None:
@@ -59,7 +59,12 @@ class Lookup:
         return self._functions.get(name, ())
 
     def may_default_polymorphic(self, name: str, count: int) -> bool:
-        """Return whether a default may decide the type of a polymorphic result of a call."""
+        """Return whether a parameter's default may decide the type of a call's polymorphic result.
+
+        Args:
+            name: the name of the function.
+            count: number of arguments in the call; the other parameters have their defaults.
+        """
         return any(
             each.argument_types is None or any(map(is_polymorphic, each.argument_types[each.min_arguments :]))
             for each in self.named(name)
@@ -70,7 +75,7 @@ class Lookup:
         """Return a predicate: whether `qualifier.name` may call a function.
 
         Args:
-            has_column: returns whether everything with the qualifier's name has a column with that name.
+            has_column: returns whether every relation with the qualifier's name has a column of this name.
         """
 
         def may_call(qualifier: str, name: str) -> bool:
@@ -94,24 +99,26 @@ class Lookup:
 
         Args:
             schema: as written; "" when the call names none.
-            arguments: None if their types are not known.
+            name: the name of the function.
+            path: the search path.
+            arguments: None if their number and types are not known.
         """
         if not self.has_functions(name):
             return []
         places = self._places_of_function(schema, name, path)
         chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
         if not chosen and arguments:
-            # The server should find no function. If it finds one, it can be any of them.
+            # The server should find no function. If it does find one, it may be any with this call's shape.
             chosen = [each for place in places for each in place if each.takes(arguments.shape)]
         return [each for each in chosen if schema or each.schema != PG_CATALOG]
 
     def result_types(
         self, schema: str, name: str, path: Sequence[str], arguments: CallArguments
     ) -> frozenset[int] | None:
-        """Return the types of the results that a call can have, as declared; None if they are not known.
+        """Return the declared result types of the functions that a call can mean; None if not known.
 
-        PostgreSQL's own overloads of a name are read if the database has a function of the name, or if they
-        have results of several types.
+        The catalog's facts contain PostgreSQL's own overloads of a name only in two cases: the database has a
+        function of that name, too, or the overloads have results of several types.
         """
         own = (each for each in self.named(name) if each.schema != PG_CATALOG)
         are_overloads_read = name in self._built_in_functions or any(not each.extension for each in own)
@@ -125,21 +132,21 @@ class Lookup:
     def result_types_of_operator(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
     ) -> frozenset[int] | None:
-        """Return the types of the results that an operator can have, like `result_types`."""
+        """Return the declared result types of the operators that a symbol can mean; None if not known."""
         chosen = self._known_operators(schema, symbol, path, arguments)
         return _known(each.result for each in chosen)
 
     def left_types_of_operator(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
     ) -> frozenset[int] | None:
-        """Return the types of the left operand, as declared, that an operator can have."""
+        """Return the declared left types of the operators that a symbol can mean; None if not known."""
         chosen = self._known_operators(schema, symbol, path, arguments)
         return _known(each.left for each in chosen)
 
     def _known_operators(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
     ) -> list[CatalogOperator]:
-        """Return the operators that the server can choose; none if not all of the symbol are known."""
+        """Return the operators that the server can choose; none if some with the symbol are not known."""
         are_overloads_read = symbol in self._built_in_operators or not is_built_in_operator(symbol)
         is_any_unknown = any(not each.overloads for each in self.behind_symbol(symbol))
         if ANY_SCHEMA in path or not are_overloads_read or is_any_unknown:
@@ -168,7 +175,7 @@ class Lookup:
         if schema or ANY_SCHEMA in path:
             return [[each for each in found if schema in ("", each.schema)]]
         places = [[each for each in found if each.schema == place] for place in path]
-        # From pg_catalog, `found` has only the functions that operators and casts of the database call.
+        # `found` has only those functions of pg_catalog that the database's own operators and casts call.
         places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
         return places
 
@@ -210,9 +217,9 @@ def _known(types: Iterable[int]) -> frozenset[int] | None:
 def _not_always_hidden(
     places: Sequence[Sequence[CatalogFunction]], path: Sequence[str]
 ) -> list[CatalogFunction]:
-    """Return the functions that PostgreSQL's own do not hide in every call.
+    """Return the functions without those that a function of pg_catalog hides in every call.
 
-    Other schemas do not count, because the server skips schemas that the role may not use.
+    Functions of other schemas hide nothing here: the server skips a schema that the role may not use.
     """
     first = path.index(PG_CATALOG) if PG_CATALOG in path else len(path)
     before = [each for place in places[:first] for each in place]

@@ -1,6 +1,7 @@
-"""Refuses functions and relations by their declaration, body text, and the relations that they read.
+"""Refuses functions and relations for what they do themselves.
 
-`pgmcp.validation.call_graph` follows their calls.
+A function is judged by its declaration and the text of its body, a relation by the catalogs and built-in
+functions that it uses. `pgmcp.validation.call_graph` follows the calls of both.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +16,10 @@ from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 SettingsVerdict = Callable[[str, str, str], bool | None]
-"""Returns whether the settings allow (True) or deny (False) a function, by schema, name and extension."""
+"""Returns whether the settings allow (True) or deny (False) a function; None if they do not name it.
+
+The arguments are the function's schema, name and extension.
+"""
 
 
 class NodeRefusals:
@@ -35,10 +39,14 @@ class NodeRefusals:
         return bool(self._settings_verdict(function.schema, function.name, function.extension))
 
     def of(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
-        """Return why a node itself is refused, whatever the functions and relations that it uses do.
+        """Return why a node itself is refused; the functions and relations that it uses do not count.
 
-        A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other
-        function: its purpose there is to read what its owner may read.
+        Behind a view or row policy, SECURITY DEFINER alone is no reason: there, a function is meant to read
+        what its owner may read. Its body is judged like that of any other function.
+
+        Args:
+            node: the function or relation.
+            through_relation: whether a view or row policy leads to it.
         """
         if isinstance(node, CatalogRelation):
             return self._relation_refusal(node)
@@ -77,12 +85,12 @@ class NodeRefusals:
 
     @property
     def _trusts_conditions(self) -> bool:
-        """Whether no user-defined operator can compare names, with any search path."""
+        """Whether only operators of extensions and of PostgreSQL can compare names, with any search path."""
         behind = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
         return all(function.extension for function in behind)
 
     def _builtin_refusal(self, calls: Iterable[tuple[str, str, int | None]]) -> Refusal | None:
-        """Return the first of PostgreSQL's own functions that may not be called."""
+        """Return the refusal of the first built-in function that may not be called."""
         for schema, name, argument_count in calls:
             listed = builtin(schema, name)
             reason = _unless_internal(listed.refusal(argument_count)) if listed else None
@@ -99,7 +107,7 @@ def policy_of(node: CatalogNode) -> str:
 
 
 def allowable(node: CatalogNode, refusal: Refusal) -> str:
-    """Return the function whose permission lifts the refusal of a node; "" if none does."""
+    """Return the function that an operator can allow to lift the refusal of a node; "" if there is none."""
     if refusal.reason is RefusalReason.DENIED:
         return ""
     if isinstance(node, CatalogFunction):
@@ -119,5 +127,5 @@ def _declared_refusal(function: CatalogFunction) -> RefusalReason | None:
 
 
 def _unless_internal(reason: RefusalReason | None) -> RefusalReason | None:
-    """Accept internal functions: the server itself calls them, for an operator, cast or aggregate."""
+    """Return the reason, but accept internal functions: operators, casts and aggregates call them."""
     return None if reason is RefusalReason.INTERNAL else reason

@@ -1,4 +1,7 @@
-"""Finds where a statement may call a refused cast of a column's type, or a refused CHECK of a domain."""
+"""Finds the first place in a statement that may call a refused cast or a refused CHECK of a domain.
+
+A cast or CHECK is refused if the function that it calls is refused.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping, Set
@@ -27,8 +30,8 @@ class CastUse(NamedTuple):
     """A place where a statement may call a refused cast.
 
     Attributes:
-        cast: the cast of a column that the place names; if it names none, any cast that may be called.
-        place: the fields of the node.
+        cast: one of the casts that the place may call. A cast of a column that the place names goes first.
+        place: the fields of the parse-tree node.
         hint: what to write instead.
     """
 
@@ -38,7 +41,7 @@ class CastUse(NamedTuple):
 
     @property
     def offending(self) -> str:
-        """The column, or the type of the value if it is not that of a column."""
+        """The name of the column; the name of the type if the value does not come from a column."""
         return self.cast.column or self.cast.cast.type_name
 
     @property
@@ -61,16 +64,17 @@ def find_refused_cast(
     cast_types: Mapping[str, Set[str]],
     shows_result: bool = True,
 ) -> CastUse | None:
-    """Return the first place of a statement that may call a refused cast.
+    """Return the first place of a statement that may call a refused cast; None if there is none.
 
-    If the searches do not know the form of the tree, the whole statement counts as such a place.
+    The statement is searched for implicit casts, then for explicit casts, then for CHECKs. If a search meets
+    a form of the tree that it does not know, the whole statement counts as the place.
 
     Args:
         root: the tree of the statement.
-        casts: the refused casts of the columns of its relations, and of the types that it names.
+        casts: the refused casts and CHECKs of columns, results of functions, and types that it names.
         surroundings: facts about the database.
-        cast_types: by the name of each type to which the statement casts: the types that its values have or
-            contain and that have casts of their own.
+        cast_types: the types to which the statement casts, by name. For each, the types with casts that its
+            values have or contain (`TypeCasts.held_by`).
         shows_result: as in `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]
@@ -127,7 +131,7 @@ def _use(casts: list[ColumnCast], place: Node, hint: str) -> CastUse:
 
 
 def _by_targets(casts: list[ColumnCast]) -> list[list[ColumnCast]]:
-    """Group the casts of columns, or of values of a type, by the types that these can become."""
+    """Group the casts: columns and types with the same set of target types form one group."""
     by_subject: dict[tuple[str, str], list[ColumnCast]] = {}
     for each in casts:
         type_name = "" if each.column else each.cast.type_name

@@ -1,4 +1,4 @@
-"""Finds the calls in the trees of a function's body: `f(x)`, operators, and `value.name`.
+"""Finds the functions that the parse trees of a function's body call: by `f(x)`, operators and `value.name`.
 
 Names are resolved as in a statement: by the search path, and by the types of the arguments.
 """
@@ -21,10 +21,10 @@ Path = tuple[str, ...]
 
 
 class RecordFields:
-    """Finds the types of the fields of `record` variables, from the queries whose rows they hold.
+    """Finds the types of the fields of `record` variables in PL/pgSQL.
 
     Args:
-        records: the queries of each variable.
+        records: for each variable, the queries whose rows it holds.
         types_in: returns an object that finds the types of expressions in a query.
     """
 
@@ -39,7 +39,7 @@ class RecordFields:
         """Return the types of `record.field`; None if they are not known."""
         key = (record, field)
         if key not in self._found:
-            self._found[key] = None  # during the search: a query may use the record itself
+            self._found[key] = None  # set during the search, because a query may use the record itself
             queries = self._records.get(record, ())
             types = either(self._types_in(query).of_output(query, field) for query in queries)
             self._found[key] = types or None
@@ -53,10 +53,10 @@ class TypedCalls:
         lookup: looks up functions and operators by name.
         facts: further facts of the catalog that decide what a name means.
         statement: one statement or expression of the body.
-        variables: the parameters of the function, and what its body declares.
+        variables: the parameters of the function, and the variables that its body declares.
         path: the search path in the body.
-        are_fields_checked: whether `variable.name` is a field or an error, as in PL/pgSQL. In LANGUAGE sql,
-            it can be a call.
+        are_fields_checked: whether `variable.name` can only be a field, as in PL/pgSQL, where an unknown
+            field is an error. In LANGUAGE sql, it can be a call.
         of_record: as in `ArgumentTypes`.
     """
 
@@ -80,7 +80,7 @@ class TypedCalls:
         self._are_fields_checked = are_fields_checked
         self._is_path_known = ANY_SCHEMA not in path
 
-    # Built when first needed: most expressions of a body name nothing that the database defines itself.
+    # Built only when needed: most expressions of a body use no function or operator of the database itself.
     @cached_property
     def _columns(self) -> KnownColumns:
         root = self._statement.root
@@ -88,7 +88,7 @@ class TypedCalls:
 
     @cached_property
     def types(self) -> ArgumentTypes:
-        """The object that finds the types of its expressions."""
+        """Finds the types of expressions in the statement."""
         may_call = self._lookup.finder_of_calls(self._columns.has)
         root = self._statement.root
         return ArgumentTypes(
@@ -96,11 +96,11 @@ class TypedCalls:
         )
 
     def called(self) -> list[CatalogFunction]:
-        """Return the functions that it names, as `f(x)`, `x.f` or `(x).f`."""
+        """Return the functions that the statement calls as `f(x)`, `x.f` or `(x).f`."""
         return [*self._called_by_name(), *self._called_as_columns(), *self._called_as_fields()]
 
     def behind_operators(self) -> Iterator[CatalogFunction]:
-        """Yield the functions behind its operators."""
+        """Yield the functions behind the statement's operators."""
         for operator in self._statement.operators:
             if self._lookup.has_operators(operator.symbol):
                 for known in self._operands(operator) if self._is_path_known else [None]:
@@ -121,9 +121,10 @@ class TypedCalls:
                 yield from self._called_on({"ColumnRef": {"fields": [{"String": {"sval": qualifier}}]}}, name)
 
     def _is_column(self, qualifier: str, name: str) -> bool:
-        """Return True only if `qualifier.name` is certainly a column, or a field of a variable.
+        """Return whether `qualifier.name` is certainly a column or a field of a variable, so not a call.
 
-        A relation inside a subquery may have the name of a variable that the rest of the statement uses.
+        If the qualifier is both a variable and a relation, perhaps in a subquery, the relation decides in
+        PL/pgSQL; in LANGUAGE sql, nothing is certain.
         """
         if qualifier in self._variables and not self._are_fields_checked:
             return False
@@ -140,7 +141,7 @@ class TypedCalls:
                     yield from self._called_on(below, name)
 
     def _called_on(self, value: Node, name: str) -> Iterator[CatalogFunction]:
-        """Yield the functions that `(value).name` can call: none if every type of the value has the field."""
+        """Yield the functions that `(value).name` can call; none if each possible type has such a field."""
         types = self.types.of(value) if self._is_path_known else None
         oids = list(map(self._facts.types.base_oid, types or ()))
         if oids and all(name in self._facts.fields.get(each, ()) for each in oids):
@@ -150,7 +151,7 @@ class TypedCalls:
         yield from (each for each in found if each.takes_one)
 
     def _operands(self, operator: OperatorUse) -> list[CallArguments | None]:
-        """Return what is known of the operands of each call; None for operands that are not known."""
+        """Return the known types of the operands, for each call of an operator; None if not known."""
         if operator.join is not None:
             return [self.types.of_operands(each) for each in self.types.of_join(operator.join)]
         return [None if operator.operands is None else self.types.of_operands(operator.operands)]

@@ -1,4 +1,7 @@
-"""Explains why a call is refused if an unknown type lets the server choose between several overloads."""
+"""Explains why a call is refused.
+
+Often the type of an argument is not known, so any of several overloads may be called, and one is refused.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -55,7 +58,7 @@ class UncertainCalls:
     def of_function(
         self, schema: str, name: str, call: Node, types_of: Callable[[Node], CallArguments]
     ) -> Explanation | None:
-        """Return why a FuncCall is refused; None if only one function can be chosen, which does it itself.
+        """Return why a FuncCall is refused; None if the function's general refusal says enough.
 
         Args:
             schema: as written; "" without one.
@@ -86,7 +89,7 @@ class UncertainCalls:
         return _explain(labels, call.get("args", ()), known, could_be, built_in)
 
     def of_field(self, value: Node, name: str) -> Explanation | None:
-        """Return why `value.name` is refused; None if it can call no function of the database."""
+        """Return why `value.name` is refused; None if it can call no refused function of the database."""
         refused = [
             (each, refusal)
             for each in self._lookup.functions("", name, self._path, CallArguments(1))
@@ -111,7 +114,7 @@ class UncertainCalls:
         *,
         is_written: bool,
     ) -> Explanation | None:
-        """Return why an operator is refused; None if its operands are not known, or only one can be chosen.
+        """Return why an operator is refused; None if its operands are not known, or the operator is certain.
 
         Args:
             schema: as written; "" without one.
@@ -161,7 +164,15 @@ def _explain(
     could_be: str,
     built_in: str,
 ) -> Explanation | None:
-    """Return the explanation for arguments with unknown types; None if all types are known."""
+    """Return the explanation for arguments with several or unknown types; None if each type is certain.
+
+    Args:
+        labels: what to call each argument that is not a column or a call.
+        expressions: the arguments.
+        known: their known types.
+        could_be: the overload that may be called, and why it is refused.
+        built_in: how to name the built-in overload instead; "" without one.
+    """
     types = known.types or [None] * known.count
     unknown = [place for place, each in enumerate(types) if each is None]
     places = unknown or [place for place, each in enumerate(types) if each and len(each) > 1]
@@ -176,7 +187,7 @@ def _explain(
 
 
 def _text_of(expression: Node | None) -> str:
-    """Return an expression as written if it is a column or a call; a call without its arguments."""
+    """Return a column, or a call without its arguments, as written; "" for any other expression."""
     match expression:
         case {"ColumnRef": {"fields": names}}:
             return ".".join(quote_identifier(name_of(each)) if "String" in each else "*" for each in names)
