@@ -27,7 +27,7 @@ _SETTINGS = {
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C end pytest and its children, also when a shell has started pytest with `&` to ignore it."""
+    """Restore the usual effect of Ctrl-C: a shell makes a program that it starts with `&` ignore SIGINT."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

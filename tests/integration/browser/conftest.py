@@ -1,4 +1,4 @@
-"""Fixtures with Chromium and npm packages. pip cannot install them; without them, the tests are skipped."""
+"""Fixtures with Chromium and npm packages, which pip cannot install. The tests are skipped without them."""
 
 import shutil
 from collections.abc import Callable, Iterator

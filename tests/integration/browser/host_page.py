@@ -147,7 +147,7 @@ def _host_script() -> str:
 
 @contextmanager
 def host_page(browser: "Browser", **options: Any) -> Iterator[HostPage]:
-    """Open a page in a profile of its own; options are Playwright's, as `color_scheme`."""
+    """Open a page in a new browser profile; the options are Playwright's, such as `color_scheme`."""
     context = browser.new_context(
         viewport={"width": 880, "height": 720}, permissions=["clipboard-read", "clipboard-write"], **options
     )

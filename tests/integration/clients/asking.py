@@ -16,14 +16,17 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "cancelled": {"action": "cancel"},
     "error": None,
 }
-"""The client's results of `elicitation/create`; None: an error."""
+"""The results with which a client answers `elicitation/create`; None means an error."""
 
 Heard = dict[str, dict[str, Any]]
-"""By kind of answer: the titles that were offered, and the structured content of the call."""
+"""The offered titles and the structured content of the call, by kind of answer."""
 
 
 def check_heard(heard: Heard, *, kinds: tuple[str, ...] = tuple(ANSWERS)) -> None:
-    """Fail unless only a listed choice decides, and all else gives the usual reading and the other title."""
+    """Fail unless the chosen reading was answered, and every other answer gave the usual reading.
+
+    With the usual reading, the follow-up must be the title of the other one.
+    """
     assert set(heard) == set(kinds)
     for kind, found in heard.items():
         answer = found["answer"]

@@ -13,10 +13,10 @@ QUESTION = "How many active users do we have?"
 TABLE_TEMPLATE = "schema://{database}/{table}"
 
 OnProgress = Callable[[str], None]
-"""Told the message of each notification."""
+"""Called with the message of each progress notification."""
 
 Transcript = dict[str, Any]
-"""What was heard, by step; the steps that a client has no way to take are left out."""
+"""The answer to each step; steps that the client does not support are left out."""
 
 
 class NotOfferedError(Exception):
@@ -24,7 +24,7 @@ class NotOfferedError(Exception):
 
 
 class Host(Protocol):
-    """A client, in the words of the conversation."""
+    """The interface of a client for the conversation."""
 
     async def tools(self) -> list[str]: ...
 

@@ -13,7 +13,7 @@ from tests.integration.clients.asking import ANSWERS, QUESTION
 
 
 async def ask(kind, url, mode, heard) -> None:
-    """Ask with a new client name, because the server stops asking a host that answered at once."""
+    """Call `query` under a new client name, because the server no longer asks a host that answers at once."""
     heard[kind] = {}
 
     async def answer(message, response_type, params, context):

@@ -61,7 +61,7 @@ class FastmcpHost:
 
 
 async def main() -> None:
-    """Speak with the server that the arguments name."""
+    """Hold the conversation with the server that the arguments name, and print the transcript."""
     _, command, *arguments = sys.argv
     async with Client(StdioTransport(command, arguments, env=dict(os.environ))) as client:
         print_transcript(await converse(FastmcpHost(client)))

@@ -22,14 +22,14 @@ class InspectorHost:
         folder: Path,
         era: str = "legacy",
     ) -> None:
-        """Prepare to run it.
+        """Prepare the command.
 
         Args:
-            program: the Inspector, up to its `--cli`.
-            server: the command it starts.
-            environment: of that server; the Inspector itself has it, too.
-            folder: where both run, and where the Inspector may keep files.
-            era: "legacy" or "modern", as it calls them.
+            program: the command of the Inspector, up to `--cli`.
+            server: the command of the server, which the Inspector starts.
+            environment: the environment of the server and of the Inspector.
+            folder: the folder in which both run, and in which the Inspector may store files.
+            era: the Inspector's name of the protocol era: "legacy" or "modern".
         """
         given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         self._command = [*program, "--quiet", "--format", "json", "--protocol-era", era, *given, *server]

@@ -60,7 +60,7 @@ class Sdk1Host:
 
 
 async def main() -> None:
-    """Speak with the server that the arguments name."""
+    """Hold the conversation with the server that the arguments name, and print the transcript."""
     _, command, *arguments = sys.argv
     server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
     async with stdio_client(server) as streams, ClientSession(*streams) as session:

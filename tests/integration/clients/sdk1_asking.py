@@ -2,7 +2,7 @@
 # This file is written for mcp 1.x; the type checker sees a newer version.
 """Answers a form with the SDK's client before 2.0: `python -m tests.…clients.sdk1_asking COMMAND…`.
 
-With a URL in place of the command, it asks over HTTP.
+With a URL in place of the command, it connects over HTTP.
 """
 
 import json
@@ -26,7 +26,7 @@ def connect(command, arguments):
 
 
 async def ask(kind, command, arguments, heard) -> None:
-    """Ask with a new client name, because the server stops asking a host that answered at once."""
+    """Call `query` under a new client name, because the server no longer asks a host that answers at once."""
     heard[kind] = {}
 
     async def answer(context, params):
@@ -45,7 +45,7 @@ async def ask(kind, command, arguments, heard) -> None:
 
 
 async def main() -> None:
-    """Ask the server that the arguments name once for each kind of answer."""
+    """Call the server that the arguments name once for each kind of answer."""
     _, command, *arguments = sys.argv
     heard = {}
     async with anyio.create_task_group() as sessions:

@@ -59,7 +59,7 @@ class Sdk2Host:
 
 
 async def main() -> None:
-    """Speak with the server that the arguments name."""
+    """Hold the conversation with the server that the arguments name, and print the transcript."""
     _, mode, command, *arguments = sys.argv
     server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
     async with Client(server, mode=mode) as client:

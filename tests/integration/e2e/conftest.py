@@ -1,4 +1,4 @@
-"""Real servers, started as a host starts them. The tests of a module that change nothing share one."""
+"""Real servers, started as a host starts them. Tests that change nothing share one server per module."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,7 +28,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 
 @pytest.fixture(scope="module")
 def shop_environment(shop_url: str) -> dict[str, str]:
-    """A server of the demo shop and its verified questions, without a model."""
+    """The environment of a server of the demo shop with its verified questions, without a model."""
     return server_environment(shop_url, database_name="shop", context_file=str(SHOP_CONTEXT))
 
 
@@ -36,7 +36,7 @@ def shop_environment(shop_url: str) -> dict[str, str]:
 def shop_server(
     shop_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RawServer]:
-    """One server for the tests of a module that change nothing."""
+    """One server for those tests of a module that change nothing."""
     with RawServer(shop_environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()
         yield server

@@ -7,7 +7,7 @@ and returns the same columns in the same order.
 from dataclasses import dataclass
 
 MANY = 100
-"""How many rows to compare where every customer would be one."""
+"""Number of rows to compare if the whole answer would have a row for every customer."""
 
 
 @dataclass(frozen=True)

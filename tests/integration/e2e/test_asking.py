@@ -44,7 +44,7 @@ def asked_server(
 
 
 class Person:
-    """Answers forms in turn, and notes what they offer."""
+    """Answers each form with the next answer, and records the titles that the form offers."""
 
     def __init__(self, *answers: ElicitResult) -> None:
         self._answers = list(answers)
@@ -86,7 +86,7 @@ async def test_a_person_chooses_and_a_host_without_one_gets_the_usual_reading(
     assert answer["assumptions"] == [f"you chose: {OTHER}"]
     assert answer["tokens"]["in"] == TOKENS_IN  # the model was asked once
     assert "unanswerable: none of the offered readings is meant" in refused
-    for each in (usual, again):  # the host had answered at once without a choice, so it is not asked
+    for each in (usual, again):  # the host is not asked again after it answered at once without a choice
         assert (each["rows"], each["assumptions"], each["follow_up"]) == ([[1]], [USUAL], [OTHER])
     assert f"ask again with reading=\n- {OTHER}" in text
     assert len(endpoint.requests) == 4
@@ -141,7 +141,8 @@ def test_a_question_to_a_person_keeps_no_connection_busy(
         "tools/call", name="query", arguments={"question": QUESTION}, _meta={"progressToken": "p"}
     )
     question = asked_server.next_question()
-    meanwhile = asked_server.call("execute_sql", sql="SELECT 5 AS n")  # there is one connection
+    # An open form does not occupy the only connection.
+    meanwhile = asked_server.call("execute_sql", sql="SELECT 5 AS n")
     asked_server.respond(question, result={"action": "accept", "content": {"reading": OTHER}})
 
     assert meanwhile.rows == [[5]]
@@ -230,8 +231,8 @@ def repeat(server: RawServer, arguments: dict[str, Any], **params: Any) -> dict[
         ({"action": "cancel"}, {}, 1),
         ({"code": -32601, "message": "no forms here"}, {}, 1),  # an error in place of an answer
         ("nonsense", {}, 1),
-        ({"action": "accept", "content": {"reading": OTHER}}, {"limit": 7}, 1),  # other arguments
-        ({"action": "accept", "content": {"reading": OTHER}}, {"state": "00"}, 1),  # of another server
+        ({"action": "accept", "content": {"reading": OTHER}}, {"limit": 7}, 1),  # changed arguments
+        ({"action": "accept", "content": {"reading": OTHER}}, {"state": "00"}, 1),  # another server's state
     ],
 )
 def test_a_repeated_call_asks_no_question(

@@ -113,13 +113,13 @@ def test_the_text_of_statements_and_questions_is_recorded_if_the_settings_say_so
 
 @dataclass
 class Watched:
-    """A database whose sessions the page's queries show, and the settings of a server for it."""
+    """A database with sessions that the documented queries show, and the environment of its server."""
 
     admin_url: str
     environment: dict[str, str]
 
     def run_in_psql(self, script: str, folder: Path) -> list[str]:
-        """Return the lines that psql prints; it fails at the first error."""
+        """Return the lines that psql prints; fail at the first error of the script."""
         programs = find_programs() or pytest.skip("psql is not installed")
         done = subprocess.run(
             [str(programs / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", self.admin_url],
@@ -135,7 +135,7 @@ class Watched:
 
 @pytest.fixture(params=["system", "embedded"])
 def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Watched]:
-    """The system's PostgreSQL, on Debian 12 version 15, and the embedded one, version 18."""
+    """The system's PostgreSQL (15 on Debian 12), and the embedded PostgreSQL 18."""
     with ExitStack() as servers:
         if request.param == "embedded":
             url: str = request.getfixturevalue("new_database")()

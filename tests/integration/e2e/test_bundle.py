@@ -38,7 +38,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack it into an empty folder and install its libraries, as a host does for server type "uv"."""
+    """Unpack the bundle into an empty folder and install its libraries, as a host does for type "uv"."""
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("uv is not installed")
@@ -60,7 +60,7 @@ def installed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def uv_environment() -> dict[str, str]:
-    """Return what uv needs to find its cache, and this Python; nothing of the tests' environment."""
+    """Return the environment of uv: the variables that locate its cache, and this Python as its Python."""
     passed_on = ("HOME", "PATH", "SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     inherited = {
         name: value for name, value in os.environ.items() if name in passed_on or name.startswith("UV_")
@@ -69,7 +69,7 @@ def uv_environment() -> dict[str, str]:
 
 
 def configure(folder: Path, **fields: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command and the variables of the manifest, filled in as the format says."""
+    """Return the manifest's command and variables, with their placeholders replaced as the format says."""
     manifest = read_manifest()
     defaults = {
         name: str(field["default"]).lower()

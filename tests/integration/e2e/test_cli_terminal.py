@@ -20,7 +20,7 @@ CUSTOMERS = "select * from customers order by id limit 3"
 
 
 def visible(shown: str) -> str:
-    """Return what a reader sees in the end: no control sequences, and nothing of the progress."""
+    """Return the text that stays on the screen, without control sequences and the erased progress."""
     return _CONTROL_SEQUENCE.sub("", shown.rpartition("\x1b[2K")[2])
 
 

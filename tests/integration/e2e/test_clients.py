@@ -32,7 +32,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 def require(name: str, requirement: str) -> None:
-    """Skip the test where a client is not installed."""
+    """Skip the test if a client is not installed."""
     if not is_installed(name, requirement):
         pytest.skip(f"{requirement} is not installed: run scripts/prepare_clients.py")
 
@@ -40,7 +40,7 @@ def require(name: str, requirement: str) -> None:
 def speak(
     python: Path | str, driver: str, options: Sequence[str], environment: dict[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Have a driver hold the conversation, and return its transcript."""
+    """Let a client's driver hold the conversation, and return the transcript."""
     return run_driver(python, driver, [*options, *COMMAND], environment, folder)
 
 
@@ -87,7 +87,7 @@ def test_other_clients_complete_the_conversation(
 
 @pytest.fixture
 def asking_environment(shop_url: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
-    """A server whose model finds two readings of every question."""
+    """The environment of a server whose model finds two readings of every question."""
     drafts = readings((USUAL, "SELECT 1 AS n"), (OTHER, "SELECT 2 AS n"))
     endpoint.script(lambda request: sql("SELECT 2 AS n") if f"so: {OTHER}" in request.prompt else drafts)
     return server_environment(shop_url, openai_base_url=endpoint.base_url, openai_max_retries="0")
@@ -114,7 +114,7 @@ def test_clients_answer_a_question_over_http(asking_environment: dict[str, str],
         modern = hear("fastmcp", server.url, "auto")
         legacy = [hear("fastmcp", server.url, "legacy"), hear("sdk1", server.url)]
 
-    failed = modern.pop("error")  # an error of the client, which does not repeat the call
+    failed = modern.pop("error")  # fails inside the client, which then does not repeat the call
     assert "answer" not in failed
     assert "no form here" in failed["failure"]
     check_heard(modern, kinds=tuple(kind for kind in ANSWERS if kind != "error"))

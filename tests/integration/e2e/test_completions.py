@@ -24,7 +24,7 @@ CREATE TABLE orders (id int);
 
 @pytest.fixture(scope="module")
 def server(shop_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawServer]:
-    """A server that has read the schema of the shop, and not that of the archive, which does not exist."""
+    """A server of two databases: it has read the schema of `shop`; `archive` is not reachable."""
     environment = {**shop_environment, "PG_MCP_DATABASES__archive__URL": "postgresql://nobody@127.0.0.1:1/"}
     with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()

@@ -34,7 +34,7 @@ def server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def fixture_server() -> Iterator[str]:
-    """Return the URL of a server that has what pgmcp lacks, on the same HTTP app."""
+    """Yield the URL of `testing.conformance_server`: features that pgmcp lacks, on pgmcp's HTTP app."""
     if not is_installed("conformance", CONFORMANCE):
         pytest.skip(f"{CONFORMANCE} is missing")
     port = free_port()

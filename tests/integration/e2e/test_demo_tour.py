@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cache folde
 
 @pytest.fixture(scope="module")
 def cache(cluster: EmbeddedPostgres) -> Path:
-    """A cache folder of this module's own, removed with the cluster's."""
+    """A cache folder for this module, inside the cluster's folder, which is removed at the end."""
     path = cluster.data_dir.parents[1] / "tour"
     path.mkdir(mode=0o755)
     return path
@@ -32,7 +32,7 @@ def cache(cluster: EmbeddedPostgres) -> Path:
 
 @pytest.fixture(autouse=True)
 def environment(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No model, no `.env`, and no demo of the user's."""
+    """Hide the user's model settings, `.env` and cache folder from the tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     for name in ("API_KEY", "BASE_URL"):

@@ -52,7 +52,7 @@ def test_doctor_passes_every_check_of_a_healthy_installation(shop_url: str, fold
         "machine: guards": "ok",
         "machine: worker": "ok",
         "machine: cache folder": "ok",
-        "machine: token counting": "warn",  # no test downloads them
+        "machine: token counting": "warn",  # tests do not download the tokenizer's file
         "hosts": "ok",
         "model": "warn",  # no model is configured
         **{f"database main: {check}": "ok" for check in CHECKS_OF_A_DATABASE},

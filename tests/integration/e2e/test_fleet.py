@@ -60,7 +60,7 @@ RUNAWAY = "select count(*) from generate_series(1, 1000000000) as n"
 
 @dataclass
 class Fleet:
-    """Everything that runs, and what the test knows of it."""
+    """All servers and proxies of the fleet, with the ports, folders and settings to restart a server."""
 
     environment: dict[str, str]
     folders: list[Path]
@@ -147,10 +147,10 @@ def authorization(name: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Failure:
-    """A call without its answer.
+    """A call that got no answer.
 
     Attributes:
-        keeper_began_s: for a page of a kept result: when the call that kept the result began.
+        keeper_began_s: for a page of a stored result, the start of the call that stored the result.
     """
 
     database: str
@@ -161,16 +161,16 @@ class Failure:
 
     @property
     def is_for_want_of_redis(self) -> bool:
-        """Whether rows could not be kept or read, while the answer itself was complete."""
+        """Whether only the further rows are missing, because Redis could not store or return them."""
         return self.database == "kept" and any(word in self.reason for word in (NOT_KEPT, "shared_storage"))
 
 
 @dataclass
 class Load:
-    """Callers who call all the time. Each checks that an answer belongs to its own call.
+    """Concurrent callers, each of which calls until `end` and checks that the answer is to its own call.
 
     Attributes:
-        places: the databases that answered, and whether a standby did.
+        places: each database that answered, with whether the answer came from a standby.
     """
 
     port: int
@@ -190,7 +190,7 @@ class Load:
         self._is_over.set()
 
     async def until_answered(self, more: int, database: str = "") -> None:
-        """Wait for so many further answers, of one database or of all."""
+        """Wait for `more` further answers, from one database or from all."""
 
         def count() -> int:
             return self.answered[database] if database else self.answered.total()
@@ -229,7 +229,7 @@ class Load:
         self, client: httpx2.AsyncClient, name: str, word: str, keeper_began_s: float, answer: str
     ) -> None:
         uri = re.search(r"result://[\w-]+/\d+", answer)
-        if uri is None:  # Redis was unreachable, so the answer has no URI of its next rows
+        if uri is None:  # Redis was unreachable, so the answer has no URI for its further rows
             self._fail("kept", keeper_began_s, NOT_KEPT, keeper_began_s)
             return
         began_s = time.monotonic()
@@ -330,7 +330,7 @@ async def test_only_calls_in_flight_are_lost_and_no_answer_reaches_another_calle
 
 
 def lost(failures: list[Failure]) -> list[Failure]:
-    """Leave out failures because of Redis: on a busy machine, a server may find Redis unreachable."""
+    """Return the failures that Redis does not explain; on a busy machine, Redis may seem unreachable."""
     return [each for each in failures if not each.is_for_want_of_redis]
 
 

@@ -1,4 +1,4 @@
-"""Questions over HTTP: two servers that share a Redis, and one without others."""
+"""Questions over HTTP, with two servers that share a Redis and with a single server."""
 
 import hashlib
 import json
@@ -133,14 +133,16 @@ def test_any_server_of_a_fleet_accepts_the_answer_of_the_principal_that_was_aske
                 for stranger in (stranger_here, stranger_there):
                     assert answer(stranger, question, result=chosen(THIRD)) == 202
                 headers, body = tool_call("execute_sql", SESSION_VERSION, sql="SELECT 5 AS n")
-                meanwhile = rows_of(here.post("/mcp", headers=headers, json=body))  # there is one connection
+                # An open question does not occupy the only connection.
+                meanwhile = rows_of(here.post("/mcp", headers=headers, json=body))
                 assert answer(answering, question, result=chosen(OTHER)) == 202
 
                 assert question["method"] == "elicitation/create"
                 assert question["params"]["requestedSchema"]["properties"]["reading"]["enum"][0] == USUAL
                 assert meanwhile == [[5]]
                 assert call.rows() == [[2]]
-            assert answer(there, question, result=chosen(THIRD)) == 202  # no call waits for it any more
+            # No call waits for this answer any more.
+            assert answer(there, question, result=chosen(THIRD)) == 202
 
         headers, body = tool_call("query", SESSION_VERSION, question=QUESTION)
         of_stranger = stranger_here.post("/mcp", headers={**headers, **session}, json=body)
@@ -181,7 +183,7 @@ async def test_the_sdks_client_is_answered_by_another_server_than_the_one_that_a
 
     assert (result.structured_content or {})["rows"] == [[2]]
     assert transport.calls_moved == 1
-    assert len(endpoint.requests) == 1  # the encrypted state carries the drafts
+    assert len(endpoint.requests) == 1  # the encrypted state contains the drafts, so the model is asked once
 
 
 @pytest.mark.parametrize(

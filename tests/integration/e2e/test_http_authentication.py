@@ -1,4 +1,4 @@
-"""Authentication over HTTP by static tokens, by an issuer's JWTs and by opaque tokens, and its refusals."""
+"""Authentication over HTTP by static tokens, JWTs and opaque tokens, and requests that it refuses."""
 
 import hashlib
 import hmac
@@ -82,7 +82,7 @@ def client(guarded: Guarded) -> Iterator[httpx2.Client]:
 
     def check(response: httpx2.Response) -> None:
         token = response.request.headers.get("Authorization", "").partition(" ")[2]
-        if len(token) > 3:  # shorter ones are in every text
+        if len(token) > 3:  # a shorter text may occur by chance
             response.read()
             assert token not in f"{response.text} {response.headers}"
 
@@ -204,7 +204,7 @@ def test_valid_tokens_of_different_issuers_are_accepted(
 
 
 def _signed_with_public_key(issuer: Issuer) -> str:
-    """Return a token whose HMAC's secret is the issuer's public key: key confusion."""
+    """Return a token signed by HMAC with the issuer's public key as the secret (key confusion)."""
     token = unsigned({"alg": "HS256", "typ": "at+jwt", "kid": issuer.keys[0].id}, issuer.claims())
     signing_input = token.rpartition(".")[0]
     digest = hmac.new(issuer.keys[0].public_pem, signing_input.encode(), hashlib.sha256).digest()
@@ -212,14 +212,14 @@ def _signed_with_public_key(issuer: Issuer) -> str:
 
 
 def _with_other_claims(issuer: Issuer) -> str:
-    """Return an honest token whose claims were replaced."""
+    """Return a token with replaced claims and the signature of the original ones."""
     header, _, signature = issuer.token().split(".")
     claims = unsigned({}, issuer.claims(sub="root")).split(".")[1]
     return f"{header}.{claims}.{signature}"
 
 
 def _of_stranger(issuer: Issuer, **headers: Any) -> str:
-    """Return a token with a signature of another key."""
+    """Return a token that another key has signed under the issuer's key id."""
     return issuer.token(key=SigningKey(), headers={"kid": issuer.keys[0].id, **headers})
 
 

@@ -15,7 +15,7 @@ from testing.raw_jsonrpc import RawServer
 
 PASSWORD = "Quagga-1"
 URL = f"postgresql://reader:{PASSWORD}@127.0.0.1:1/shop"
-NO_NETWORK = ("--env", "HTTPS_PROXY=http://127.0.0.1:9")  # for the tokenizer's file
+NO_NETWORK = ("--env", "HTTPS_PROXY=http://127.0.0.1:9")  # prevents the download of the tokenizer's file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="HOME and XDG_CONFIG_HOME are Linux'")
 
@@ -35,7 +35,7 @@ def desktop_file(tmp_path: Path) -> Path:
 
 
 def install(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with pipes, and with a home and a configuration folder beside the project."""
+    """Run `pgmcp install` in the project; the home and configuration folders are in its parent folder."""
     home = project.parent
     environment = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "PATH": os.environ["PATH"]}
     return run_text(environment, project, "install", *arguments)

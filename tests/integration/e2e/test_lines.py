@@ -29,7 +29,7 @@ RUNAWAY = "select count(*) from order_items a, order_items b, orders"
 
 
 class Lines:
-    """A server that is written to and read from in lines of bytes."""
+    """A server process; tests write and read its lines as bytes."""
 
     def __init__(self, environment: dict[str, str], folder: Path, stderr: int | None = None) -> None:
         with (folder / "stderr.txt").open("ab") as log:
@@ -248,7 +248,7 @@ def test_a_batch_is_answered_as_one_in_the_version_that_has_batches(lines: Lines
 
     assert {answer["id"] for answer in answers} == {1, 1.5, 2, 3}
     assert {answer["id"] for answer in answers if "error" in answer} == {1.5, 3}
-    lines.write(json.dumps(batch[1:2]).encode())  # none of its messages is answered
+    lines.write(json.dumps(batch[1:2]).encode())  # this batch has no message that is answered
     assert lines.ask(request("ping", 4))["id"] == 4
 
 
@@ -262,7 +262,7 @@ def test_every_id_comes_back_as_it_was(lines: Lines) -> None:
 def test_a_host_that_writes_without_reading_gets_every_answer_once_it_reads(lines: Lines) -> None:
     lines.open()
     count = 200
-    lines.ask(request("tools/list", "first"))  # all is loaded: the rest is answered in its own time
+    lines.ask(request("tools/list", "first"))  # afterwards, all modules are loaded
 
     for number in range(count):
         lines.write(request("tools/list", number))
@@ -302,10 +302,10 @@ def test_a_host_that_never_reads_the_log_blocks_nothing(
 ) -> None:
     environment = shop_environment | {"LOG_LEVEL": "DEBUG"} | ({"PG_MCP_DATABASE_PORT": port} if port else {})
     with Lines(environment, folder, full_pipe) as lines:
-        lines.ask(b"this is not json")  # a warning before the settings are read
+        lines.ask(b"this is not json")  # logs a warning before the settings are read
         lines.open()
         answer = lines.ask(request("tools/call", 1, name="execute_sql", arguments={"sql": "select 1"}))
-        lines.ask(b"this is not json")  # and one afterwards
+        lines.ask(b"this is not json")  # logs another one afterwards
         pong = lines.ask(request("ping", 2))
         lines.process.send_signal(signal.SIGTERM)
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
 
-# Like a careless library, this prints before the start, at import and at exit, with Python's buffer, with C's
-# and without one; in workers, too.
+# Acts like a careless library, in the server and its workers: it prints before the start, at imports and at
+# exit, through Python's buffer, through C's buffer, and directly to the descriptor.
 TALKATIVE = """
 import atexit, ctypes, os, sys, warnings
 

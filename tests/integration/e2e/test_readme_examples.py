@@ -27,7 +27,7 @@ _COMMANDS = [
     for page in _PAGES
     for command, printed in re.findall(r"```text\n\$ pgmcp (.+)\n((?:.*\n)*?)```", page.read_text("utf-8"))
 ]
-_TERMINAL_COLUMNS = 200  # no line of an example is broken
+_TERMINAL_COLUMNS = 200  # wide enough that no line of an example wraps
 
 
 def test_every_tool_and_the_schema_have_an_example() -> None:
@@ -57,7 +57,8 @@ def test_a_command_prints_in_a_terminal_what_its_page_says(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is moved by XDG_CACHE_HOME")
 def test_the_shell_on_the_demos_shop_can_ask_it(cluster: EmbeddedPostgres, folder: Path) -> None:
-    cache = cluster.data_dir.parents[1] / "shell"  # the server's user can come here, as root too
+    # In a folder that PostgreSQL's user can enter, also if root runs the tests.
+    cache = cluster.data_dir.parents[1] / "shell"
     cache.mkdir(mode=0o755)
     shell = folder / "shell"
     shell.write_text('#!/bin/sh\nexec pgmcp ask "Number of active users" --csv\n', "utf-8")
@@ -82,7 +83,7 @@ def _shape_of(text: str) -> str:
 
 
 def _ask(server: RawServer, asked: str) -> str:
-    server.call("search_schema")  # a refresh compares with what was read before
+    server.call("search_schema")  # refresh_schema reports changes since the last read, so read first
     name, _, arguments = asked.partition(" ")
     if arguments:
         return server.call(name, **json.loads(arguments)).text

@@ -45,7 +45,7 @@ def environment(shop_url: str, name: str) -> dict[str, str]:
 
 @pytest.fixture
 def server(environment: dict[str, str], folder: Path) -> Iterator[RawServer]:
-    """A server in a process that nothing has prepared: how it ends is tested."""
+    """A server in a new process, not a forked one (`testing.prestarted`), because the tests end it."""
     with RawServer(environment, folder, COMMAND) as server:
         server.initialize()
         yield server

@@ -37,7 +37,7 @@ def test_a_password_with_special_characters_works_in_a_url(
     cluster: EmbeddedPostgres, login: Callable[[str, str], None], start_server: StartServer
 ) -> None:
     login("e2e_url", "a@b%c/d:e#f?g h 100%25%zz")
-    written = "a@b%c/d:e#f?g h 100%2525%zz"  # what looks percent-encoded has to be
+    written = "a@b%c/d:e#f?g h 100%2525%zz"  # in a URL, `%25` must itself be encoded
 
     server = start_server(
         server_environment(f"postgresql://e2e_url:{written}@127.0.0.1:{cluster.port}/postgres")

@@ -1,7 +1,8 @@
 """Which requests a starting server answers before it has imported slow packages.
 
-A finder in the server's process delays the import of slow packages until a file appears. An answer that comes
-before did not need them. Another file records which modules were loaded when each line was written.
+A finder in the server's process delays the import of slow packages until a file appears. An answer that
+arrives before then did not need these packages. Another file lists, for each line that the server wrote,
+which modules were loaded.
 """
 
 import json
@@ -22,7 +23,7 @@ UNUSED = (
     *("cryptography", "jwt", "limits", "mcp", "openai", "opentelemetry", "psycopg", "pyarrow", "redis"),
     *("rich", "starlette", "tiktoken", "typer", "uvicorn", "vl_convert", "wrapt", "yaml"),
 )
-"""What a server over stdio without a model or a context file has no use for."""
+"""Modules that a server over stdio without a model or a context file must not load."""
 
 HOLDING_BACK = """
 import json, os, pathlib, sys, time
@@ -50,7 +51,7 @@ write_unseen, os.write = os.write, write
 def held_back(
     environment: dict[str, str], folder: Path, slow: tuple[str, ...], watched: tuple[str, ...] = SLOW
 ) -> tuple[dict[str, str], Path]:
-    """Return the environment of a server whose imports of `slow` wait for a file, and that file."""
+    """Return the environment of a server that imports `slow` only once a file exists, and the file's path."""
     go = folder / "go"
     code = HOLDING_BACK.format(slow=slow, watched=watched, go=str(go), loaded=str(folder / LOADED))
     (folder / "sitecustomize.py").write_text(code)

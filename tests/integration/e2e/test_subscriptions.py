@@ -25,7 +25,7 @@ class Stock:
     """A database of one table, for a test to change.
 
     Attributes:
-        environment: of a server of this database.
+        environment: the environment of a server of this database.
     """
 
     url: str
@@ -117,7 +117,7 @@ def test_a_host_that_read_the_list_is_notified_when_it_changes(stock: Stock, fol
         server.hear(LIST_CHANGED)
         with_tables = listed(server)
         stock.run("ALTER TABLE parts ADD COLUMN name text")
-        server.call("refresh_schema")  # another column, the same list
+        server.call("refresh_schema")  # a new column does not change the list
         stock.run("CREATE TABLE shelves (id int)")
         server.call("refresh_schema")
 

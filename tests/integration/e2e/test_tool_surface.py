@@ -13,7 +13,7 @@ from tests.integration.e2e.conftest import StartServer
 
 BUDGET_TOKENS = 2_000
 JSON_BYTES_PER_TOKEN = 3
-"""Fewer than any tokenizer of today packs into a token of compact JSON schemas, so the count errs upwards."""
+"""Deliberately low, so that the estimate is too high: tokenizers need a token for more bytes of a schema."""
 
 Tool = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""One conversation for each protocol era has the same answers from pgmcp's stdio transport and the SDK's."""
+"""pgmcp's stdio transport and the SDK's transport give the same answers, in each protocol era."""
 
 import asyncio
 import json
@@ -101,7 +101,7 @@ async def test_both_transports_give_the_same_answers(version: str, shop_environm
     conversation = stateless_conversation() if stateless else session_conversation(version)
     with anyio.fail_after(60):
         async with open_surface(shop_environment) as surface:
-            await surface.call_tool("search_schema", {}, CALLER)  # so no list changes later
+            await surface.call_tool("search_schema", {}, CALLER)  # so that no list changes later
             ours = await converse_over_stdio(surface, conversation)
             theirs = await converse_with_sdk(surface, conversation)
 

@@ -65,8 +65,8 @@ def test_a_verified_question_is_not_sent_to_the_model_and_another_is_with_exampl
     assert generated.structured["source"] == "generated"
     assert len(endpoint.requests) == 1
     prompt = endpoint.requests[0].prompt
-    assert "last_login_at >= now() - interval '30 days'" in prompt  # of the nearest verified question
-    assert "a customer with is_active and a login in the last 30 days" in prompt  # of the terms
+    assert "last_login_at >= now() - interval '30 days'" in prompt  # from the most similar verified question
+    assert "a customer with is_active and a login in the last 30 days" in prompt  # from the terms
 
 
 BROKEN_CONTEXT = """
