@@ -4,8 +4,8 @@ The relay is a loopback port that passes connections of one user on to the priva
 
 It writes a line to standard output when the tunnel is open: address and port of the relay, or `- 0` without
 one. It ends when ssh ends, with the exit code of ssh, or when standard input ends. The front first writes one
-byte there if no connection is in use. Without that byte, the front was killed, and workers still need a
-moment to cancel their statements.
+byte there if no connection is in use: then only the last messages of connections are passed on. Without that
+byte, the front was killed, and workers still need a moment to cancel their statements.
 """
 
 import asyncio
@@ -27,6 +27,12 @@ _CHUNK_BYTES: Final = 64 << 10
 _CONNECTIONS: Final = Path("/proc/net/tcp")
 _ESTABLISHED: Final = "01"
 _FALLBACK: Final = "127.0.0.1"
+
+GRACE_S: Final = 2.0
+"""How long connections may last after the front has ended, and after their client has."""
+
+CLOSE_GRACE_S: Final = 1.0
+"""How long connections may last after the front has said that it uses none; less than the front waits."""
 
 
 class Relay:
@@ -72,17 +78,20 @@ class Relay:
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         target_reader, target_writer = await asyncio.open_unix_connection(self._target)
-        directions = [
-            asyncio.create_task(_pass_on(reader, target_writer)),
-            asyncio.create_task(_pass_on(target_reader, writer)),
-        ]
+        to_server = asyncio.create_task(_pass_on(reader, target_writer))
+        to_client = asyncio.create_task(_pass_on(target_reader, writer))
         try:
-            # Neither PostgreSQL nor libpq closes one direction alone.
-            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((to_server, to_client), return_when=asyncio.FIRST_COMPLETED)
+            if not to_client.done():
+                # The client's last message, Terminate, is still on its way. When PostgreSQL has read it and
+                # closed its end, ssh closes the socket.
+                with suppress(OSError):
+                    target_writer.write_eof()
+                await asyncio.wait((to_client,), timeout=GRACE_S)
         finally:
-            for direction in directions:
-                direction.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
+            to_server.cancel()
+            to_client.cancel()
+            await asyncio.gather(to_server, to_client, return_exceptions=True)
             target_writer.close()
 
 
@@ -129,9 +138,6 @@ def _as_in_proc(end: tuple[str, int]) -> str:
     return f"{address:08X}:{end[1]:04X}"
 
 
-GRACE_S: Final = 2.0
-"""How long connections may last after the front has ended."""
-
 _POLL_S: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
 """prctl(2), linux/prctl.h."""
@@ -161,8 +167,11 @@ async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
             address, number = await relay.listen(port) if port else ("-", 0)
             print(address, number, flush=True)  # noqa: T201 # standard output is the channel to the front
             await asyncio.wait({front, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if front.done() and not front.result() and not ended.done():
-            await _let_workers_leave(relay, ended, has_relay=port > 0)
+        if front.done() and not ended.done():
+            if front.result():
+                await relay.drain(CLOSE_GRACE_S)
+            else:
+                await _let_workers_leave(relay, ended, has_relay=port > 0)
         return process.returncode or 0
     finally:
         await _end(process)

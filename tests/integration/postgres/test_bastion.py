@@ -302,6 +302,27 @@ async def test_settings_open_a_tunnel_that_doctor_describes(
     assert b"a password" not in done.stderr
 
 
+async def test_a_command_through_the_tunnel_ends_its_connection_with_terminate(
+    route: Route, tls_server: TlsPostgres, bastion: Bastion, tmp_path: Path
+) -> None:
+    settings = server_environment(
+        tls_server.url(host="localhost", sslmode="require"),
+        PG_MCP_DATABASE_SSH="bastion",
+        PG_MCP_DATABASE_SSH_CONFIG=str(bastion.config),
+    )
+    log_before = tls_server.log()
+
+    for _ in range(3):
+        done = await asyncio.to_thread(run_command, settings, tmp_path, "sql", "select 1")
+        assert done.returncode == 0, done.stderr
+
+    def log() -> str:
+        return tls_server.log()[len(log_before) :]
+
+    await until(lambda: log().count("disconnection:") >= 3, "the connections end")
+    assert not re.search("reset by peer|unexpected EOF|SSL error", log())
+
+
 @pytest.mark.parametrize(
     "lines",
     [
