@@ -101,7 +101,7 @@ def test_rows_written_together_are_as_each_by_itself(rows: list[list[JsonScalar]
 
 
 def count_fitting(row_count: int, budget_tokens: int, counted: list[int]) -> int:
-    """Return how many rows fit; notes how many characters were counted each time, at four to a token."""
+    """Return how many rows fit, at four characters a token; append each counted length to `counted`."""
 
     def count(text: str) -> int:
         counted.append(len(text))

@@ -30,7 +30,7 @@ class Rendered:
 
 
 def count_words(text: str) -> int:
-    """Count roughly as tokenizers do: a token per four characters."""
+    """Return an estimate of the tokens: one for four characters, rounded up."""
     return -(-len(text) // 4)
 
 
@@ -53,7 +53,7 @@ def render(
 
 def direct(rows: Rows | None) -> Answer:
     own = None if rows is None else replace(rows, elapsed_ms=12.4)
-    return Answer(  # the stage also counts the wait for a connection
+    return Answer(  # the duration of the stage includes the wait for a connection
         database="main", sql="select 1", source=Source.DIRECT, rows=own, elapsed_ms={"execute": 812.4}
     )
 

@@ -60,7 +60,7 @@ async def _take(future: PromptFuture[int], taken: list[int]) -> None:
 
 
 async def _begun(future: PromptFuture[int], taken: list[int]) -> asyncio.Task[None]:
-    """Return a task that waits for the future."""
+    """Return a task that already waits for the future."""
     task = asyncio.create_task(_take(future, taken))
     await asyncio.sleep(0)
     return task

@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def variables(manifest: dict[str, Any]) -> dict[str, str]:
-    """Return the field of the form behind each variable."""
+    """Return, for each environment variable of the manifest, the field of the host's form that sets it."""
     environment: dict[str, str] = manifest["server"]["mcp_config"]["env"]
     return {
         name: value.removeprefix("${user_config.").removesuffix("}") for name, value in environment.items()

@@ -24,7 +24,7 @@ def catalog(*tables: Table) -> Catalog:
 
 
 class Reader:
-    """Gives one scripted answer a read, each only when it is let go."""
+    """Returns or raises the next scripted answer at each read, once `released` is set."""
 
     def __init__(self, *answers: Catalog | Exception) -> None:
         self._answers = list(answers)

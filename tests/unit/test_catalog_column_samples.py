@@ -18,7 +18,7 @@ SAMPLES: Samples = {("public", "orders"): {"state": ColumnSample(values=("open",
 
 
 class Sampler:
-    """Gives one scripted answer after the other, each only when it is let go."""
+    """Returns or raises the next scripted answer at each call, once `released` is set."""
 
     def __init__(self, *answers: Samples | Exception) -> None:
         self._answers = list(answers)

@@ -30,7 +30,7 @@ class Server:
 
     async def fetch(self, sql: str) -> Rows:
         if "has_function_privilege" in sql:
-            return Rows((), [])  # the role may use everything
+            return Rows((), [])  # the role may use all functions
         assert sql == NEVER_ANALYSED
         return Rows((), [["public", name] for name in self._rows_by_table])
 

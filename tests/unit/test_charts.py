@@ -37,7 +37,7 @@ _HOSTILE = [
 
 
 def columns_of(*types: str, **named: str) -> tuple[Column, ...]:
-    """Return columns named by their place, or by the keyword, of PostgreSQL's types."""
+    """Return columns of these PostgreSQL types, named `column_0`, `column_1`, … or by the keyword."""
     unnamed = tuple(Column(f"column_{index}", type_name) for index, type_name in enumerate(types))
     return unnamed + tuple(Column(name, type_name) for name, type_name in named.items())
 
@@ -366,7 +366,10 @@ def test_a_theme_is_all_that_differs(theme: Theme) -> None:
 
 
 def hostile_results() -> Iterator[tuple[str, tuple[Column, ...], Rows]]:
-    """Yield every kind of chart with each hostile text as name, title and value."""
+    """Yield a title, columns and rows for each kind of chart and each hostile text.
+
+    The text is the title, the name of each column, and a value.
+    """
     for text in _HOSTILE:
         named = [Column(text, kind) for kind in ("date", "text", "numeric")]
         others = [value for value in _HOSTILE if value != text]

@@ -11,7 +11,7 @@ from pgmcp.errors import SqlRejectedError
 
 
 class _Stream(io.TextIOWrapper):
-    """A stream of its own, which may say that it is a terminal."""
+    """A stream in memory that reports whether it is a terminal as the test says."""
 
     def __init__(self, *, is_terminal: bool = False) -> None:
         super().__init__(io.BytesIO(), encoding="utf-8", newline="", write_through=True)

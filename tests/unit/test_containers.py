@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 BASE = ("database", "pgmcp")
-SERVICE_KEYS = {  # of the Compose Specification, those in use
+SERVICE_KEYS = {  # the keys of the Compose Specification that compose.yaml may use
     *(
         "build",
         "cap_drop",
@@ -134,7 +134,7 @@ def test_the_models_key_is_a_secret_file_if_one_is_named(service: str, tmp_path:
 
 
 def interpolated(text: str, environ: dict[str, str]) -> str:
-    """Return a text of the compose file with its variables replaced, as `docker compose` does it."""
+    """Return a text of the compose file with its variables replaced, as by `docker compose`."""
 
     def replace(found: re.Match[str]) -> str:
         name, operator, word = found.groups()

@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` finds of the model's endpoint: each way a first question fails, by cause and hint."""
+"""What `pgmcp doctor` reports about the model's endpoint: for each failure of a first question, a hint."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` finds of the settings."""
+"""What `pgmcp doctor` reports about the settings."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ URL = "postgresql://me:Quagga@db/shop"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that a `.env` is looked for in."""
+    """The current folder, in which pgmcp looks for `.env`."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -126,7 +126,7 @@ def test_the_context_files_form_has_expected_answers(tmp_path: Path) -> None:
     assert (answer.gold_rows, answer.is_ordered) == ((("42", None, "", "true"),), True)
     assert answer.asked == "What is the answer?\n\nNotes:\nOf everything"
     assert weather.is_unanswerable
-    # The same file serves as a context file: only what has SQL is a verified question.
+    # The same file is a valid context file. Only its questions with SQL are verified questions.
     assert [verified.question for verified in load_context(file)["shop"].verified] == [
         "How many {status} orders since {start}?"
     ]

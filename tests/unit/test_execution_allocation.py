@@ -115,7 +115,7 @@ def test_someone_who_waits_is_served_or_has_a_worker_to_wait_for() -> None:
 
 
 def test_the_reserved_workers_stay_free_of_general_statements_whatever_happens() -> None:
-    """Twenty general statements on a cold pool: workers come one by one, until all are there."""
+    """Twenty general statements wait for a pool that is starting: its workers become ready one by one."""
     general, idle, waiting = 0, 2, 20
     starting = 0
     while True:

@@ -16,7 +16,7 @@ class Clock:
 
 
 class Issuer:
-    """Returns "password 1", "password 2" and so on."""
+    """Returns "password 1", then "password 2", and so on."""
 
     def __init__(self, *, expires_at_s: float | None = None) -> None:
         self.count = 0

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Time:
-    """A clock that a test advances, and timers that call their functions then."""
+    """A clock that a test advances; `advance` calls the timers that are due."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -36,7 +36,7 @@ async def enter(lanes: Lanes, *, is_patient: bool = True) -> bool:
 
 
 async def entering(lanes: Lanes) -> asyncio.Task[bool]:
-    """Return a task that waits for the lane, or is in it."""
+    """Return a task that waits for the lane or has entered it."""
     task = asyncio.create_task(enter(lanes))
     await anyio.wait_all_tasks_blocked()
     return task

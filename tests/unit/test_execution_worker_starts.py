@@ -75,7 +75,7 @@ class Refusing(Connector):
 
 
 def refusing(error: ExecutionError, *, has_workers: bool) -> tuple[WorkerStarts, Refusing, Retries]:
-    """Return starts that are all refused while calls wait, and the retries that they ask for."""
+    """Return starts that the database always refuses, the connector, and the timer of the retries."""
     connector, retries = Refusing(error), Retries()
     starts = WorkerStarts(
         connector,

@@ -7,7 +7,7 @@ from pgmcp.generation.model_errors import explain_unreachable
 
 
 def raised_from(cause: Exception) -> BaseException:
-    """An error as the SDK has it: the cause two steps away, among those of other addresses."""
+    """Return an error as the SDK raises it: its cause is in a group, with the causes of other addresses."""
     outer, middle = RuntimeError("Connection error."), OSError("All connection attempts failed")
     outer.__cause__ = middle
     middle.__cause__ = ExceptionGroup("attempts", [OSError("another address"), cause])

@@ -58,7 +58,7 @@ def test_rules_and_reply_schema_take_few_tokens_compared_with_a_schema() -> None
     rules = build_messages(FACTS)[0]["content"]
     reply_schema = json.dumps(REPLY_SCHEMA, separators=(",", ":"))
 
-    # 213 and 72 tokens of o200k_base, which reads about 4.1 characters a token in such text.
+    # 213 and 72 tokens in o200k_base, about 4.1 characters a token.
     assert len(rules) <= 900
     assert len(reply_schema) <= 300
 

@@ -1,4 +1,4 @@
-"""Entries are merged into the context file: what a person wrote stays, what was imported is renewed."""
+"""Entries are merged into the context file: a person's entries stay, and imported entries are updated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""dbt's manifests become terms, notes, joins and questions; what cannot be SQL becomes words."""
+"""dbt's manifests become terms, notes, joins and questions; a metric that cannot be SQL becomes words."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Files are recognised by their keys and read within bounds; broken and hostile ones are clear errors."""
+"""Files are recognised by their keys and read within bounds; broken and hostile files give clear errors."""
 
 import json
 from pathlib import Path

@@ -40,15 +40,15 @@ _HOMES_BY_PACKAGE = {
     "uvicorn": ("pgmcp/transport/http/*",),
     "worker": ("worker/*", "pgmcp/execution/*", "pgmcp/answers/*", "pgmcp/untrusted.py"),
 }
-# The same for imports inside a function: slow to load, so the server must start without them.
+# The same for imports inside a function. These packages load slowly, so the server must start without them.
 _LAZY_HOMES_BY_PACKAGE = {
     "openai": ("pgmcp/generation/*",),
     "tiktoken": ("pgmcp/tokens.py",),
 }
-# What front and worker share: frames, and how rows are written.
+# Modules that front and worker share: frames, and how rows are written.
 _SHARED_MODULES = ("worker.protocol", "worker.row_format", "worker.escaping")
 _FEATURES = ("charts", "export", "view", "demo")
-# Rooms without a stage of their own: every other may use them, so they use none.
+# Modules that all others may import. So they may import only the modules in `_ALLOWED_IN_PURE_ROOMS`.
 _PURE_ROOMS = (
     "pgmcp/answers/*",
     "pgmcp/charts/*",
@@ -61,7 +61,7 @@ _PURE_ROOMS = (
     "pgmcp/quoting.py",
     "pgmcp/untrusted.py",
 )
-# The modules of features that meet the surface, the settings and the command line.
+# The modules of a feature that register it with the surface, the settings and the command line.
 _REGISTERING_MODULES = ("*/feature.py", "*/command_line.py", "pgmcp/export/settings.py")
 _ALLOWED_IN_PURE_ROOMS = (
     "pgmcp.answers",
@@ -82,7 +82,7 @@ class Import:
     """One imported module, as the file names it.
 
     Attributes:
-        is_lazy: it stands in a function, or is for type checkers only.
+        is_lazy: the import is in a function, or for type checkers only.
     """
 
     home: str
@@ -242,7 +242,7 @@ def test_only_the_registry_imports_features(tree: list[Import]) -> None:
         if found.module.startswith(f"pgmcp.{package}.") and not found.is_at((f"pgmcp/{package}/*",))
     ]
 
-    # The view draws a chart where that feature is there.
+    # The view imports the charts, and works without them.
     assert {line.partition(":")[0] for line in violations} == {"pgmcp/view/reply_data.py"}
 
 

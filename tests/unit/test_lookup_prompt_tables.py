@@ -12,7 +12,7 @@ def table(name: str, *columns: str, key: str = "id") -> Table:
 
 
 def first(tables: Sequence[Table], question: str, count: int) -> list[str]:
-    """The first tables of a selection that has room for a quarter of them."""
+    """Return the names of the first tables of a prompt whose budget is too small for all tables."""
     catalog = Catalog(
         (*tables, *(table(f"filler{number}", "a", "b", "c") for number in range(200))), (), "18.1"
     )

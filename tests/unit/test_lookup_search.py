@@ -50,7 +50,7 @@ def fillers(count: int) -> tuple[Table, ...]:
 
 
 def shown(text: str) -> list[str]:
-    """The names of the tables shown with their columns."""
+    """Return the names of the tables that a text shows with their columns."""
     return [line.partition("(")[0] for line in text.splitlines() if "(" in line]
 
 

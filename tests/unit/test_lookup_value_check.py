@@ -34,7 +34,7 @@ def listed(condition: str) -> list[Mismatch]:
 
 
 class HeldValues:
-    """Answers lookups with the values it holds."""
+    """Answers each statement with the same values, and records the statements."""
 
     def __init__(self, *values: str) -> None:
         self.values = values

@@ -107,7 +107,7 @@ def test_a_line_of_the_audit_file_distinguishes_statements_without_showing_them(
 
 
 class Pipe:
-    """A pipe with a handler at one end and a reader that reads when it is told to at the other."""
+    """A pipe: the log handler writes to it, and a test reads from it."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
@@ -118,14 +118,14 @@ class Pipe:
         self.handler.handle(logging.LogRecord("test", logging.INFO, __file__, 0, text, (), None))
 
     def read(self) -> str:
-        """Return what the pipe holds."""
+        """Return the text in the pipe; "" if there is none."""
         try:
             return os.read(self.reading, 1 << 20).decode()
         except BlockingIOError:
             return ""
 
     def read_all(self) -> str:
-        """Return what the pipe and the handler hold."""
+        """Return the text in the pipe, and the text that the handler could not write yet."""
         text = ""
         while chunk := self.read():
             text += chunk
@@ -148,7 +148,7 @@ def test_a_log_line_is_written_at_once(pipe: Pipe) -> None:
 
 
 def test_log_lines_that_nothing_reads_do_not_block_and_are_written_later(pipe: Pipe) -> None:
-    lines = [f"{number} {'x' * 1000}\n" for number in range(200)]  # three times as much as a pipe holds
+    lines = [f"{number} {'x' * 1000}\n" for number in range(200)]  # three times the capacity of a pipe
     for line in lines:
         pipe.log(line[:-1])
 

@@ -83,19 +83,19 @@ class Executor:
 
 
 class OneOrder(Executor):
-    """Holds one order, which is paid."""
+    """Answers as a database with one order, whose status is "paid"."""
 
     async def execute(
         self, sql: str, limits: RowLimits, *, origin: StatementOrigin, can_be_wrapped: bool, timeout_s: float
     ) -> Rows:
-        if origin is StatementOrigin.CALLER and sql.startswith("SELECT EXISTS"):  # a check
+        if origin is StatementOrigin.CALLER and sql.startswith("SELECT EXISTS"):  # a lookup of the value
             return Rows((Column("exists", "boolean"),), [["'paid'" in sql]])
         self.statements.append(sql)
         return Rows((Column("id", "integer"),), [[1]] if "'paid'" in sql else [])
 
 
 class StuckExecutor(Executor):
-    """Never returns; records that it was cancelled."""
+    """Runs until it is cancelled, and records that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class Policy:
 
 
 class Schema:
-    """One table."""
+    """A catalog of one table."""
 
     cached: Catalog | None = None
 
@@ -147,7 +147,7 @@ class Schema:
 
 @dataclass
 class Role:
-    """May be served unless the test gives a reason against it."""
+    """Admits the role, or refuses it with the error that the test gives."""
 
     refusal: PgmcpError | None = None
 
@@ -179,7 +179,7 @@ class Model:
 
 @dataclass
 class Budgets:
-    """Counts requests, and refuses them if the test says so."""
+    """Admits all requests, or refuses them with the error that the test gives; records settled tokens."""
 
     refusal: PgmcpError | None = None
     token_refusal: PgmcpError | None = None

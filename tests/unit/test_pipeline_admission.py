@@ -1,4 +1,4 @@
-"""One timer for the time limit of all calls: only late calls are cancelled. Observers see how a call ends."""
+"""A shared timer cancels only calls beyond their time limit, and tracers observe how each call ends."""
 
 import asyncio
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ async def test_each_of_many_late_calls_ends() -> None:
 
     with anyio.fail_after(5):
         ends = await asyncio.gather(*(call() for _ in range(5)), return_exceptions=True)
-        ends += await asyncio.gather(call(), return_exceptions=True)  # after the timer has run
+        ends += await asyncio.gather(call(), return_exceptions=True)  # begins after the timer has run
 
     assert [type(end) for end in ends] == [TimeoutError] * 6
 
@@ -54,7 +54,7 @@ async def test_a_call_that_has_ended_is_not_cancelled_later() -> None:
         pass
 
     with anyio.fail_after(5), pytest.raises(TimeoutError), TimeLimit(timer, SHORT_S):
-        await wait_for_ever()  # its deadline comes after that of the first
+        await wait_for_ever()  # its deadline is later than that of the first call
 
 
 async def test_a_cancelled_call_stays_cancelled() -> None:

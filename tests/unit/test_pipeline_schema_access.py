@@ -1,4 +1,4 @@
-"""One task on several databases, some of which do not answer."""
+"""A task runs on several databases, some of which do not answer."""
 
 import asyncio
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class PastMinute(MemoryStorage):
-    """Says of every count that its time is over."""
+    """Reports that the time window of every count is over."""
 
     async def get_expiry(self, key: str) -> float:
         return 0.0
@@ -149,7 +149,7 @@ async def test_the_caller_that_has_not_called_for_longest_is_forgotten_first() -
 
 
 class SharedMemory:
-    """Counts that several servers share, and that can be away."""
+    """A storage of counts for several servers; a test can make it unavailable."""
 
     def __init__(self) -> None:
         self.storage = MemoryStorage()
@@ -197,7 +197,7 @@ async def test_a_request_refused_by_one_shared_budget_is_not_counted_in_the_othe
             await by_hour.admit()
 
     longer_hour = make_rate_limit(requests_per_minute=2, requests_per_hour=3, shared=memory.counts())
-    await longer_hour.admit()  # the second of this minute, for the same reason
+    await longer_hour.admit()  # the second of this minute: the refusals did not count here either
 
 
 async def test_tokens_are_shared_and_settled_together(memory: SharedMemory) -> None:
@@ -219,7 +219,7 @@ async def test_during_an_outage_each_server_grants_its_part(memory: SharedMemory
     memory.is_away = True
 
     await rate_limit.admit("alice")
-    await rate_limit.admit("alice")  # with the one before the outage, a third of nine
+    await rate_limit.admit("alice")  # the third call; each of the three servers may grant three of nine
     with pytest.raises(RateLimitedError):
         await rate_limit.admit("alice")
     await rate_limit.reserve_tokens(300)
@@ -238,7 +238,7 @@ async def test_during_an_outage_calls_are_refused_where_the_operator_wants_that(
         await rate_limit.admit("alice")
     with pytest.raises(SharedStorageError):
         await rate_limit.reserve_tokens(1)
-    await reservation.settle(2)  # a call that is done is not lost for it
+    await reservation.settle(2)  # raises nothing, so that the answer is not lost
 
 
 async def test_tokens_beyond_the_minute_are_refused_until_it_is_over() -> None:

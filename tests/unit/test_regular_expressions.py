@@ -42,7 +42,10 @@ def _is_possessive_group(operation: Any, arguments: Any = None) -> bool:
 
 
 def _patterns(module: ModuleType) -> Iterator[tuple[str, int]]:
-    """Give what the module compiled, and what it hands to functions of `re`; a local value counts as "x"."""
+    """Yield the patterns that a module has compiled, and those that it passes to functions of `re`.
+
+    In the latter, a value that is not a global variable is replaced by "x".
+    """
     for value in vars(module).values():
         if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
             yield value.pattern, value.flags

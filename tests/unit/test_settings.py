@@ -31,7 +31,7 @@ def refuse(environ: dict[str, str], *, env_file: Path | None = None) -> str:
 
 
 def parameters_for_libpq(database: DatabaseSettings) -> dict[str, object]:
-    """Merge as a worker does, and let libpq read it."""
+    """Return the connection parameters as libpq reads them, merged as by a worker."""
     conninfo, params = database.target()
     return dict(conninfo_to_dict(make_conninfo(conninfo, **params)))
 
@@ -158,7 +158,7 @@ def test_the_example_config_file_configures_two_databases() -> None:
             "target_session_attrs": "prefer-standby",
         },
     )
-    # Copied as it is, the file changes nothing else.
+    # Apart from the databases, the unchanged example file gives the defaults.
     assert settings.databases["shop"].max_pool_size == load(LOCATED).databases["main"].max_pool_size
     assert settings.model_dump(exclude={"databases"}) == load(LOCATED).model_dump(exclude={"databases"})
 

@@ -1,4 +1,4 @@
-"""What is offered at the cursor."""
+"""The completions that the shell offers at the cursor."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a conversation keeps of its inputs, and what a follow-up tells the model."""
+"""What a conversation of the shell remembers, and what the model gets with a follow-up question."""
 
 import io
 
@@ -24,7 +24,7 @@ VERIFIED = DatabaseContext(
 
 
 class Shell:
-    """A conversation, what it printed, and the statements it ran."""
+    """A conversation, its output, and the statements that it ran."""
 
     def __init__(self, executor: Executor | None = None, *, model: Model | None = None) -> None:
         self.executor = executor or Executor()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Batch:
-    """Inputs that only count against a limit of one per minute, and a clock that waiting moves."""
+    """A batch of inputs under a limit of one input per minute; waiting advances its clock."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -76,7 +76,7 @@ async def test_enter_in_a_search_accepts_the_match(tmp_path: Path) -> None:
     history.append("select 22;")
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         prompt = Prompt(history, lambda *_: [], lambda _: None)
-        keys.send_text("\x12t 1\r\r")  # Ctrl-R, a part of the first input, Enter to take it, Enter to run it
-        keys.send_text("\x03\x03")  # ends a prompt that took no match
+        keys.send_text("\x12t 1\r\r")  # Ctrl-R, a part of the first input, Enter accepts it, Enter runs it
+        keys.send_text("\x03\x03")  # ends the prompt if it accepted no match
 
         assert await prompt.read("shop") == "select 1;"

@@ -26,7 +26,7 @@ KEYS = ("k" * 32,)
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now_s = 1_000.0

@@ -5,7 +5,7 @@ import tiktoken
 
 from pgmcp.tokens import TokenCounter, estimate_tokens
 
-# OpenAI's splitting pattern over single bytes: every encoding's shape, without its download.
+# OpenAI's pattern that splits a text. With single bytes as tokens, it makes an encoding without a download.
 _PATTERN = (
     r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|"""
     r"""\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"""

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Host:
-    """The messages to a host, and a clock that stands still."""
+    """Records the messages to a host; its clock moves only when a test changes `now_s`."""
 
     told: list[str] = field(default_factory=list)
     now_s: float = 0.0
@@ -35,7 +35,7 @@ async def log(host: Host) -> HostLog:
 
 async def warn(log: HostLog, text: str, level: int = logging.WARNING) -> None:
     log.handle(logging.LogRecord("pgmcp.composition", level, __file__, 1, text, (), None))
-    await asyncio.sleep(0)  # what is logged is taken on the loop's next turn
+    await asyncio.sleep(0)  # the event loop sends log records in its next iteration
 
 
 async def test_a_warning_is_repeated_only_after_a_while(host: Host, log: HostLog) -> None:

@@ -34,7 +34,7 @@ LIST = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 async def serve(
     limits: HttpLimits, *, gate: Gate | None = None, tls: TlsFiles | None = None
 ) -> AsyncIterator[int]:
-    """Serve a surface without databases on a free port, and return the port."""
+    """Serve a surface without databases on a free port, and yield the port."""
     loop = asyncio.get_running_loop()
     surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
     surface_settings.set_result(SurfaceSettings())
@@ -44,7 +44,8 @@ async def serve(
         return {}
 
     sockets = open_sockets(ListenAddress("127.0.0.1", 0))
-    sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what is not read is soon felt
+    # With a small buffer, a client that does not read soon stops the server's writes.
+    sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     surface = Surface(surface_settings, backend)
     server = HttpServer(surface, HostCheck(LOOPBACK_NAMES, ()), check, limits, gate=gate, tls=tls)
     serving = loop.create_task(server.serve(sockets))
@@ -77,13 +78,13 @@ async def connect(
 
 
 def whole(body: bytes, header: bytes = b"") -> bytes:
-    """Return a request of an honest client."""
+    """Return a complete request of an honest client."""
     rest = f"Accept: application/json\r\nMCP-Protocol-Version: 2025-11-25\r\nContent-Length: {len(body)}"
     return HEAD + header + rest.encode() + b"\r\n\r\n" + body
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
-    """Return what came before the server closed the connection."""
+    """Read until the server closes the connection, and return the bytes."""
     came = b""
     with suppress(ConnectionError):
         while chunk := await reader.read(4096):
@@ -141,7 +142,7 @@ async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
 async def begun(
     port: int, clients: AsyncExitStack, header: bytes = b""
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection whose request is known to the server and lacks its body."""
+    """Return a connection with a request whose headers the server has read, and whose body is missing."""
     reader, writer = await clients.enter_async_context(connect(port))
     writer.write(whole(PING, header + b"Expect: 100-continue\r\n").removesuffix(PING))
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
@@ -235,7 +236,7 @@ async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(
                 writer.write(outgoing.read())
                 incoming.write(await reader.read(65536))
         client.write(whole(PING))
-        writer.write(outgoing.read())  # the client's Finished and its request in one piece
+        writer.write(outgoing.read())  # sends the handshake's last message and the request together
         answer = b""
         while not answer.endswith(b"}"):
             incoming.write(await reader.read(65536))
@@ -250,7 +251,7 @@ def gate_of(*names: str) -> Gate:
 
 
 async def test_one_principal_takes_no_more_than_its_share_of_requests() -> None:
-    limits = HttpLimits(max_connections=8)  # two of one principal
+    limits = HttpLimits(max_connections=8)  # allows two per principal
     async with serve(limits, gate=gate_of("alice", "bob")) as port, AsyncExitStack() as clients:
         of_alice = b"Authorization: Bearer alice\r\n"
         running = [await begun(port, clients, of_alice) for _ in range(2)]
@@ -267,7 +268,7 @@ async def test_one_principal_takes_no_more_than_its_share_of_requests() -> None:
 
 async def test_one_principal_cannot_have_all_streams() -> None:
     headers, body = request("subscriptions/listen", notifications={"resourcesListChanged": True})
-    limits = HttpLimits(max_connections=8)  # four streams, and one of each principal
+    limits = HttpLimits(max_connections=8)  # allows four streams, one per principal
 
     def listen(client: httpx2.AsyncClient, name: str) -> AbstractAsyncContextManager[httpx2.Response]:
         authorized = {**headers, "Authorization": f"Bearer {name}"}

@@ -18,7 +18,7 @@ class _NoChanges:
 
 
 async def test_a_server_that_stops_opens_no_new_stream() -> None:
-    """A client that listens again at once would otherwise keep the process until its time is over."""
+    """Otherwise a client that subscribes again would keep the process running until the stop timeout."""
     streams = ChangeStreams(cast("Surface", _NoChanges()), max_streams=2, max_streams_of_one=1)
     streams.close()
 

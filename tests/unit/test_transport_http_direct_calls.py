@@ -1,4 +1,4 @@
-"""Which requests are answered without the SDK; calls that take long, and calls whose client leaves."""
+"""Which requests are answered without the SDK; slow calls, and calls whose client disconnects."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ PROTOCOL = "io.modelcontextprotocol/"
 
 
 class SlowSurface(Surface):
-    """Answers when it is told to."""
+    """Answers a call once `may_answer` is set."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class SlowSurface(Surface):
 
 
 class Client:
-    """What a client of ASGI sends and receives."""
+    """The client's side of an ASGI connection: `messages` to the server, and `sent` by the server."""
 
     def __init__(self) -> None:
         self.has_left = asyncio.Event()

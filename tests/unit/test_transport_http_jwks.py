@@ -142,7 +142,7 @@ async def test_a_static_token_is_taken_while_the_issuer_hangs(issuer: Issuer) ->
 
 
 class _Dripping(httpx2.AsyncBaseTransport):
-    """Answers with a body that never ends; no single wait is timed here."""
+    """Answers with a body that never ends; unlike a real transport, it has no timeout for one read."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         async def body() -> AsyncIterator[bytes]:

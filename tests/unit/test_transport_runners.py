@@ -1,4 +1,4 @@
-"""Requests run in tasks that are kept, and begin at once."""
+"""Requests run in reused tasks, and begin at once."""
 
 import asyncio
 from functools import partial
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class _Caller:
-    """Starts works from a callback of the loop, as the transport does."""
+    """Starts work in a callback of the event loop, as the transport does."""
 
     def __init__(self) -> None:
         self.runners = Runners()

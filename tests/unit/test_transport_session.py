@@ -1,4 +1,4 @@
-"""How a session tracks running requests; the rest is tested over real pipes."""
+"""How a session tracks running requests; e2e tests cover its other behaviour over real pipes."""
 
 import asyncio
 from typing import Any

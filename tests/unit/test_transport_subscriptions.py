@@ -1,4 +1,4 @@
-"""Bounds of subscriptions; what they send is tested with real servers."""
+"""Bounds of subscriptions; e2e tests cover their notifications with real servers."""
 
 from typing import Any
 

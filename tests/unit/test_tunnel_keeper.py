@@ -1,4 +1,4 @@
-"""The relay of a tunnel: whose connections it passes on, and how these end."""
+"""The relay of a tunnel: whose connections it forwards, and how the connections end."""
 
 import asyncio
 import sys

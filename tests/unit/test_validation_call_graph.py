@@ -8,7 +8,7 @@ from pgmcp.validation.catalog_objects import CatalogOperator
 
 
 def honest(name: str, body: str, schema: str = "public") -> CatalogFunction:
-    """Return a function that says it changes nothing."""
+    """Return a function that is declared STABLE."""
     text = f"CREATE OR REPLACE FUNCTION {schema}.{name}() RETURNS int LANGUAGE sql STABLE AS $f$ {body} $f$"
     return CatalogFunction(schema, name, "s", definition=text)
 

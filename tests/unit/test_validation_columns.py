@@ -14,7 +14,7 @@ _POLICY = FunctionPolicy(
 
 
 def _chain(first: str, length: int) -> str:
-    """Return WITH queries of which each reads the one before it twice."""
+    """Return a statement with a chain of WITH queries, each of which reads the previous one twice."""
     queries = [
         f"a0 as ({first})",
         *(f"a{n} as (select b.* from a{n - 1} b, a{n - 1} c)" for n in range(1, length)),

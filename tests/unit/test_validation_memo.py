@@ -13,7 +13,7 @@ POLICY = FunctionPolicy()
 
 
 class CountingValidate:
-    """The validator, with the texts that it was asked about."""
+    """Calls the validator, and records the texts."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

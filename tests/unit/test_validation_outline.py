@@ -74,7 +74,11 @@ def test_the_parser_knows_no_word_that_is_not_gathered() -> None:
 
 
 def renamed(sql: str, old_names: dict[str, str]) -> str:
-    """Return a statement with a new name for each that sqlglot does not know, and note the old ones."""
+    """Return a statement with a new name for each name that sqlglot does not know.
+
+    Args:
+        old_names: gets the old name by each new one.
+    """
 
     def replace(match: re.Match[str]) -> str:
         name = match[0]
@@ -106,7 +110,7 @@ def test_other_names_change_nothing_else_in_a_tree() -> None:
 
 
 def dumped(sql: str) -> str:
-    """Return the trees of a statement as text, without the places of their parts."""
+    """Return the trees of a statement as text, without positions."""
     trees = str([tree and tree.dump() for tree in second_opinion._parse(sql)])
     return re.sub(r"'(?:line|col|start|end)': \d+", "", trees).lower()
 

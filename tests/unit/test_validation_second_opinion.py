@@ -74,7 +74,7 @@ def test_names_in_unicode_escapes_are_read_by_it() -> None:
 
 
 def test_it_uses_the_parser_that_can_be_bounded_even_if_a_compiled_one_is_installed() -> None:
-    from sqlglot import parser  # not before the module that chooses how it is loaded
+    from sqlglot import parser  # imported late: pgmcp first chooses how sqlglot is loaded
 
     assert str(parser.__file__).endswith(".py")
 
@@ -86,7 +86,7 @@ def test_an_internal_failure_is_logged_without_the_statement(
         raise TypeError(sql)
 
     monkeypatch.setattr(second_opinion, "_parse", fail)
-    monkeypatch.setattr(second_opinion, "_reads", set())  # other tests have had such a text accepted
+    monkeypatch.setattr(second_opinion, "_reads", set())  # other tests may have added this text
 
     with caplog.at_level(logging.WARNING):
         second_opinion.check("select 'secret'", token_count=2)
@@ -110,14 +110,14 @@ UNUSUAL = [
 
 
 def tokens_of(sql: str, *, by: Callable[[str], list[Any] | None]) -> list[Any] | None:
-    """Return the parts of tokens that the parser uses."""
+    """Return those parts of each token that the parser uses."""
     tokens = by(sql)
     return tokens and [(each.token_type, each.text, each.start, each.end, each.comments) for each in tokens]
 
 
 def trees_of(sql: str, parser: Any) -> str:
-    """Return the trees as text, or why there are none; running out of some bound is one reason."""
-    from sqlglot.errors import SqlglotError  # not before the module that chooses how it is loaded
+    """Return the trees as text, "bound" if a limit was reached, or the name of the parser's error."""
+    from sqlglot.errors import SqlglotError  # imported late: pgmcp first chooses how sqlglot is loaded
 
     try:
         return repr(parser.parse(sqlglot_parser._DIALECT.tokenize(sql), sql))
@@ -139,7 +139,7 @@ def test_short_cuts_change_neither_tokens_nor_trees() -> None:
             tokens = tokens_of(sql, by=dialect.tokenize)
             theirs, ours = trees_of(sql, PostgresParser(dialect=dialect)), trees_of(sql, BoundedParser())
         except (TokenError, TypeError, AttributeError):
-            continue  # sqlglot cannot read the text, or has a fault there
+            continue  # sqlglot refuses the text or crashes
         quick = None if sqlglot_parser._UNPLAIN.search(sql) else tokens_of(sql, by=_tokenize_plain)
         quick_count += quick is not None
         if theirs != ours or quick not in (None, tokens):

@@ -11,7 +11,7 @@ from pgmcp.validation import FunctionPolicy, lexer, second_opinion, self_test, v
 
 @pytest.fixture(autouse=True)
 def _prove_again() -> Iterator[None]:
-    """Forget what was proved, before and after."""
+    """Clear the cached results of the self-tests before and after each test."""
     for prove in (self_test.check_parsers, self_test.check_second_grammar):
         prove.cache_clear()
     yield
@@ -25,7 +25,7 @@ def test_the_guards_work_here() -> None:
 
 
 def test_nothing_is_validated_by_a_lexer_that_splits_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What CPython 3.11.2 makes of a possessive group: the operator goes on into the comment.
+    # Acts like a possessive group in CPython 3.11.2: the operator continues into the comment.
     wrong = lexer._TOKEN.pattern.replace("(?!--|/\\*)[", "[")
     assert wrong != lexer._TOKEN.pattern
     monkeypatch.setattr(lexer, "_TOKEN", re.compile(wrong, lexer._TOKEN.flags))

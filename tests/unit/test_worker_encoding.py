@@ -1,4 +1,4 @@
-"""Encoding that needs no server's result; test_executor_results.py reads every type."""
+"""The parts of the encoding that need no server; test_executor_results.py covers every type."""
 
 import pytest
 

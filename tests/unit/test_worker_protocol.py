@@ -50,7 +50,7 @@ FROM_WORKER: list[FromWorker] = [
 
 
 def split(frame: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Return header and body as a reader takes them from the wire."""
+    """Return header and body as a reader gets them from the channel."""
     wire = b"".join(frame)
     header_bytes, body_bytes = decode_head(wire[: HEAD.size])
     assert len(wire) == HEAD.size + header_bytes + body_bytes

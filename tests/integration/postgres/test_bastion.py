@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 _SSL_REQUEST = bytes([0, 0, 0, 8, 4, 210, 22, 47])
-"""The server answers it with one byte."""
+"""The request for TLS, which a PostgreSQL server answers with one byte."""
 _HAS_TLS = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
 
 

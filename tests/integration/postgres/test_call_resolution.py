@@ -56,13 +56,13 @@ def _lines(name: str) -> list[str]:
 
 
 def _set_up(connection: psycopg.Connection, name: str) -> None:
-    """Run the file of that name, after the one that it starts from."""
+    """Run the SQL file of that name; if it extends the tables of `people.sql`, run that file first."""
     for file in ("people", name) if name in _FROM_PEOPLE else (name,):
         connection.execute((_DATA / f"{file}.sql").read_text("utf-8").encode())
 
 
 def _choices(url: str, name: str) -> dict[str, str]:
-    """Return which overload the server chooses for each call that works; "" for a built-in one."""
+    """Return the overload that the server chooses for each valid call; "" for a built-in function."""
     choices = {}
     with psycopg.connect(url, autocommit=True) as connection:
         for written in _lines("argument_lists.txt"):
@@ -76,7 +76,10 @@ def _choices(url: str, name: str) -> dict[str, str]:
 
 
 async def _policy_with_volatile(url: str, place: int) -> tuple[FunctionPolicy, dict[str, str]]:
-    """Return a policy in which one overload of each function is volatile, and the volatile signatures."""
+    """Make one overload of each function volatile; return the policy and the signatures of these overloads.
+
+    The overloads are immutable again at the end.
+    """
     chosen = {name: signatures[place] for name, signatures in _OVERLOADS.items() if place < len(signatures)}
     types = [
         f"{name}({signature.removeprefix('variadic ').replace(' default 1', '')})"
@@ -128,7 +131,7 @@ async def test_operators_that_are_not_written_are_chosen_by_the_types_of_what_th
     with psycopg.connect(database) as connection:
         connection.execute(path.encode())
         for sql in _lines("operators_honest.sql"):
-            connection.execute(sql.encode())  # what may not be called raises an error
+            connection.execute(sql.encode())  # a forbidden function would raise an error
 
     assert [sql for sql in _lines("operators_honest.sql") if not passes(sql, policy)] == []
     assert [sql for sql in _lines("operators_attacks.sql") if passes(sql, policy)] == []

@@ -157,7 +157,7 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     ],
     "select coalesce(more, array[]::int[]), lag(more, 1, more) over () from counts": [("{5}", "{5}")],
 }
-"""Each with what psql shows."""
+"""Statements that call no cast, each with its rows as psql shows them."""
 
 _CASTING = [
     "select mood::int from people",
@@ -442,7 +442,7 @@ _OF_ENUMS = {"enum_cmp", "enum_eq", "enum_first", "enum_ge", "enum_gt", "enum_la
     "enum_range",
     "enum_smaller",
 }
-"""They take no domain."""
+"""Functions that accept enums but no domains."""
 
 _REFUSED_BY_TYPE = {"json_populate_record", "json_populate_recordset"} | {
     "jsonb_populate_record",

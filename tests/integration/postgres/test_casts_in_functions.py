@@ -68,7 +68,7 @@ _HARMLESS_FUNCTIONS = [
         "f()",
     ),
 ]  # fmt: skip
-"""A definition, where SQL is short for LANGUAGE sql STABLE AS, and what a statement selects of it."""
+"""A function's definition, and the select list that calls it. SQL is short for LANGUAGE sql STABLE AS."""
 
 _CASTING_FUNCTIONS = [
     ("() returns int SQL 'select tone from sounds'", "f()"),
@@ -178,7 +178,7 @@ _OF_ARRAYS_OF_DOMAINS = {
     "select more || null, coalesce(more, null), more is distinct from null from counts",
     "select coalesce(more, array[]::int[]), lag(more, 1, more) over () from counts",
 }
-"""In a standard body the server prints a cast to the array of the domain, which is refused as written."""
+"""In a standard body, the server writes a cast to an array of the domain; an explicit one is refused, too."""
 
 
 @pytest.mark.parametrize(

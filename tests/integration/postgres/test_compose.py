@@ -27,7 +27,7 @@ PASSWORD = "p'a\\ss$word"
 
 @pytest.fixture
 def prepared(new_database: Callable[[], str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The connection of a database that the first start has filled."""
+    """The connection parameters of a database that the container's first start has filled."""
     if shutil.which("psql") is None:
         pytest.skip("psql is not installed")
     url = new_database()
@@ -57,7 +57,7 @@ def prepared(new_database: Callable[[], str], tmp_path: Path) -> Iterator[dict[s
 
 @pytest.fixture
 def pgbouncer_port(prepared: dict[str, str]) -> Iterator[int]:
-    """The port of PgBouncer, which its container's script has started; only places and the role differ."""
+    """The port of a PgBouncer that its container's script has started, with other paths and addresses."""
     program = find_pgbouncer()
     if program is None:
         pytest.skip("pgbouncer is not installed")

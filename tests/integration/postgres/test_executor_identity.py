@@ -28,7 +28,7 @@ def people_url(module_database: str) -> str:
 
 @pytest.fixture
 def supervisor(people_url: str, supervise: Callable[..., Supervisor]) -> Supervisor:
-    """One worker, so that each statement runs in the session of the one before."""
+    """A supervisor with one worker, so that each statement runs in the session of the previous one."""
     return supervise(people_url)
 
 
@@ -64,7 +64,7 @@ async def test_role_claims_and_statement_take_one_round_trip(
 ) -> None:
     async with tcp_proxy(int(conninfo_to_dict(people_url)["port"] or 0)) as proxy:
         supervisor = supervise(make_conninfo(people_url, port=proxy.port))
-        await read(supervisor, WHO, Identity(ALICE))  # the session is made
+        await read(supervisor, WHO, Identity(ALICE))  # opens the session
         proxy.sent.clear()
 
         seen = await read(supervisor, WHO, tenant("1"))
@@ -73,7 +73,7 @@ async def test_role_claims_and_statement_take_one_round_trip(
 
     assert seen == [[SUPPORT, LOGIN, "1"]]
     messages = list(messages_of(sent))
-    # After a Sync, and only then, the server sends all replies and the client waits for them.
+    # A round trip ends with a Sync: the server then sends all replies, and the client waits for them.
     assert [kind for kind, _ in messages if kind in (b"S", b"H", b"Q")] == [b"S"]
     assert messages[-1][0] == b"S"
     together = b"".join(content for _, content in messages)
@@ -81,7 +81,7 @@ async def test_role_claims_and_statement_take_one_round_trip(
 
 
 def messages_of(sent: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return type and content of the messages that a client sent (PostgreSQL manual, message formats)."""
+    """Yield type and content of the messages that a client sent (PostgreSQL manual, message formats)."""
     while sent:
         length = int.from_bytes(sent[1:5])
         yield sent[:1], sent[5 : 1 + length]

@@ -35,7 +35,7 @@ def url(module_database: str) -> str:
 
 @pytest.fixture
 def own_url(new_database: Callable[[], str]) -> str:
-    """Of a database whose settings a test may change."""
+    """The URL of a database whose settings a test may change."""
     return new_database()
 
 

@@ -24,7 +24,7 @@ NAME = "lane-tests"
 HEAVY = "select sum(a.n * b.n) from generate_series(1, 10000000) as a(n), generate_series(1, 1000000) as b(n)"
 SLEEP = "select pg_sleep(600)"
 WORKERS = 3
-"""The fewest of which one is reserved."""
+"""The size of the smallest pool that reserves a worker."""
 
 
 @pytest.fixture

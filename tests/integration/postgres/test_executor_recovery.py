@@ -67,7 +67,7 @@ async def fails(supervisor: Supervisor, sql: str, errors: list[PgmcpError]) -> N
 async def error_when(
     supervisor: Supervisor, backends: Backends, event: Callable[[int], object]
 ) -> PgmcpError:
-    """Return what a running statement ends with when something happens to its backend."""
+    """Run a statement, call `event` with the pid of its backend, and return the statement's error."""
     errors: list[PgmcpError] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(fails, supervisor, SLEEP, errors)

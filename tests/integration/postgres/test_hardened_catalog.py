@@ -123,11 +123,11 @@ PLAIN = (
 
 
 class Hardened:
-    """A database whose catalog PUBLIC may use, except for the parts that a test revokes.
+    """A database in which a test revokes parts of the catalog from PUBLIC.
 
     Attributes:
-        url: for the superuser.
-        reader_url: for a role without any rights but SELECT on the tables.
+        url: the superuser's URL.
+        reader_url: the URL of a role whose only right is SELECT on the tables.
     """
 
     def __init__(self, url: str) -> None:
@@ -141,7 +141,7 @@ class Hardened:
 
     @contextmanager
     def without(self, parts: Sequence[str]) -> Iterator[str]:
-        """Revoke relations and functions of pg_catalog from PUBLIC for a while; give the reader's URL."""
+        """Revoke parts of pg_catalog from PUBLIC until the block ends; yield `reader_url`."""
         revoked = self._signatures(parts)
         self.execute([f"revoke all on {each} from public" for each in revoked])
         try:
@@ -167,7 +167,7 @@ class Hardened:
 
 
 OTHER_VIEWS = ("pg_event_trigger", "pg_stat_activity", "pg_stat_ssl", "pg_settings")
-"""Relations that only doctor reads, or nothing does."""
+"""Relations that only `pgmcp doctor` reads, or that pgmcp does not read at all."""
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,7 @@ READS = (check_guards, read_schema, read_row_policies, read_role)
 
 @pytest.fixture(scope="module")
 async def text_by_read(hardened: Hardened) -> dict[object, str]:
-    """The statements that each of the reads sends."""
+    """The statements that each function of READS sends."""
     texts: dict[object, str] = {}
     for read in READS:
         with own_session(hardened.reader_url) as session:
@@ -445,7 +445,7 @@ SLEEP = "select pg_sleep(600)"
 async def late_error(
     supervisor: Supervisor, backends: Backends, act: Callable[[int], None]
 ) -> DeadlineExceededError:
-    """Run a sleep past its deadline; once it runs, `act` is called with the pid of its backend."""
+    """Run a sleep past its deadline, and return the error; call `act` with the pid of the running backend."""
 
     async def disturb() -> None:
         act(await backends.until_running(SLEEP))

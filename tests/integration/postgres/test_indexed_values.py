@@ -47,10 +47,10 @@ def url(module_database: str) -> str:
 
 
 async def look_up(url: str, question: str, scope: CatalogScope | None = None) -> tuple[list[str], list[str]]:
-    """Return the lines that were found, and the plans of the statements that found them."""
+    """Look up the words of a question; return the lines of the prompt, and the plans of the statements."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET ROLE indexed_reader")
-        connection.execute("SET enable_seqscan = off")  # the planner may read a small table as a whole
+        connection.execute("SET enable_seqscan = off")  # otherwise the planner scans a small table
         resolve_as_own(connection)
         fetch = fetch_with(connection)
         catalog = await read_catalog(fetch)
@@ -88,7 +88,7 @@ async def test_a_value_is_found_through_an_index(url: str, question: str, line: 
         "Which marks have part 50?",  # the index leaves rows out
         "Which mark has token 9?",  # sensitive
         "Is policed 7 in policed?",  # under a row policy
-        "How many marks are there per title?",  # only words of the schema
+        "How many marks are there per title?",  # has only words of the schema
         "Which marks are called Mark 99999 or x') OR ('a' = 'a?",
     ],
 )

@@ -61,7 +61,10 @@ def run(connection: psycopg.Connection[Any], sql: str) -> None:
 
 
 def public_answer(url: str, file: str) -> list[tuple[Any, ...]]:
-    """Run a publisher's SQL; its snapshots have a comment before the statement and a masked schema."""
+    """Return the rows of a publisher's SQL.
+
+    In the publishers' snapshot files, a comment comes before the statement, and the schema is masked.
+    """
     sql = (DATA / file).read_text("utf-8").rpartition("\n---\n")[2]
     sql = sql.replace("***************************", "warehouse").replace('"main".', "")
     with psycopg.connect(url) as connection:
@@ -70,10 +73,10 @@ def public_answer(url: str, file: str) -> list[tuple[Any, ...]]:
 
 @dataclass
 class Import:
-    """An import in progress.
+    """The result of an import, and a pipeline to ask.
 
     Attributes:
-        answers: the pipeline, whose context file is `context`.
+        answers: the pipeline, which reads the context file `context`.
     """
 
     answers: Pipeline
@@ -83,7 +86,7 @@ class Import:
 
 @asynccontextmanager
 async def importing(url: str, folder: Path, *files: str, comments: bool = False) -> AsyncIterator[Import]:
-    """Import files into a context file that has only a comment."""
+    """Import files into a context file that contained only a comment."""
     context = folder / "context.yaml"
     context.write_text("# by hand\n", encoding="utf-8")
     variables = {

@@ -69,7 +69,7 @@ def _program() -> str:
 
 @pytest.fixture
 def bounce(new_database: Callable[[], str]) -> Iterator[Callable[..., Bounced]]:
-    """Return a function that makes a database with a bouncer of so many server connections."""
+    """Return a function that makes a database with a bouncer; its argument is the number of connections."""
     program = _program()
     with ExitStack() as bouncers:
 
@@ -136,7 +136,7 @@ async def test_every_transaction_has_its_settings_whichever_connection_it_gets(
     assert len({row[0] for row in rows}) == 2
     for _, read_only, timeout, *others in rows:
         assert read_only == "on"
-        assert timeout not in ("0", "10s")  # the rest of ten seconds
+        assert timeout not in ("0", "10s")  # less than ten seconds, some of which have passed
         assert others == ["on", "UTF8", NAME, "ISO, MDY"]
 
 

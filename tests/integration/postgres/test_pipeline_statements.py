@@ -28,7 +28,7 @@ class Swapped:
     """A database on which a script runs just before the catalog is read for the second time.
 
     Attributes:
-        reads: of the catalog, so far.
+        reads: how often the catalog was read so far.
     """
 
     def __init__(self, url: str, supervisor: Supervisor, script: str) -> None:

@@ -85,12 +85,12 @@ _READ_PAST_POLICIES = """
 bypass_calls_forced bypass_calls_plain bypass_forced bypass_parent bypass_part bypass_plain
 stranger_over_super super_calls_forced super_forced team_over_bypass
 """.split()  # noqa: SIM905
-"""What a role to which no policy applies reads although policies hold there for others."""
+"""Views that a role without policies may read, although policies apply to other roles there."""
 
 
 @dataclass(frozen=True)
 class _Guarded:
-    """A database full of policies, and the prefix of its roles."""
+    """A database full of policies, and the prefix of its roles' names."""
 
     url: str
     prefix: str

@@ -193,7 +193,7 @@ async def test_a_login_that_pgbouncer_rejects_is_named(
 
 @pytest.fixture(scope="module")
 def tls_lines() -> Iterator[str]:
-    """Lines of a configuration with which PgBouncer offers TLS, without client_tls_sslmode."""
+    """PgBouncer's settings for a TLS certificate, without `client_tls_sslmode`."""
     with tempfile.TemporaryDirectory(prefix="pgmcp-pgbouncer-tls-") as name:
         folder, authority = Path(name), trustme.CA()
         folder.chmod(0o755)  # PgBouncer runs as another user

@@ -183,7 +183,7 @@ def _ask_each(servers: list[RawServer]) -> list[object]:
 
 
 def _codes_when_lost(cluster: EmbeddedPostgres, servers: list[RawServer]) -> list[str]:
-    """Lose a database server while each of these runs a statement; return the callers' error codes."""
+    """Stop a cluster while each pgmcp server runs a statement on it; return the error code of each call."""
     with Activity(cluster.url(), NAME) as activity:
         calls = [server.start_call("execute_sql", sql=RUNAWAY) for server in servers]
         activity_until(lambda: len(activity.running(RUNAWAY)) == len(servers), "a statement of each runs")

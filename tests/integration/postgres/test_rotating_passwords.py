@@ -70,7 +70,7 @@ class Account:
         self.set_in_file(password)
 
     def end_sessions(self) -> None:
-        # A worker that has just run a statement does not look whether its connection is still open.
+        # A worker that has just run a statement does not check whether its connection is still open.
         self.admin.execute("select pg_sleep(%s)", [2 * OPEN_CHECK_INTERVAL_S])
         self.admin.execute(
             b"select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'rotating'"
@@ -237,7 +237,7 @@ async def test_a_call_waits_for_a_working_connection_while_new_ones_are_refused(
     try:
         holding = asyncio.create_task(value(supervisor, LOCK))
         await backends.until_running(LOCK)
-        account.set_on_server("second")  # and the command still prints the first one
+        account.set_on_server("second")  # the command still prints the first password
         waiting = [asyncio.create_task(value(supervisor, f"select {number}")) for number in range(3)]
         # The command runs again after the server has refused the first password.
         await until(lambda: account.times_asked() >= 2, "a new connection is refused")
@@ -278,7 +278,7 @@ async def test_behind_pgbouncer_new_connections_use_the_new_password_too(
         bouncer.change_password("second")
         account.end_sessions()
 
-        # Its open connection serves calls, and a second one is made with the new password.
+        # The open connection serves calls, and the new password opens a second one.
         assert await asyncio.gather(*(value(supervisor, f"select {n}") for n in range(6))) == list(range(6))
 
         bouncer.stop()
@@ -324,7 +324,7 @@ def test_settings_name_a_command_whose_reply_has_user_and_password_and_nothing_l
     ("script", "runs"),
     [
         ("exit 7", 1),
-        ("echo wrong", 2),  # it is run once more after the server has refused its password
+        ("echo wrong", 2),  # run again after the server has refused the password
     ],
 )
 def test_a_command_tries_to_log_in_once(account: Account, tmp_path: Path, script: str, runs: int) -> None:

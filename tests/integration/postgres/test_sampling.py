@@ -72,7 +72,7 @@ async def read(
     scope: CatalogScope = EVERYTHING,
     timeout_s: float = 5,
 ) -> Catalog:
-    """Return the catalog with samples, as the server assembles it."""
+    """Return the catalog with samples, as pgmcp assembles it."""
 
     async def fetch(sql: str) -> Rows:
         return await supervisor.execute(

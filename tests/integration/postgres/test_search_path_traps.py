@@ -41,7 +41,10 @@ _PATH_BY_DATABASE = {"traps_before_pg_catalog": "s, pg_catalog, public", "traps_
 
 @pytest.fixture(scope="module", params=_PATH_BY_DATABASE)
 def trapped_database(request: pytest.FixtureRequest, cluster: EmbeddedPostgres) -> Iterator[str]:
-    """Traps in a schema before pg_catalog, and on the default path; no test changes the database."""
+    """A database with traps: once in a schema before pg_catalog, once in `public` on the default path.
+
+    No test changes the database.
+    """
     name, path = request.param, _PATH_BY_DATABASE[request.param]
     with psycopg.connect(cluster.url(), autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())

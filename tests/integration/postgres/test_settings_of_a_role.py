@@ -22,11 +22,11 @@ Supervise = Callable[..., Supervisor]
 
 
 class SettingsRole:
-    """A role of the module's database, whose settings a test changes for a while.
+    """A role whose settings a test changes temporarily.
 
     Attributes:
-        url: for the role.
-        owner_url: for the superuser.
+        url: the role's URL of the module's database.
+        owner_url: the superuser's URL.
     """
 
     def __init__(self, owner_url: str) -> None:
@@ -41,7 +41,7 @@ class SettingsRole:
 
     @contextmanager
     def having(self, setting: str, of: str = "role settings_role") -> Iterator[str]:
-        """Set something for the role, or for another scope, for a while; give the role's URL."""
+        """Change a setting of the role, or of another scope, until the block ends; yield the role's URL."""
         self.execute(f"alter {of} set {setting}")
         try:
             yield self.url
@@ -107,7 +107,7 @@ MEANINGS = [
 
 
 def psql(url: str, expression: str) -> str:
-    """Return what a plain client of the role reads, or the error it gets."""
+    """Return the value of an expression for the role in a plain psycopg session, or its SQLSTATE."""
     with psycopg.connect(url) as connection:
         try:
             return str(connection.execute(f"select {expression}".encode()).fetchone())

@@ -212,7 +212,7 @@ def test_each_owner_runs_it_for_their_tables_and_learns_what_others_must_run(
     assert (
         f"later tables of {other_owner} will not be readable: that role has to run this script, too"
         not in (
-            told_owner  # it has run the script
+            told_owner  # the other owner has run the script already
         )
     )
     assert site.read("select * from theirs.things") == []

@@ -38,7 +38,7 @@ async def mismatches(
         resolve_as_own(connection)
         fetch = fetch_with(connection)
         catalog = await read_catalog(fetch)
-        # The statements below are a caller's.
+        # The tested statements are a caller's, so names resolve in `public`.
         connection.execute("SET search_path = public")
         comparisons = resolve(find_references(f"SELECT FROM {table} AS h WHERE {condition}"), catalog)
         found = check_listed(comparisons) + await check_unlisted(comparisons, catalog, fetch)
@@ -89,7 +89,7 @@ async def test_a_condition_that_holds_for_no_row_is_reported_with_existing_value
 @pytest.mark.parametrize(
     "condition",
     [
-        # Python's upper() makes SS of ß, PostgreSQL's usually keeps it.
+        # Python's upper() changes ß to SS; PostgreSQL's upper() usually does not.
         "upper(h.town) = 'GIEßEN'",
         "upper(h.town) LIKE 'GIEß%'",
         "h.town = initcap(upper('GIEßEN'))",

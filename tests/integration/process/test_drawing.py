@@ -63,10 +63,11 @@ _RESULTS: dict[ChartKind, tuple[tuple[str, ...], list[list[JsonScalar]]]] = {
 
 
 class ScriptedDrawing:
-    """Starts a program of the test in place of the drawing process, and remembers it.
+    """Starts a program of the test in place of the drawing process.
 
     Attributes:
-        started: set as soon as `process` is there.
+        process: the started process; None before.
+        started: set as soon as the process is started.
     """
 
     def __init__(self, program: str) -> None:
@@ -75,7 +76,7 @@ class ScriptedDrawing:
         self.started = asyncio.Event()
 
     async def __call__(self) -> Process:
-        # One that was started before the clock runs is not started again.
+        # A test may have started the process already, before the clock runs.
         if self.process is None:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", self._program, stdin=PIPE, stdout=PIPE, limit=MAX_PICTURE_BYTES + 1
@@ -85,7 +86,7 @@ class ScriptedDrawing:
 
     @property
     def exit_code(self) -> int | None:
-        """How the process ended; None while it runs."""
+        """The exit code of the process; None while it runs."""
         assert self.process is not None
         return self.process.returncode
 
@@ -173,7 +174,7 @@ async def test_no_expression_of_vega_contains_text_from_the_database(kind: Chart
 
 
 async def compile_to_vega(specification: dict[str, Any]) -> dict[str, Any]:
-    """Return what Vega-Lite makes of a specification, by a process that may load the library."""
+    """Return Vega's specification for one of Vega-Lite; compile it in a separate process."""
     program = "import json, sys, vl_convert; print(json.dumps(vl_convert.vegalite_to_vega(sys.stdin.read())))"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-c", program, stdin=PIPE, stdout=PIPE
@@ -194,7 +195,7 @@ def expressions_in(vega: Any) -> Iterator[str]:
 
 
 async def run_drawing_process(*arguments: str) -> Process:
-    """Start the real drawing process with limits of the test."""
+    """Start the real drawing process with its arguments: seconds, megabytes, scale."""
     return await asyncio.create_subprocess_exec(
         sys.executable, "-P", drawing_command()[2], *arguments, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
     )

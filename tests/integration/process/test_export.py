@@ -89,7 +89,7 @@ async def test_a_full_disk_gives_an_error_and_leaves_no_file(
         skip_without_pyarrow()
 
     async def spawn() -> Process:
-        # The process starts with the bound of this one: a file that may not grow fails as a full disk does.
+        # The process inherits the limit on the size of files; beyond it, a write fails as on a full disk.
         unbound = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, unbound[1]))
         try:
@@ -115,7 +115,7 @@ async def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
 async def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "only_read"
     folder.mkdir(mode=0o555)
-    if os.access(folder, os.W_OK):  # root may write anywhere, but not here
+    if os.access(folder, os.W_OK):  # root may write to it, but not to /proc/self
         folder = Path("/proc/self")
     if not folder.is_dir():
         pytest.skip("no folder that this user may not write to")
@@ -180,7 +180,7 @@ async def write_until_signalled(name: str, inherited: signal.Handlers, folder: P
     """Send a signal to a process that writes a file; return its reply.
 
     Args:
-        inherited: the action of the signal in the process at its start.
+        inherited: the signal's action that the process inherits.
     """
     number = signal.Signals[name]
     old = signal.signal(number, inherited)

@@ -56,7 +56,7 @@ async def connect(
     server: RedisServer, port: int | None = None, **options: object
 ) -> AsyncIterator[SharedRedis]:
     url = server.url if port is None else server.url.replace(str(server.port), str(port))
-    patience = {"timeout_s": 60} if port is None else {}  # Redis itself answers; on a busy machine, later
+    patience = {"timeout_s": 60} if port is None else {}  # a busy machine may delay a real Redis
     shared = SharedRedis(url, while_away="calls are refused", **patience | options)  # type: ignore[arg-type]
     try:
         yield shared
@@ -126,7 +126,7 @@ async def test_reservations_at_the_same_time_grant_one_budget_of_model_tokens_to
         granted = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
         for reservation in granted:
             await reservation.settle(0)
-        # What was refused left nothing behind: the whole budget is free again.
+        # Refused reservations do not count, so the whole budget is free again.
         await limits[0].reserve_tokens(1000, "alice")
 
     assert len(granted) == 10
@@ -156,7 +156,7 @@ async def test_an_outage_is_logged_once_and_ends_when_redis_answers_again(
             with pytest.raises(SharedStorageError):
                 await limit.admit("alice")
         await proxy.listen()
-        with pytest.raises(SharedStorageError):  # not asked again so soon
+        with pytest.raises(SharedStorageError):  # Redis is not asked again so soon
             await limit.admit("alice")
         clock.now_s += 10
         await limit.admit("alice")
@@ -325,7 +325,7 @@ async def test_during_an_outage_an_answer_is_given_without_further_pages(server:
 
 
 async def cancelled_reads(kept: SharedResultStore, ids: list[str], proxy: TcpProxy) -> None:
-    """Begin to read each result, and give up while Redis answers."""
+    """Begin to read each result, and cancel the read before the answer of Redis arrives."""
     for result_id in ids:
         reading = asyncio.ensure_future(kept.read(result_id, 1, 1))
         await asyncio.sleep(0)

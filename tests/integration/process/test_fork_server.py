@@ -34,7 +34,7 @@ LIMITS = RowLimits(max_rows=10, max_bytes=1 << 20, max_cell_bytes=1 << 16)
 
 
 async def answers(child: Child) -> WorkerProcess:
-    """Exchange a frame with a worker, which has then done all its preparations."""
+    """Exchange a frame with a new worker, and return it; afterwards, its start is complete."""
     worker = WorkerProcess(child)
     with anyio.fail_after(TIMEOUT_S):
         reply, _ = await worker.request(Terminate(3, Backend(0, "")))
@@ -124,7 +124,7 @@ async def test_a_database_that_is_down_is_unreachable(supervise: Supervise, spaw
     with no_listener() as port:
         supervisor = supervise(spawn, conninfo=f"host=127.0.0.1 port={port}")
 
-        for _ in range(4):  # the first two try to connect, later ones get the last error
+        for _ in range(4):  # the first two calls try to connect, later calls get the last error
             with anyio.fail_after(TIMEOUT_S), pytest.raises(UnreachableError, match=r"not reachable"):
                 await supervisor.execute(
                     "SELECT 1", LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=True, timeout_s=60
@@ -205,7 +205,7 @@ async def test_an_abandoned_fork_is_not_mistaken_for_the_next_one(fork_server: F
 
     worker = await answers(await fork_server.spawn())
 
-    files = descriptors(worker.pid)  # raises if it is not the pid of the one that answers
+    files = descriptors(worker.pid)  # raises if `pid` is not the pid of the worker that answered
     assert files
     await until(lambda: children_of(parent_of(worker.pid)) == {worker.pid}, "the other one is gone")
     assert worker.is_alive

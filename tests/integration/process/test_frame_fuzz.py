@@ -49,7 +49,7 @@ MESSAGES: list[FromWorker] = [
 
 
 class SocketChild(asyncio.Protocol):
-    """A worker that is only the other end of a socket."""
+    """A child without a process: a socket whose other end the test holds."""
 
     pid = 0
     has_ended = False
@@ -92,7 +92,7 @@ async def connect(ours: socket.socket) -> SocketChild:
 
 @asynccontextmanager
 async def worker_that_sends(data: bytes) -> AsyncIterator[WorkerProcess]:
-    """A worker that has sent these bytes, and then closed its end."""
+    """Yield a worker that has sent these bytes and nothing after them."""
     ours, theirs = socket.socketpair()
     child = await connect(ours)
     with theirs:
@@ -108,7 +108,7 @@ def wire(message: FromWorker, body: bytes = b"") -> bytes:
 
 
 def corrupted(rng: random.Random) -> bytes:
-    """Return a conversation with something wrong in it, most of the time."""
+    """Return the frames of a conversation with a random mistake, which may have no effect."""
     frames = [wire(rng.choice(MESSAGES), rng.choice([b"", ROWS])) for _ in range(rng.randint(1, 4))]
     data = bytearray(b"".join(frames))
     match rng.randrange(6):

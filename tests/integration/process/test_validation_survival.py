@@ -38,7 +38,7 @@ thread.join()
 
 
 def _last_words(texts: list[str]) -> str:
-    """Return what a child process said after it had looked at all the texts."""
+    """Validate the texts in a child process; return its output, or its exit code and standard error."""
     child = subprocess.run(
         [sys.executable, "-c", _CHILD, str(_STACK_BYTES)],
         input="\n".join(map(json.dumps, texts)),
@@ -50,7 +50,7 @@ def _last_words(texts: list[str]) -> str:
     return child.stdout or f"exit {child.returncode}: {child.stderr[-2000:]}"
 
 
-# Before, repeated part, middle, closing part, after.
+# Beginning, repeated part, middle, end of each repetition, end.
 _PATTERNS = (
     ("select ", "(", "1", ")", ""),
     ("select 1", " + 1", "", "", ""),

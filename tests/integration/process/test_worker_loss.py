@@ -25,7 +25,7 @@ LIMITS = RowLimits(max_rows=10, max_bytes=1 << 20, max_cell_bytes=1 << 16)
 
 
 class SlowToEnd:
-    """A worker that, once killed, is reaped only when the test lets it."""
+    """A worker that, once killed, counts as ended only after the test has set `may_end`."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -49,7 +49,7 @@ class SlowToEnd:
 
 
 async def run(supervisor: Supervisor, statement: str, *, timeout_s: float = TIMEOUT_S) -> object:
-    """Run a statement of the script and return what it echoed."""
+    """Run a statement of `testing.scripted_worker`, and return the echoed words."""
     with anyio.fail_after(TIMEOUT_S):
         rows = await supervisor.execute(
             statement, LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=True, timeout_s=timeout_s

@@ -21,7 +21,11 @@ LIMITS = RowLimits(max_rows=10, max_bytes=1 << 20, max_cell_bytes=1 << 16)
 
 
 class Callers:
-    """Calls that go on side by side; `ended` has the outcome of each, in the order they ended."""
+    """Concurrent calls.
+
+    Attributes:
+        ended: the outcome of each call, in the order in which the calls ended.
+    """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
