@@ -47,7 +47,7 @@ class Watch:
         self._witness.execute("listen x")
 
     def observe(self) -> Fingerprint:
-        """Return the target's fingerprint, and the events of the listening session since the last call."""
+        """Return the target's fingerprint, with the events of the listening session since the last call."""
         witness = self._look_at_witness()
         data_dir, outside = self._target.cluster.data_dir, self._target.outside
         fingerprint = take_fingerprint(self._live_admin(), data_dir, outside=outside)
@@ -56,7 +56,7 @@ class Watch:
         return fingerprint | {"another session": witness}
 
     def wal_bytes(self) -> int:
-        """Return how many bytes of WAL were written so far."""
+        """Return how many bytes of WAL the server has written so far."""
         return wal_position_bytes(self._live_admin())
 
     def _look_at_witness(self) -> str:
@@ -90,7 +90,8 @@ def watch(target: Target) -> Iterator[Watch]:
 async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
     """Run the statements and return the changes of each statement that changed something.
 
-    If a batch changed something, each half of it runs again, until single statements are left.
+    If a batch changed something, each half runs again, down to single statements. If then no half changes
+    anything, the whole batch is reported.
     """
     before = watched.observe()
     for statement in statements:

@@ -38,7 +38,7 @@ MAPPING_SECRET = "secret-of-a-user-mapping"
 SUBSCRIPTION_SECRET = "secret-of-a-subscription"
 LARGE_OBJECT_SECRET = "large-object-secret"
 _SYSTEM_FILE_SECRET = "root:x:0:0"
-"""A text in /etc/passwd on most systems; many attacks read that file."""
+"""A text in /etc/passwd on most systems; many attacks read this file."""
 
 _ROWS = """
 insert into categories (id, parent_id, name) values (1, null, 'Electronics'), (7, 1, 'Cameras');
@@ -72,10 +72,12 @@ class Target:
     """The databases and roles of the cluster.
 
     Attributes:
-        honest_url: superuser's URL of a database of the cluster with the same tables and no traps.
+        admin_url: the superuser's URL of the database with the traps.
+        honest_url: the superuser's URL of another database, with the same tables and no traps.
         url_by_role: "superuser"; "careless", who owns the tables and may create objects; "reader", made by
             setup-sql.
-        outside: a folder that the server may write to, instead of /tmp in the attacks.
+        outside: a folder that the server may write to, outside its data directory. It replaces /tmp in
+            attacks.
         secrets: texts that no reply may contain.
     """
 
@@ -87,7 +89,7 @@ class Target:
     secrets: tuple[str, ...]
 
     def aim(self, statement: str) -> str:
-        """Return the attack with this target's folder and address, so that it affects nothing else."""
+        """Return the attack on this target: with `outside` for /tmp, and 127.0.0.1 for its host."""
         return statement.replace("/tmp/", f"{self.outside}/").replace("evil.example", "127.0.0.1")  # noqa: S108
 
 

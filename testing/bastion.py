@@ -82,7 +82,7 @@ class Bastion:
         return bastion
 
     def configure(self, *lines: str) -> Path:
-        """Return another configuration of ssh, which has these lines for the bastion, too."""
+        """Write a second ssh configuration that adds these lines for the bastion; return its path."""
         config = self._folder / "other_config"
         heading = "Host bastion\n"
         added = "".join(f"  {line}\n" for line in lines)

@@ -133,7 +133,7 @@ PROPERTIES_BY_TOOL: dict[str, Result] = {
         },
     },
 }
-"""Properties of the form of each tool that asks during the call, which protocols before 2026-07-28 allow."""
+"""The form's properties of each tool that asks while it is called. Protocols before 2026-07-28 allow that."""
 
 TOOLS = (
     *CONTENT_BY_TOOL,
@@ -194,7 +194,7 @@ async def call_tool(context: Context, params: types.CallToolRequestParams) -> Re
 
 
 async def ask_within(context: Context, method: str, params: Result) -> Result:
-    """Ask the client on the stream of this call."""
+    """Ask the client on the stream of this call, and return its answer as text."""
     ask = ask_of(context.request.scope if context.request else None)
     if ask is None:
         return text_of("the client cannot be asked", is_error=True)
@@ -202,7 +202,7 @@ async def ask_within(context: Context, method: str, params: Result) -> Result:
 
 
 def ask_first(context: Context, params: types.CallToolRequestParams) -> Result:
-    """Ask the client for everything that it can give; answer when all of it has arrived."""
+    """Request all input of this tool from the client; return the result once the client has sent it all."""
     requests = REQUESTS_BY_TOOL[params.name]
     if params.name == "test_input_required_result_capabilities":
         requests = {key: each for key, each in requests.items() if can(context, each["method"])}
@@ -386,7 +386,7 @@ async def serve(port: int) -> None:
         return {}
 
     server = HttpServer(
-        Surface(surface_settings, backend),  # never built, so it answers nothing
+        Surface(surface_settings, backend),  # its futures are never set, so only `sdk_server` answers
         HostCheck(LOOPBACK_NAMES, LOOPBACK_ORIGINS),
         check,
         HttpLimits(stop_timeout_s=1),

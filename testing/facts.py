@@ -24,9 +24,9 @@ async def until(is_so: Callable[[], bool], what: str) -> None:
 
 
 async def until_gone(pid: int) -> None:
-    """Wait until a process has ended and is reaped, and its channel is closed."""
+    """Wait until a process has ended and is reaped, and the event loop has noticed its end."""
     await until(lambda: not is_there(pid), f"process {pid} is gone")
-    await anyio.sleep(_POLL_S)  # lets the event loop notice it too
+    await anyio.sleep(_POLL_S)  # lets the event loop read the end of the channel
 
 
 def is_there(pid: int) -> bool:

@@ -65,7 +65,7 @@ def changes(before: Fingerprint, after: Fingerprint) -> list[str]:
 
 
 def wal_position_bytes(connection: psycopg.Connection) -> int:
-    """Return how many bytes of WAL were written so far."""
+    """Return how many bytes of WAL the server has written so far."""
     row = connection.execute("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
     assert row is not None
     return int(row[0])
@@ -97,7 +97,7 @@ def _relations(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _row_as_text(volatile_columns: list[str]) -> sql.Composable:
-    """Return an SQL expression for a row, without to_jsonb(), which would call casts, traps among them."""
+    """Return an SQL expression for a row as text; to_jsonb() would call casts, which may be traps."""
     if not volatile_columns:
         return sql.SQL("t::text")
     return sql.SQL("(to_jsonb(t) - {}::text[])::text").format(volatile_columns)

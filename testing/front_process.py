@@ -1,12 +1,12 @@
-"""Fronts that tests run as processes of their own: `python testing/front_process.py fork|cold …`.
+"""A front in a separate process, for tests: `python testing/front_process.py fork|cold TASK`.
 
-    start           starts two workers. When a worker has answered a frame, its pid is written on a line
+    start           starts two workers; prints the pid of each after it has answered a frame
     run URL         runs a statement that sleeps
-    signal SIGNAL   signals its process group, as a terminal does on Ctrl-C, as soon as the process of the
-                    worker ("cold") or of the fork server ("fork") exists, while that may still import
-                    modules. It ignores the signal, and writes the type of its worker's reply to a frame
+    signal SIGNAL   starts a worker and sends the signal to the process group; prints the worker's reply
 
-The first two then wait to be killed.
+"fork" and "cold" name the way to start a worker. After `start` and during `run`, the process waits to be
+killed. With `signal`, the worker ("cold") or its fork server ("fork") gets the signal when its process exists
+but may still import modules, as on Ctrl-C in a terminal. The front itself ignores the signal.
 """
 
 import asyncio

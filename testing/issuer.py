@@ -56,9 +56,9 @@ class Issuer:
 
     Attributes:
         keys: the published keys.
-        opaque: answers of introspection by token.
+        opaque: the introspection's answer for each opaque token.
         is_down: whether it answers 503 to everything.
-        answers: while this event is cleared, the issuer holds every answer back.
+        answers: set while the issuer answers; while this event is cleared, it holds all answers back.
         requests: number of requests by path.
     """
 

@@ -24,7 +24,7 @@ _NEEDED_BYTES: Final = 4 * 1024**3
 
 
 def memory_folder() -> str | None:
-    """Return the folder, for `tempfile.TemporaryDirectory`; None means the usual one."""
+    """Return a folder in memory with enough space, or None, `tempfile`'s default folder."""
     has_room = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _NEEDED_BYTES
     return str(_IN_MEMORY) if has_room else None
 

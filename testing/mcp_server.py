@@ -30,7 +30,7 @@ def server_environment(url: str | None = None, **variables: str) -> dict[str, st
     """Return the environment of a server; it inherits only what a program needs to run.
 
     Args:
-        url: of the database, if there is only one.
+        url: the database's URL, if there is only one database.
         variables: further variables. A name in lower case is a setting without `PG_MCP_`, as in
             `server_query_timeout="1"`.
     """
@@ -55,7 +55,7 @@ async def connect(
 
     Args:
         mode: "auto" uses protocol 2026-07-28, "legacy" an older one.
-        options: of `mcp.Client`.
+        options: options of `mcp.Client`.
     """
     server = StdioServerParameters(
         command=COMMAND[0], args=list(COMMAND[1:]), env=dict(environment), cwd=folder

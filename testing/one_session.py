@@ -1,6 +1,6 @@
 """A server with one session for all connections, as pglite-socket has: a proxy in front of a real session.
 
-Unlike on PGlite, `backend_type` does not show this: it is that of a normal client.
+Unlike PGlite, it reports the `backend_type` of a normal client, so pgmcp cannot recognise it by that.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _PARAMETERS = (
 
 
 class OneSession:
-    """Forwards the messages of one client at a time, until the session is idle and outside a transaction."""
+    """Forwards the messages of one client at a time; another client's turn comes outside a transaction."""
 
     def __init__(self, session: psycopg.Connection) -> None:
         self._pgconn = session.pgconn
@@ -31,7 +31,7 @@ class OneSession:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def open(self) -> asyncio.Server:
-        """Listen for clients, which use the session from now on."""
+        """Listen for clients; from now on, only they use the session."""
         self._socket.setblocking(False)
         self._reader, self._writer = await asyncio.open_connection(sock=self._socket)
         return await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -55,7 +55,10 @@ class OneSession:
             await _close(writer)
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer the messages that open a connection; a cancel request has no effect, as on PGlite."""
+        """Answer the messages that open a connection; return whether the client may use the session.
+
+        A cancel request has no effect, as on PGlite.
+        """
         while True:
             length, code = struct.unpack("!II", await reader.readexactly(8))
             await reader.readexactly(length - 8)

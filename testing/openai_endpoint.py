@@ -52,7 +52,7 @@ class Reply:
     """A reply of the endpoint.
 
     Attributes:
-        hold: the reply is sent when this is set, or when the endpoint is closed.
+        hold: the reply is sent once this is set, or when the endpoint is closed; None sends it at once.
         drop: close the connection without a reply.
     """
 
@@ -74,7 +74,12 @@ def content(
     usage: tuple[int, int] | None = (TOKENS_IN, TOKENS_OUT),
     cached: int = 0,
 ) -> Reply:
-    """A completion whose message is `text`; `usage` is (tokens in, tokens out), of which `cached`."""
+    """A completion whose message is `text`.
+
+    Args:
+        usage: tokens of the prompt and of the reply; None reports none.
+        cached: how many tokens of the prompt came from the cache.
+    """
     message = {"role": "assistant", "content": text, "refusal": refusal}
     body: dict[str, Any] = {
         "id": "chatcmpl-scripted",
@@ -205,7 +210,7 @@ def dropped_connection() -> Reply:
 
 
 def held(reply: Reply, until: threading.Event) -> Reply:
-    """Return the reply with the condition that it is sent when `until` is set."""
+    """Return a reply that is sent only once `until` is set."""
     return replace(reply, hold=until)
 
 

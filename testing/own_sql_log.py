@@ -23,8 +23,8 @@ class Ran:
     """A statement that ran, from the server's log.
 
     Attributes:
-        begin: the command that began its transaction; "" outside one.
-        search_path: as set in the transaction; "" if it was not set.
+        begin: the command that began its transaction; "" outside a transaction.
+        search_path: the search path that the transaction set; "" if it set none.
     """
 
     text: str
@@ -46,7 +46,7 @@ def own_statements() -> dict[str, str]:
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:
-    """Yield each string literal; of an f-string that begins with text, only the text before an expression."""
+    """Yield each string literal; of an f-string, only the text before its first expression."""
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -67,11 +67,11 @@ def is_own(text: str) -> bool:
 def find_inexact(connection: psycopg.Connection, text: str) -> list[str]:
     """Return the implicit casts of a statement, and the functions that it resolves outside pg_catalog.
 
-    An exact match is always chosen. Where the server converts an operand or argument implicitly, it could
+    The server always chooses an exact match. If it has to convert an operand or argument implicitly, it may
     choose a cast that a user of the database created, or find the call ambiguous.
 
     Args:
-        connection: has the search path of pgmcp's own statements, and a role that may create functions.
+        connection: a session with the search path of pgmcp's own statements; its role may create functions.
     """
     body = re.sub(r"(unnest\()?\$\d+", _parameter, text.rstrip("; \n"))
     connection.execute("create schema if not exists resolved")

@@ -3,10 +3,10 @@
     test ── arguments, environment, folder, three files ─▶ this file as a program ── fork ─▶ pgmcp
          ◀── process id; exit code at the end ────────────
 
-A forked process differs from `python -m pgmcp` in two ways. Its modules are loaded already, so variables that
-they read while they load (colours, locale, time zone) have no effect: an environment with such variables gets
-a new process. At its end it frees no objects, because that takes as long as the rest. Tests of starts and
-ends use `COMMAND`.
+A forked process differs from `python -m pgmcp` in two ways. First, its modules are loaded already, so
+variables that a module reads while it loads (colours, locale, time zone) have no effect. If a test sets such
+a variable, `start` runs a new process instead. Second, it frees no objects at its end, because that takes as
+long as everything else. Tests of the start and the end of pgmcp use `COMMAND`.
 """
 
 import atexit
@@ -41,7 +41,7 @@ _READ_LATE: Final = (
     "TIKTOKEN_CACHE_DIR",
     "TMPDIR",
 )
-"""Variables that are read when they are needed; so are those whose names begin with PG or XDG."""
+"""Variables that no module reads while it loads; the same is true of all PG… and XDG… variables."""
 
 _LOADED_LATE: Final = ("openai.resources.chat.completions", "sqlglot.dialects.postgres")
 _MAX_MESSAGE_BYTES: Final = 100_000
@@ -82,9 +82,9 @@ def start(
 
     Args:
         arguments: the command and its options.
-        environment: all of the process's environment.
-        files: what the process reads and writes; the caller closes its own copies.
-        controls: standard input is a terminal that sends the process signals, as Ctrl-C or when it is closed.
+        environment: the whole environment of the process.
+        files: the streams of the process; the caller closes its own copies.
+        controls: whether standard input is a terminal whose Ctrl-C and end must signal the process.
     """
     if _can_be_forked(environment):
         job = _Job(list(arguments), dict(environment), str(folder), controls)
@@ -114,7 +114,7 @@ def _control() -> None:
 
 
 class _Job(NamedTuple):
-    """See `start`."""
+    """The arguments of `start` for a forked process."""
 
     arguments: list[str]
     environment: dict[str, str]
@@ -123,7 +123,7 @@ class _Job(NamedTuple):
 
 
 class _Source:
-    """The process that others are forked from; it ends with this one."""
+    """The process from which the others are forked; it ends with the process of the tests."""
 
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -152,14 +152,10 @@ _one_at_a_time = threading.Lock()
 
 
 class _Forked:
-    """A process that another one has started and waits for.
-
-    Attributes:
-        pid: its process id.
-    """
+    """A process that the source has forked and will reap."""
 
     def __init__(self, pid: int, end: int) -> None:
-        """Args: end: a pipe that gets the exit code."""
+        """Take the process id, and the pipe from which the exit code is read."""
         self.pid = pid
         self._end = end
         self._exit_code: int | None = None
@@ -191,13 +187,13 @@ class _Forked:
 
 
 def _load_all() -> None:
-    """Import all modules of pgmcp and the large ones that it imports when they are needed."""
+    """Import all modules of pgmcp, and large modules of libraries that it imports only on demand."""
     import pgmcp
 
     names = [found.name for found in pkgutil.walk_packages(pgmcp.__path__, "pgmcp.")]
     for name in (*names, *_LOADED_LATE):
         if not name.endswith("__main__"):
-            with contextlib.suppress(ImportError):  # of an optional package that is not installed
+            with contextlib.suppress(ImportError):  # an optional package is not installed
                 importlib.import_module(name)
     gc.collect()
     gc.freeze()
@@ -236,13 +232,13 @@ def _report_ended(ends: dict[int, int]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             end = ends.pop(pid)
-            with contextlib.suppress(BrokenPipeError):  # its caller has ended
+            with contextlib.suppress(BrokenPipeError):  # the caller has ended
                 os.write(end, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(end)
 
 
 def _become(job: _Job, files: list[int]) -> None:
-    """Give this process the state of a new one before its first line."""
+    """Make this forked process look like a new one that has not run its first line."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

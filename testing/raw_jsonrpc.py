@@ -65,7 +65,7 @@ class RawServer:
 
     Attributes:
         stdout: standard output so far.
-        stray_lines: its lines that are not JSON-RPC messages.
+        stray_lines: the lines of standard output that are not JSON-RPC messages.
         method_by_id: the method of each request that was sent.
     """
 
@@ -75,7 +75,7 @@ class RawServer:
         """Start the server in `folder`, where its standard error goes to a file.
 
         Args:
-            command: another program than pgmcp, or pgmcp in a process that loads its own modules.
+            command: the command to run instead of a forked pgmcp: another program, or pgmcp in a new process.
         """
         self.stdout = b""
         self.stray_lines: list[bytes] = []
@@ -185,7 +185,7 @@ class RawServer:
             return self.heard(method)
 
     def next_question(self) -> dict[str, Any]:
-        """Return the server's next request that this method has not returned; wait for it."""
+        """Wait for the server's next request, and return it; each call returns another request."""
         with self._changed:
             self._wait_until(lambda: len(self._questions) > 0, "request of the server")
             return self._questions.pop(0)

@@ -34,7 +34,7 @@ def new_standby(primary: EmbeddedPostgres, settings: Mapping[str, str]) -> Itera
 
 
 def either_url(first: EmbeddedPostgres, second: EmbeddedPostgres, dbname: str = "postgres") -> str:
-    """Return the URL of a database on both clusters that prefers the standby."""
+    """Return the URL of a database that names both clusters and prefers the standby."""
     parts = urlsplit(first.url(dbname))
     netloc = f"{parts.netloc},{urlsplit(second.url()).hostname}:{second.port}"
     return urlunsplit(parts._replace(netloc=netloc, query="target_session_attrs=prefer-standby"))

@@ -1,7 +1,7 @@
 """A worker without a database, and its spawn function. Each statement tells the worker what to do.
 
-Run as a program, this file is the worker: a real process with real frames. The front's side imports it.
-A statement is a verb with an argument:
+Run as a program, this file is the worker: a real process with real frames. Tests import it as a module. A
+statement is a verb with an argument:
 
     echo WORDS               one row with WORDS
     hold PORT WORDS          connects to PORT, waits until the other end closes it, then echoes; see `Gate`
@@ -9,10 +9,10 @@ A statement is a verb with an argument:
     echo-recycle WORDS       echoes, and asks to be replaced
     echo-on-cancel WORDS     echoes when it is cancelled
     fail-on-cancel           fails as a worker does when it is cancelled
-    anything in BREAKAGES    breaks the protocol, or dies, in that way
+    a key of BREAKAGES       breaks the protocol or dies in that way
 
-The first frame is answered as the program's argument says: "open", "refuse", "shared" (a session that all
-connections share; with a port, behind a `Gate`), or one of BREAKAGES.
+The program's argument is the answer to the first frame: "open", "refuse", "shared" (a session that all
+connections share), "shared PORT" (the same, after waiting at a `Gate`), or a key of BREAKAGES.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class ScriptedWorkers:
     """
 
     def __init__(self, *openings: str) -> None:
-        """Set how each new worker answers its first frame; further ones answer "open"."""
+        """Set the answers of the first workers to their first frames; all later workers answer "open"."""
         self._openings = list(openings)
         self.pids: list[int] = []
 
@@ -73,7 +73,7 @@ class Gate:
         self._connections: list[asyncio.StreamWriter] = []
 
     def shared_opening(self) -> str:
-        """Return the opening of a worker of a shared session that waits at this gate first."""
+        """Return the program's argument of a worker with a shared session that first waits at this gate."""
         return f"shared {self._port}"
 
     def hold(self, words: str = "held") -> str:
@@ -97,7 +97,7 @@ class Gate:
                 await connection.wait_closed()
 
     def note_arrival(self, connection: asyncio.StreamWriter) -> None:
-        """Take a worker's connection."""
+        """Record the connection of a worker that now waits here."""
         self._connections.append(connection)
         self._arrivals.put_nowait(connection)
 
@@ -171,7 +171,7 @@ BREAKAGES: dict[str, Callable[[int], None]] = {
         b"".join(encode_frame(Result(n, [("a", "text")], None, 0, 0.0), b"\xc1"))
     ),
 }
-"""What a worker can do instead of answering, by name: a function of the request's id."""
+"""What a worker can do instead of answering, by name; each function gets the request's id."""
 
 
 def _open(request: Open, opening: str) -> None:

@@ -57,10 +57,10 @@ class TlsPostgres:
         """Prepare a cluster.
 
         Args:
-            programs: from `find_programs`.
-            folder: an empty one that the server's user can enter.
-            settings: further ones of the server.
-            environment: further variables of the server.
+            programs: the folder from `find_programs`.
+            folder: an empty folder that the server's user can enter.
+            settings: further settings of the server.
+            environment: further environment variables of the server.
         """
         self._settings = settings or {}
         self._environment = environment or {}

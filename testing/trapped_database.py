@@ -47,26 +47,26 @@ revoke select on pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_polic
     pg_catalog.pg_foreign_table, pg_catalog.pg_inherits, pg_catalog.pg_extension from public;
 revoke execute on function pg_catalog.pg_backend_pid(), pg_catalog.pg_partition_tree(regclass) from public;
 """
-"""Makes pgmcp run the statements that replace those which a hardened server refuses."""
+"""Revokes catalog rights, so that pgmcp runs the statements that it has for hardened servers."""
 
 _LIMITS: Final = RowLimits(max_rows=100_000, max_bytes=64 << 20, max_cell_bytes=1 << 20)
 _DATA: Final = Path(__file__).parents[1] / "tests" / "data" / "traps"
 _ENDING_BACKENDS: Final = "worker/service.py"
-"""Its statements need a killed worker."""
+"""The file whose statements run only after a worker was killed, so they may be missing from the log."""
 _OUTSIDE_A_TRANSACTION: Final = (
     "DEALLOCATE ALL",
     "SELECT pg_catalog.pg_advisory_unlock_all()",
     "SHOW POOL_VERSION",
 )
-"""They look up no name, or a qualified one without arguments."""
+"""Safe with any search path: these statements name no function, or a qualified one without arguments."""
 _OF_A_CALLER: Final = {
     "SELECT * FROM ( select feels from people ) AS q LIMIT 1001",
-    "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()",  # has to run as a caller's, to be refused
+    "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()",  # must run as a caller's statement, to be refused
 }
 _FAILS: Final = (
     "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()",
     "select * from nothing_here",
-    "SELECT pg_catalog.pg_sleep(",  # doctor's, which end at a deadline or are cancelled
+    "SELECT pg_catalog.pg_sleep(",  # doctor's statements, which reach a deadline or are cancelled
     "SHOW POOL_VERSION",  # known only to pgpool-II
     "SELECT pg_catalog.pg_backend_pid()",  # refused by a hardened server
     "SELECT pg_catalog.set_config('client_connection_check_interval'",  # unknown to PostgreSQL 13
@@ -79,8 +79,8 @@ class Trapped:
     """A database full of traps; it reports the traps that were sprung since this object was made.
 
     Attributes:
-        url: for its superuser, who owns the traps.
-        reader_url: for a role that can only read.
+        url: the URL of the superuser, who owns the traps.
+        reader_url: the URL of a role that can only read.
     """
 
     def __init__(self, url: str, log_file: Path) -> None:
@@ -90,11 +90,11 @@ class Trapped:
         self._log_start = self._log_file.stat().st_size
 
     def sprung(self) -> list[str]:
-        """Return the traps in the server's log."""
+        """Return the log lines of traps that were sprung."""
         return [line for line in self.log().splitlines() if SPRUNG in line and "LOG:" in line]
 
     def log(self) -> str:
-        """Return what the server has logged."""
+        """Return the server's log since this object was made."""
         return self._log_file.read_bytes()[self._log_start :].decode("utf8", "replace")
 
     @contextmanager
@@ -195,7 +195,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     await look_into_tables(fetch)
     await read_row_security(fetch)
     await read_mapped_roles(fetch, [READER])
-    # Also directly, because the advice for a failed statement has only two seconds.
+    # Called directly, too, because the advice for a failed statement may reach its limit of two seconds.
     (hidden,) = await find_hidden(fetch, ["parted_1"], await read_catalog(fetch))
     assert hidden.columns == ("id", "day")
     feels = await with_descendants(fetch_rows, [ColumnName("public", "people", "feels")])
@@ -212,10 +212,10 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
 
 
 async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
-    """Run all of pgmcp's own statements, also those for a hardened server; return what the server logged.
+    """Run all of pgmcp's own statements, also those for a hardened server; return those in the log.
 
     Args:
-        trapped: its traps are in `public`.
+        trapped: a database whose traps are in the schema `public`.
         spawn: starts workers.
     """
     with trapped.logging_statements():
@@ -231,9 +231,10 @@ async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
 def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
     """Return the faults in the way in which pgmcp's own statements ran.
 
-    Without a fault, each statement of the source code has run in a read-only transaction of its own, with
-    only pg_catalog on the search path. None failed, and no trap was sprung. Each operator, function and cast
-    in them is of PostgreSQL itself, with exactly its types.
+    Without a fault, each statement of the source code has run in its own read-only transaction, with only
+    pg_catalog on the search path; exceptions are in `_OUTSIDE_A_TRANSACTION` and `_OF_A_CALLER`. Only
+    statements in `_FAILS` have failed, and no trap was sprung. Each operator, function and cast belongs to
+    PostgreSQL and needed no implicit conversion.
     """
     texts = {each.text for each in ran}
     faults = [
@@ -261,9 +262,10 @@ def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
 def _find_inexact(trapped: Trapped, texts: set[str]) -> list[str]:
     options = f"-c search_path={OWN_SEARCH_PATH.replace(' ', '')} -c log_statement=none"
     with psycopg.connect(trapped.url, options=options, prepare_threshold=None) as connection:
-        if connection.info.server_version < 140_000:  # has no function bodies that are parsed when created
+        # Before version 14, PostgreSQL does not parse a function's body when it creates the function.
+        if connection.info.server_version < 140_000:
             return []
-        # A column of a table outside the catalog is converted if its type is varchar or a domain.
+        # Statements on users' tables are left out: a column of type varchar or of a domain is converted.
         of_catalog = [text for text in texts if is_own(text) and "public." not in text]
         assert len(of_catalog) > 30
         return [f"{found}: {text}" for text in of_catalog for found in find_inexact(connection, text)]
