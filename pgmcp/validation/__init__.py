@@ -12,8 +12,8 @@ What is decided where:
 - `reading`: whether everything in the tree only reads. It asks `functions` about calls, operators and types,
   `secret_relations` and `secret_columns` about relations, and these modules about what is not written:
   `operands` (operators of CASE, IN and BETWEEN), `qualified_names` (which `name.column` is a call),
-  `refused_casts` (where a cast or a domain's CHECK of a column's type may be called; its searches are
-  `explicit_casts`, `implicit_casts` and `domain_literals`, which follow columns with `column_values`).
+  `refused_casts` (where a refused cast or CHECK may be called; its searches are `implicit_casts`, and
+  `explicit_casts` and `domain_literals`, which follow the values of columns with `column_values`).
 - `functions`: whether a function may be called. `name_lookup` finds the functions and operators that a name
   can mean, by the search path and by the types of the arguments (`overloads`, `argument_types`).
   `column_types` finds the types of columns, in the scopes of `statement_columns`; `columns` says which
@@ -88,7 +88,7 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
 def refuse_other_kinds(sql: str) -> None:
     """Raise if a text is not exactly one statement of a kind that `validate` accepts.
 
-    For a statement that cannot be validated because the database's functions are not known.
+    This is for a statement that cannot be validated because the database's functions are not known.
 
     Raises:
         SqlRejectedError: `validate` would refuse the text, whatever functions the database has.

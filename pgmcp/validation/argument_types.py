@@ -74,7 +74,7 @@ class ArgumentTypes:
         self._may_call = may_call
         self._of_record = of_record
         self._facts = facts
-        self._results: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node keeps its id
+        self._results: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node is kept alive
         functions = FunctionsInFrom(facts, self.of, self._of_cast, self._of_declared_result)
         self._columns = ColumnTypes(root, facts, path, self.of, self._of_cast, functions)
 
@@ -179,7 +179,7 @@ class ArgumentTypes:
         return self._with_field(name, types, arguments[0]) if len(arguments) == 1 else types
 
     def _with_field(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
-        """Return the types of `name(value)`, which is also the field `value.name` if no function fits."""
+        """Return the types of `name(value)`, which means the field `value.name` if no function fits."""
         if types is None or not self._columns.may_be_field(name):
             return types
         given = self.of(value)
@@ -302,7 +302,7 @@ class ArgumentTypes:
         plain = frozenset(each for each in results if not is_polymorphic(each))
         if plain == results:
             return plain
-        given = either(map(self.of, arguments))  # also of those that do not decide the type
+        given = either(map(self.of, arguments))  # of all arguments, although not all decide the type
         given = given and self._types.with_bases(given)
         held: set[int] = set()
         for each in map(self._types.base, given or ()):
@@ -320,7 +320,7 @@ class ArgumentTypes:
         return base is None or base.is_array
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
-        """Return the types that several expressions can have together, in their order."""
+        """Return the common types that several expressions can have; their order counts."""
         return self._columns.in_common(map(self.of, expressions))
 
     def _of_elements(self, array: Node) -> frozenset[int] | None:
@@ -383,7 +383,7 @@ class ArgumentTypes:
         return None if is_variable else self._types.types_by_column.get(name)
 
     def _of_field_of_parameter(self, column: Node, qualifiers: list[str], name: str) -> frozenset[int] | None:
-        """Return the types of `parameter.name`, where a relation may have the name of the parameter."""
+        """Return the types of `parameter.name`; None if a relation may have the name of the parameter."""
         declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
         if len(qualifiers) > 1 or any(map(self._columns.may_be_row, qualifiers)):
             return None
@@ -397,7 +397,7 @@ class ArgumentTypes:
     def of_output(self, query: Node, name: str) -> frozenset[int] | None:
         """Return the types of a column of the result of a query; None if they are not known.
 
-        A row alone may become the whole record, so that its fields are those of the record.
+        If the only column is a row, it may become the record itself, so the types are not known.
         """
         columns = self._columns.columns_of_query(query["SelectStmt"])
         if columns.is_open or columns.in_order is None or name not in columns.by_name:
@@ -418,11 +418,11 @@ def _inputs(kind: str, fields: Node) -> list[Node]:
     if kind != "CaseExpr":
         return list(fields["args"])
     results = [each["CaseWhen"]["result"] for each in fields["args"]]
-    return [fields.get("defresult", _NULL), *results]  # in this order the server looks for their type
+    return [fields.get("defresult", _NULL), *results]  # the order in which the server resolves their type
 
 
 def _may_be_any_row(declared: Node) -> bool:
-    """Return whether values of a declared type can have fields that no relation and no type has."""
+    """Return whether a declared type allows rows of any form: record, a polymorphic type or %TYPE."""
     if "pct_type" in declared:
         return True
     name = str(declared["names"][-1]["String"]["sval"])

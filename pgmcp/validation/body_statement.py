@@ -64,7 +64,7 @@ class OperatorUse(NamedTuple):
     Attributes:
         schema: as written; "" without one.
         operands: None if they are not known.
-        join: the join that compares columns with it, by USING or NATURAL.
+        join: the join that compares columns with it, by USING or NATURAL; None for other operators.
     """
 
     schema: str
@@ -80,7 +80,7 @@ class BodyStatement:
         root: the tree.
         calls: the FuncCalls in the tree.
         cast_types: last names of the types to which CAST or `::` casts.
-        converted_types: those of `cast_types` to which a value other than a literal is cast.
+        converted_types: the `cast_types` to which it casts a value other than an untyped literal.
         other_types: last names of types in other places.
         call_names: last names of the functions that it calls; each can be a type.
         columns: qualifier and name of each `qualifier.name`.
@@ -88,8 +88,9 @@ class BodyStatement:
         stars: the qualifiers of `qualifier.*`.
         fields: names after values, as in `(value).name`.
         indirections: each such value, with the names and subscripts after it.
-        relations: schema and name of those that are not WITH queries; "" without a schema.
+        relations: schema and name of each relation that is not a WITH query; "" without a schema.
         makes_any_type: whether it makes values of types that it does not name.
+        json_calls: the functions that older servers call for its JSON syntax.
     """
 
     def __init__(self, root: Node) -> None:
@@ -193,7 +194,7 @@ def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
 
 
 def _nodes(root: Any) -> Iterator[tuple[str, Node]]:
-    """Yield each node with its kind, and its unnamed parts, from the top down."""
+    """Yield each object of the tree with its key, from the top down; an item of a list has the key ""."""
     pending: list[tuple[str, Any]] = [("", root)]
     while pending:
         kind, value = pending.pop()

@@ -97,7 +97,7 @@ class _Nesting:
             self._chain += 1
         elif word in _RESTARTING_WORDS:
             self._chain = 0
-            # `not` may be in the bounds of BETWEEN, where AND does not end its level.
+            # BETWEEN counts 2: its lower bound may contain `not`, and its AND does not end the level of that.
             self._lasting += 2 if word == "between" else word in _LASTING_WORDS
         elif word == "case":
             self.open("case", offset)
@@ -119,8 +119,8 @@ def trim_and_bound(sql: str) -> tuple[str, int]:
     of the text is unchanged.
 
     Raises:
-        SqlRejectedError: the text is empty, too long, too deep or not text, has a parameter such as `$1`, or
-            brackets, strings or comments that do not end.
+        SqlRejectedError: the text is empty, too long or too deep; contains invalid characters or a parameter
+            such as `$1`; starts with a semicolon; or has a bracket, string or comment that does not end.
     """
     sql = sql.removeprefix(_BYTE_ORDER_MARK)
     _check_characters(sql)

@@ -190,9 +190,9 @@ class CallGraph:
     def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
         """Return the search paths with the owner's schema for a function that runs as its owner.
 
-        There, `"$user"` means that schema. Its place in the setting is not known. So it comes first here, or
-        right after pg_catalog. The path without it, which the caller adds, covers all names that the server
-        finds elsewhere.
+        Inside the function, `"$user"` means that schema. Its position in the setting is not known, so one
+        path has the schema first and another has it right after pg_catalog. The caller also follows the path
+        without it, which covers names that the server finds in other schemas.
         """
         if ANY_SCHEMA in path or owner not in self._schemas:
             return []
@@ -212,10 +212,10 @@ class CallGraph:
             yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
-        """Yield the functions that may be a part of an aggregate, if their text has to be read.
+        """Yield the functions that may be a part of an aggregate and whose body has to be read.
 
-        It is not known which overload a part is, so all functions of its name count. A part that is declared
-        volatile is refused earlier.
+        Only the part's schema and name are used, so all its overloads count. A part that is declared volatile
+        is refused earlier.
         """
         return (
             each
@@ -224,9 +224,9 @@ class CallGraph:
         )
 
     def _behind_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        """Yield the calls that functions of a view or policy may make with the values that they get.
+        """Yield the functions of casts and CHECKs that a view's or policy's functions may call for arguments.
 
-        Implicit casts are not among them: in the stored tree of the view or policy, they are calls.
+        Casts that the view or policy makes itself are not among them: its stored tree has them as calls.
         """
         own = {function.name for function in self._called_by(relation)}
         looking_up = {name for _, name, _ in relation.calls} & FUNCTIONS_THAT_CAST

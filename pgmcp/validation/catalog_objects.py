@@ -96,8 +96,8 @@ class CatalogFunction:
         takes_one: whether it can be called with one argument, and so by `(value).name`.
         takes_row: whether that argument can be a table's row, so that `row.name` calls it.
         operators: symbols of the operators that call it (pg_operator.oprcode).
-        types: names of the types that call it when a value becomes one of them, or when one of them becomes
-            something else (pg_cast.castfunc, CHECK constraints of domains).
+        types: names of the types whose casts or CHECK constraints call it. A cast counts for its source and
+            its target type (pg_cast.castfunc).
         casts: casts that call it and that can apply to a column although the statement does not name its
             type.
         row_types: domains over rows among `types`, to which `row.name` casts.
@@ -182,7 +182,7 @@ class CatalogFunction:
         return call.number >= self.min_arguments and is_small_enough and self._takes_names(call)
 
     def _takes_names(self, call: CallShape) -> bool:
-        """Return whether each name is of a parameter without a value yet, and the rest have defaults."""
+        """Return whether a call's names fit: none has a positional value, and the rest have defaults."""
         if not call.names:
             return True
         if self.variadic_element and not call.is_variadic:
@@ -308,8 +308,8 @@ class ResolutionFacts:
         functions: PostgreSQL's own functions whose names the database uses, too.
         operators: PostgreSQL's own operators whose symbols the database uses, too.
         columns: the columns that have the name of a function, by the relation's name, then by its schema.
-        result_columns: the columns that have the name of a function and that the rows of every overload of a
-            function have, by the latter's name.
+        result_columns: by the name of a function that returns rows, the columns that the rows of all its
+            overloads have. Only columns with the name of a function are included.
         fields: the columns of a row type that have the name of a function, by the type's oid.
         rows: the rows of each relation: by the relation's name, then by its schema; empty if they have not
             been read. Composite types count as relations.
@@ -333,7 +333,8 @@ class ColumnCast(NamedTuple):
     """A cast of a column's values that may not be called.
 
     Attributes:
-        column: the name of the column; "" for the whole row, or for a value that is not that of a column.
+        column: the name of the column, or of a function's result (`result_of`); "" for a whole row, and for
+            any other value.
         cast: the cast.
         refusal: why it may not be called.
         kind: how the column's values contain the type that is cast.

@@ -175,12 +175,16 @@ class ColumnTypes:
         return self._remember(item, lambda: self._rename(self._find_columns(item), _new_names(item)))
 
     def columns_of_query(self, query: Node) -> Columns:
-        """Return the columns of the result of a query, by its fields."""
+        """Return the columns of the result of a query.
+
+        Args:
+            query: the fields of its SelectStmt.
+        """
         return self._remember(query, lambda: self._of_query(query))
 
     def _remember(self, key: Any, find: Callable[[], Columns]) -> Columns:
         if id(key) not in self._found:
-            self._found[id(key)] = OPEN  # during the search: WITH queries may use each other
+            self._found[id(key)] = OPEN  # set during the search, because WITH queries may use each other
             self._depth += 1
             found = find() if self._depth <= _MAX_DEPTH else OPEN
             self._depth -= 1
@@ -360,7 +364,7 @@ class ColumnTypes:
         return found
 
     def in_common(self, several: Iterable[Types]) -> Types:
-        """Return the types that several inputs can have together, in their order."""
+        """Return the common types that several inputs can have; their order counts."""
         inputs = list(several)
         known = [types for types in inputs if types is not None]
         are_single = all(len(types) == 1 for types in known)

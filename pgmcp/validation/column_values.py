@@ -27,9 +27,9 @@ class ValueKind(IntFlag):
     """
 
     ELEMENT = 1  # the value itself
-    ARRAY = 2  # an array of them
-    ROW = 4  # a row or range of them
-    WHOLE = 8  # any other type that contains them: an array of rows, a row of arrays
+    ARRAY = 2  # an array of such values
+    ROW = 4  # a row or range of such values
+    WHOLE = 8  # any other type that contains such values: an array of rows, a row of arrays
 
 
 NONE: Final = ValueKind(0)
@@ -95,7 +95,7 @@ class Surroundings:
         return is_plain and not any(map(self.has_written_operator, operators))
 
     def means_built_in(self, call: Node) -> bool:
-        """Return whether a call can only be to a function of PostgreSQL, if there is one by that name."""
+        """Return whether a call cannot mean a function of the database, only one of PostgreSQL."""
         *schemas, name = (part["String"]["sval"] for part in call["funcname"])
         return schemas == ["pg_catalog"] or not (schemas or self.has_function(name, _argument_count(call)))
 
@@ -119,9 +119,9 @@ class ColumnValues(ABC):
         self._around = surroundings
         self._nodes = list(_nodes_below(root))
         self._rows = {name for kind, fields in self._nodes for name in _names_of_rows(kind, fields)}
-        self._values: dict[int, ValueKind] = {}  # kinds of the values that may result, by id() of the fields
-        self._mentioning: dict[int, bool] = {}  # such a value, or any relation, is somewhere below
-        self._unnamed = NONE  # of columns whose names the statement does not show
+        self._values: dict[int, ValueKind] = {}  # kinds of a node's possible results, by id() of its fields
+        self._mentioning: dict[int, bool] = {}  # whether such a value, or any relation, is in or below a node
+        self._unnamed = NONE  # kinds of the columns whose names the statement does not show
 
     def first(self) -> Node | None:
         """Return the fields of the first node that the search looks for; None if there is none."""
@@ -181,7 +181,7 @@ class ColumnValues(ABC):
         return _union(self._names.values()) | self._unnamed
 
     def _is_row(self, expression: Node) -> bool:
-        """Return whether an expression is a row of a relation, whose columns have their names."""
+        """Return whether an expression is the row of a relation, so that its fields have names of columns."""
         match expression:
             case {"ColumnRef": {"fields": [{"String": {"sval": name}}]}}:
                 return name in self._rows
@@ -241,7 +241,7 @@ def _argument_count(call: Node) -> int | None:
 
 
 def result_of(function: str) -> str:
-    """Return the name that the result of a function has among the names of columns."""
+    """Return the name that stands for the result of a function among names of columns."""
     return f"{function}()"
 
 
@@ -324,7 +324,7 @@ def _is_star(output: Node) -> bool:
 
 
 def _nodes_below(root: Node) -> Iterator[tuple[str, Node]]:
-    """Yield each node with its fields, and each node's wrapper and unnamed fields, from the top down."""
+    """Yield each object of the tree with its key, from the top down; items of a list have the list's key."""
     pending: list[tuple[str, Any]] = [("", root)]
     while pending:
         kind, value = pending.pop()
@@ -344,7 +344,7 @@ def _names_of_rows(kind: str, fields: Node) -> Iterator[str]:
 
 
 def _names_of_search_and_cycle(query: Node) -> Iterator[str]:
-    """Yield the columns that hold rows of a recursive query's columns."""
+    """Yield the columns of SEARCH and CYCLE that hold rows of a recursive query."""
     yield from filter(None, [query.get("search_clause", {}).get("search_seq_column")])
     yield from filter(None, [query.get("cycle_clause", {}).get("cycle_path_column")])
 

@@ -26,7 +26,7 @@ class KnownColumns:
     Args:
         root: the tree of the statement.
         facts: facts of the catalog.
-        with_references: the id() of the nodes of relations that are WITH queries.
+        with_references: the id() of the fields of each relation that is a WITH query.
         path: the search path, in which tables are looked up.
         may_skip_schemas: whether the path may name schemas that the reader may not use, as in the body of a
             function. The server skips these.
@@ -61,11 +61,11 @@ class KnownColumns:
                 self._with_queries.setdefault(fields["ctename"], []).append(fields)
 
     def names(self, relation: str) -> bool:
-        """Return whether anything in a FROM has this name."""
+        """Return whether an item of any FROM has this name."""
         return relation in self._items
 
     def has(self, relation: str, name: str, depth: int = 0) -> bool:
-        """Return whether everything named `relation` certainly has a column `name`."""
+        """Return whether each item of FROM named `relation` certainly has a column `name`."""
         if (relation, name) not in self._known:
             items = self._items.get(relation, [])
             found = bool(items) and all(self._item_has(item, name, depth) for item in items)

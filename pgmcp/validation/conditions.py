@@ -23,7 +23,7 @@ class ConditionNames:
         columns: columns outside subqueries, which belong to the table that the condition filters.
         inner_columns: columns inside subqueries, which may belong to any table.
         inner_relations: (alias or name, relation) in subqueries, without the names of their own WITH.
-        made_names: aliases that subqueries give to columns and to FROM items.
+        made_names: names that subqueries give to columns, FROM items and WITH queries.
     """
 
     columns: tuple[tuple[str, ...], ...] = ()

@@ -66,7 +66,7 @@ def type_of_constant(fields: Node) -> frozenset[int]:
 
 
 def _of_number(text: str) -> frozenset[int]:
-    """Return the type of a number too large for int4; both types for notations other than decimal digits."""
+    """Return the types that a number other than an int4 can have: int8, numeric, or both if not certain."""
     if "." in text:
         return _NUMERIC
     if text.removeprefix("-").isdigit():

@@ -37,7 +37,7 @@ PREFIXES_OF_ONE_TYPE: Final = ("elem_contained_by_", "multirange_", "range_")
 _OF_VALUES_ALIKE: Final = frozenset({"lag", "lead"})
 # Functions of pg_catalog that compare a literal with values of ORDER BY.
 _HYPOTHETICAL: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
-# Functions of pg_catalog whose result has the type of an argument, or a type made of it. No others do.
+# All functions of pg_catalog whose result has the type of an argument or a type made of it, in four sets.
 FUNCTIONS_THAT_MAKE_ARRAYS: Final = frozenset(
     "array_agg array_append array_cat array_fill array_prepend percentile_disc".split()  # noqa: SIM905
 )
@@ -59,12 +59,12 @@ _VALUES_OF_NODE: Final[dict[str, tuple[str, ...]]] = {
     "CaseWhen": ("result",),
     **dict.fromkeys(SELECTS, ("targetList", "valuesLists", "larg", "rarg")),
 }
-"""The fields of a node whose values are values of the node itself; of any other node, all."""
+"""For a kind of node, the fields whose values can be the value of the node; for other kinds, all fields."""
 
 _WITHOUT_VALUES: Final = frozenset(
     {"A_Const", "BoolExpr", "BooleanTest", "GroupingFunc", "NullTest", "SQLValueFunction", "TypeCast"}
 )
-"""Nodes whose value never has a domain's type; a cast to such a type is refused by the type's name."""
+"""Nodes whose value never has a domain's type here; a cast to a domain is judged by the type's name."""
 
 _WITH_IMPLIED_EQUALITY: Final = frozenset({"CaseExpr", "JoinExpr", "SubLink"})
 
@@ -76,7 +76,9 @@ _FOLLOWED_FOR_LITERALS: Final = frozenset(
 
 
 class LiteralsOfDomains(ColumnValues):
-    """Searches one statement for literals beside values of columns; the result depends on the literals' text.
+    """Searches one statement for literals that become values of a domain because of a column beside them.
+
+    The result depends on the text of the literals: '{}' makes an empty array, for which no CHECK runs.
 
     Args:
         root: the tree of the statement.
@@ -160,9 +162,10 @@ class LiteralsOfDomains(ColumnValues):
         return kinds
 
     def _values_of_combination(self, kind: str, fields: Node) -> ValueKind:
-        """Return the kinds of the common type of several expressions.
+        """Return the kinds of the values of an expression that gives several expressions a common type.
 
-        Beside a constant that is the base type of a domain; a CASE without ELSE may give NULL.
+        If one of them is a constant, the common type is the base type of the domain, not the domain. A CASE
+        without ELSE counts as having the constant NULL.
         """
         values = _combined(kind, fields)
         kinds = self._kinds(values)
@@ -235,9 +238,10 @@ class LiteralsOfDomains(ColumnValues):
         return bool(self._kinds(values) & _WHOLES) and any(_has_parts(each) for each in _literals(values))
 
     def _mixes(self, values: Sequence[Node]) -> bool:
-        """Return whether values that get one type may become arrays, rows or ranges of the domain.
+        """Return whether one of several values with a common type may become a whole of the domain.
 
-        An array of the base type becomes one, too, as a literal does.
+        A whole is an array, row or range of domain values. Literals may become one, and so may arrays of the
+        base type.
         """
         wholes = [each for each in values if self._kinds(each) & _WHOLES]
         others = [each for each in values if not self._kinds(each) & _WHOLES]
@@ -246,7 +250,7 @@ class LiteralsOfDomains(ColumnValues):
         return bool(wholes) and not all(map(_is_empty, others))
 
     def _is_written(self, expression: Node) -> bool:
-        """Return whether the operator may be one of the database's own that gives its operands one type."""
+        """Return whether the operator may be one of the database's own whose function has a body."""
         return self._around.has_written_operator(expression["name"][-1]["String"]["sval"])
 
 
@@ -259,7 +263,7 @@ def _name(call: Node) -> str:
 
 
 def _combined(kind: str, fields: Node) -> list[Node]:
-    """Return the expressions of which an expression has the common type."""
+    """Return the expressions to which an expression gives a common type."""
     if kind == "CaseExpr":
         results = [each["CaseWhen"]["result"] for each in fields["args"]]
         return [*results, fields["defresult"]] if "defresult" in fields else results
@@ -317,7 +321,7 @@ def _has_parts(constant: Node) -> bool:
 
 
 def _literals(values: Any) -> Iterator[Node]:
-    """Yield the strings and NULLs without a type in expressions, unless their type is decided there."""
+    """Yield the untyped strings and NULLs that get their type from outside these expressions."""
     pending = [values]
     while pending:
         value = pending.pop()

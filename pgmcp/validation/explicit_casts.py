@@ -1,7 +1,7 @@
 """Finds where a statement may cast values of columns explicitly: `mood::int`, `to_json(people)`.
 
 An explicit cast is called where a statement names its target type. A few built-in functions and operators
-look up casts themselves, and call it, too.
+also look up such a cast and call it.
 """
 
 from collections.abc import Mapping, Set
@@ -26,7 +26,7 @@ _CAST_TO_TEXT = frozenset({"anytextcat", "quote_literal", "quote_nullable", "tex
 _CAST_BY_JSON_EXPRESSIONS = frozenset({"bytea", "json", "jsonb", "text"})
 FUNCTIONS_THAT_CAST = _CAST_TO_JSON | _CAST_TO_TEXT
 
-# Built-in types that a statement may cast to, if the type of the column has no such cast.
+# Built-in types. A cast of a column to one of them is harmless, unless the column's type has a cast to it.
 BUILT_IN_TYPES = frozenset(
     """
     bit bool bpchar bytea char cidr date float4 float8 inet int2 int4 int8 interval json jsonb macaddr money
@@ -55,9 +55,9 @@ _CARRYING_FIELDS: dict[str, tuple[str, ...]] = {
     "SortBy": ("node",),
     **dict.fromkeys(SELECTS, ("targetList", "valuesLists", "larg", "rarg")),
 }
-"""The fields of a node whose values can be values of the node itself; of any other node, all."""
+"""For a kind of node, the fields whose values can be the value of the node; for other kinds, all fields."""
 
-# An operator is called where one of these fields is there.
+# For a kind of node, the fields with which it calls an operator.
 _FIELDS_WITH_OPERATOR = {
     "CaseExpr": ("arg",),
     "JoinExpr": ("isNatural", "usingClause"),
@@ -74,8 +74,8 @@ class ExplicitCasts(ColumnValues):
         columns: the names of the columns with the kinds of their values; any column of such a name counts.
         targets: names of the built-in types to which the values can be cast.
         surroundings: facts about the database.
-        types: names of types whose values can be cast so, or contain such values, with the kinds of these
-            values. They count, too, if the statement itself makes values of such a type.
+        types: names of types to which the statement casts and whose values can be cast in turn, or contain
+            such values; with the kinds of the values.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class ExplicitCasts(ColumnValues):
         return is_concatenation or self._around.operator_may_cast(symbol, self._targets)
 
     def _may_cast_unwritten(self, kind: str, fields: Node) -> bool:
-        """Return whether the database's own operator may get a value although the node has only a keyword."""
+        """Return whether the operator that a subquery, CASE, join or ORDER BY calls may cast a value."""
         names = fields.get("operName") or fields.get("useOp")
         symbol = names[-1]["String"]["sval"] if names else "="
         has_operator = any(fields.get(name) for name in _FIELDS_WITH_OPERATOR[kind])
@@ -166,13 +166,13 @@ class ExplicitCasts(ColumnValues):
         )
 
     def _may_cast_given(self, call: Node) -> bool:
-        """Return whether the function that is called may cast a value that it is given."""
+        """Return whether the called function may cast one of its arguments."""
         name = call["funcname"][-1]["String"]["sval"]
         is_own = not self._around.means_built_in(call)
         return self._casts(name) or (is_own and self._around.may_cast(name, self._targets))
 
     def _is_built_in(self, call: Node, names: Set[str]) -> bool:
-        """Return whether a call can only be to one of these built-in functions, which casts nothing."""
+        """Return whether a call can only mean one of these built-in functions, and that one casts nothing."""
         name = call["funcname"][-1]["String"]["sval"]
         is_built_in = self._around.means_built_in(call)
         return is_built_in and not self._casts(name) and name in names
@@ -182,9 +182,9 @@ class ExplicitCasts(ColumnValues):
         return name in self._targets or looks_up_cast(name, self._targets)
 
     def _is_function_of_value(self, step: Node) -> bool:
-        """Return whether a name behind a dot may call a function that casts, or one of the database's own."""
+        """Return whether a name after a dot may call a function that casts the value before the dot."""
         name = step.get("String", {}).get("sval", "")
-        if name in self._columns:  # not `_names`: an output is called after its function
+        if name in self._columns:  # not `_names`, because an output can have the name of its function
             return False
         is_casting = self._around.takes_one(name) and self._around.may_cast(name, self._targets)
         return (name in FUNCTIONS_THAT_CAST and self._casts(name)) or is_casting
@@ -193,7 +193,7 @@ class ExplicitCasts(ColumnValues):
 def is_untyped_literal(expression: Node) -> bool:
     """Return whether an expression is a string or NULL without a type, or an array of these.
 
-    A cast makes a value of it through the type's input function, and calls no cast.
+    For a cast of such a literal, the server calls the type's input function, not a cast function.
     """
     elements = expression.get("A_ArrayExpr", {}).get("elements")
     if elements:
@@ -203,9 +203,9 @@ def is_untyped_literal(expression: Node) -> bool:
 
 
 def may_cast_to(type_name: Node, targets: Set[str], surroundings: Surroundings) -> bool:
-    """Return whether a type that is written may call one of the casts to `targets`.
+    """Return whether a cast to the named type may call one of the casts to `targets`.
 
-    Names outside pg_catalog may be domains.
+    A type outside pg_catalog may be a domain over one of the targets.
     """
     *schemas, name = (part["String"]["sval"] for part in type_name["names"])
     is_built_in = schemas == ["pg_catalog"] or not (schemas or surroundings.puts_schemas_first)

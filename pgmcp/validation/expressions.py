@@ -89,7 +89,7 @@ def read_expression(text: str) -> Expression:
 
 
 def _without_comments(text: str) -> str:
-    """Return the text on one line, without comments, unless a string has line breaks."""
+    """Return the text without comments; on one line, unless a string has line breaks."""
     pieces: list[str] = []
     position = 0
     for token in tokenize(text):

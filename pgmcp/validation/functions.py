@@ -179,7 +179,7 @@ class FunctionPolicy:
     def value_function_refusal(self, name: str) -> RefusalReason | None:
         """Return why `(value).name` is refused: for a value of any type, it can call a function or cast.
 
-        An unknown name is the field of a row.
+        If no function or type has the name, it is the field of a row.
         """
         if refusal := self._row_function_refusal(name, CallArguments(1)) or self._first_refusal(
             self._checks_of(name)
@@ -195,7 +195,7 @@ class FunctionPolicy:
         return None if refusal in (RefusalReason.INTERNAL, RefusalReason.UNKNOWN) else refusal
 
     def _checks_of(self, name: str) -> list[CatalogFunction]:
-        """Return the checks of the values that `(value).name` makes, if that is a type; it calls no cast."""
+        """Return the functions of CHECKs that `(value).name` calls if the name is that of a type."""
         return [each for each in self._casts.of_values(name) if checks_values(each)]
 
     def operator_refusal(
@@ -257,7 +257,7 @@ class FunctionPolicy:
         return [cast for function in found for cast in self._calls.result_casts(function)]
 
     def casts_of_made_value(self, name: str) -> list[ColumnCast]:
-        """Return the refused casts of the value that `(value).name` makes of a text, if it names a type."""
+        """Return the refused casts of the value that `(value).name` makes of a text if the name is a type."""
         return self._calls.type_casts(name)
 
     @property
@@ -275,12 +275,14 @@ class FunctionPolicy:
         return refusal.reason if refusal else None
 
     def written_casts(self, name: str, *, of_literals: bool) -> list[ColumnCast] | None:
-        """Return the refused casts of the values of a type, if a statement has to write each of them.
+        """Return the refused casts of a type's values, if each of them is called only by an explicit cast.
 
-        Return None if the server may call a refused function of the type without a written cast.
+        None if the server may call a refused function of the type in another way.
 
         Args:
-            of_literals: literals become values of the type, so no cast to it is called.
+            name: the name of the type.
+            of_literals: whether the statement casts an untyped literal to the type. Then no function of a
+                cast to the type is called.
         """
         found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_values(name)]
         refused = [(function, refusal) for function, refusal in found if refusal]
@@ -319,7 +321,7 @@ class FunctionPolicy:
     def _without_denied_extensions(
         self, functions: Iterable[CatalogFunction], is_built_in: bool
     ) -> list[CatalogFunction]:
-        """Return the functions, without those of denied extensions if PostgreSQL has one of that name too."""
+        """Return the functions. If PostgreSQL has the name, too, those of denied extensions are left out."""
         return [
             function
             for function in functions
@@ -329,7 +331,7 @@ class FunctionPolicy:
     def _shadowing(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
     ) -> RefusalReason | None:
-        """Refuse the name of a built-in function that may mean a refused function of the database."""
+        """Return SHADOWED if a built-in function's name may mean a refused function of the database."""
         namesakes = [] if schema else self._choosable("", name, argument_count, arguments)
         refused = self._first_refusal(function for function in namesakes if not function.extension)
         return RefusalReason.SHADOWED if refused else None

@@ -28,7 +28,7 @@ class FunctionsInFrom:
         facts: facts of the catalog.
         types_of: returns the types of the result of a call.
         types_of_name: returns the types that the name of a type means.
-        types_of_result: returns the types that a call's result of a declared type can have.
+        types_of_result: returns the types that the result of a call can have if the function declares a type.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class FunctionsInFrom:
         self._types_of_result = types_of_result
 
     def columns_of(self, item: Node) -> tuple[Mapping[str, Types], tuple[Column, ...] | None] | None:
-        """Return the columns of an item by name, its whole row included, and in order if that is known.
+        """Return the types of an item's columns and of its whole row by name, and its columns in order.
 
-        None if the columns are not known.
+        The second part is None if the order is not known. The result is None if the columns are not known.
         """
         alias = item.get("alias", {})
         calls = list(_calls(item))
@@ -123,7 +123,7 @@ class FunctionsInFrom:
 
 
 def _calls(item: Node) -> Iterator[tuple[Node, list[Node]]]:
-    """Yield the calls of an item of FROM, each with the fields of its column definitions."""
+    """Yield the calls of an item of FROM, each with its column definitions; `unnest(a, b)` as two calls."""
     of_item = [each["ColumnDef"] for each in item.get("coldeflist", ())]
     several = set(map(id, unnests_of_several(item)))
     for call, definitions in _written_calls(item):
@@ -135,9 +135,10 @@ def _calls(item: Node) -> Iterator[tuple[Node, list[Node]]]:
 
 
 def unnests_of_several(item: Node) -> list[Node]:
-    """Return the calls `unnest(a, b)` of an item of FROM, which call only PostgreSQL's own unnest().
+    """Return the calls of an item of FROM that have the form `unnest(a, b)`.
 
-    It is called once for each argument. The conditions are the server's (transformRangeFunction).
+    For each argument of such a call, the server calls PostgreSQL's own unnest(). The conditions are those of
+    transformRangeFunction() in the server's parser.
     """
     return [
         call["FuncCall"]
@@ -163,7 +164,10 @@ def _calls_for_each(call: Node) -> list[Node]:
 
 
 def _in_order(rows_by_function: list[list[_Row]], new_names: list[str]) -> tuple[Column, ...] | None:
-    """Return the columns of several functions, with new names for the first; None if they vary."""
+    """Return the columns of several functions, with new names for the first columns.
+
+    None if a function may return different kinds of rows.
+    """
     if any(len(rows) != 1 for rows in rows_by_function):
         return None
     columns = [column for rows in rows_by_function for column in rows[0]]
@@ -174,7 +178,7 @@ def _in_order(rows_by_function: list[list[_Row]], new_names: list[str]) -> tuple
 
 
 def _by_place(rows_by_function: list[list[_Row]]) -> Iterator[Types]:
-    """Yield the types of the columns at each place; of all columns if their number is not known."""
+    """Yield the types of the column at each place; without end those of all columns if places may vary."""
     lengths = [{len(row) for row in rows} for rows in rows_by_function]
     if all(len(each) == 1 for each in lengths):
         for rows in rows_by_function:

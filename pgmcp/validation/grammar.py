@@ -66,9 +66,9 @@ class _ParseResult(ctypes.Structure):
 
 
 _MAX_QUICK_BRACKETS = 400
-"""msgspec decodes a tree with at most this many brackets; `json.loads` takes twice as long for it.
+"""msgspec decodes a tree with at most this many brackets, in half the time of `json.loads`.
 
-More brackets may be deeper: in msgspec, 900 levels of JSON overflow a stack of 256 KB.
+A tree with more brackets may be too deep: in msgspec, 900 levels of JSON overflow a stack of 256 KB.
 """
 
 _decode_quickly = msgspec.json.Decoder(dict[str, Any]).decode
@@ -136,7 +136,7 @@ def parse_with_parameters(sql: str) -> list[Statement]:
 
 
 def parse_body(sql: str) -> list[Node] | None:
-    """Return the trees of the statements in a function's body; None if it is not SQL."""
+    """Return the trees of a function's body, with NULL in place of parameters; None if it is not SQL."""
     try:
         text, _ = bounds.trim_and_bound(_without_parameters(sql))
         return [statement.fields for statement in parse(text)]
@@ -175,7 +175,7 @@ def name_of(step: Node) -> str:
 
 
 def constant_text(argument: Node) -> str:
-    """Return an argument in lower case if it is a string constant, cast, named or neither; else ""."""
+    """Return a string constant in lower case, also from a cast or a named argument; "" for others."""
     ((kind, fields),) = argument.items()
     if kind in ("TypeCast", "NamedArgExpr"):
         return constant_text(fields["arg"])

@@ -17,7 +17,7 @@ _LISTS_OF_BARE_COLUMNS = frozenset(
 )
 _NAMES_OF_ROWS = frozenset({"aliasname", "relname", "ctename"})
 
-# Functions of pg_catalog that can be given one argument of any type, and so a row as `row.function`.
+# Functions of pg_catalog that take one argument of any type, so `row.function` can call them with a row.
 FUNCTIONS_OF_ANY_ROW = frozenset(
     """
     any_value array_agg array_agg_finalfn array_to_json concat concat_ws count first_value format hash_array
@@ -31,24 +31,24 @@ FUNCTIONS_OF_ANY_ROW = frozenset(
 _OF_ANY_VALUE = FUNCTIONS_THAT_CAST | {
     *("concat", "count", "num_nonnulls", "num_nulls", "pg_column_size", "pg_typeof"),
 }
-"""Functions of pg_catalog whose arguments may all have any type, whatever else has their names there.
+"""Functions of pg_catalog that take arguments of any type and convert none of them.
 
-Those that look up a cast themselves are not called with values that have such a cast.
+A function that looks up casts itself counts only for values without such a cast.
 """
 
 
 _WITH_FLAG = frozenset({"array_to_json", "row_to_json"})
-"""Those of them that also take a boolean."""
+"""The functions of `_OF_ANY_VALUE` with an overload that has a boolean as its second argument."""
 
 
 class _Seen(NamedTuple):
-    """A part of the tree, and whether a column may stand there as it is.
+    """A part of the tree, and what the server does to a column there.
 
     Attributes:
         value: the part.
-        is_bare: whether the server does nothing to a column at this place.
-        is_value: whether the part lies in a subquery whose result is a value of an expression.
-        is_consumed: whether the server also does nothing to the column later, nor to a whole row.
+        is_bare: whether the server leaves a column as it is at this place.
+        is_value: whether the part is in a subquery whose result is a value of an expression.
+        is_consumed: whether the value is not used any further, so a whole row is not cast later either.
     """
 
     value: Any
@@ -65,7 +65,8 @@ class ImplicitCasts:
         columns: the names of the columns; any column of such a name counts.
         targets: names of the types to which the columns have casts.
         surroundings: facts about the database.
-        shows_result: whether the statement's result is shown as it is; if not, it may become another type.
+        shows_result: whether the statement's result stays as it is; if not, its columns may become another
+            type.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class ImplicitCasts:
         return name in FUNCTIONS_OF_ANY_ROW or self._around.takes_one(name)
 
     def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
-        """Yield the parts of a field or of a node."""
+        """Yield the parts of a node or field, each with what the server does to a column in it."""
         if name == "ResTarget":
             is_shown = id(below) in self._shown
             is_kept = is_shown or not _is_renamed(below)
@@ -147,7 +148,7 @@ class ImplicitCasts:
         return is_built_in and takes_any and not looks_up_cast(name, self._targets)
 
     def _mixes_or_renames(self, fields: Node) -> bool:
-        """Return whether values of several inputs become one here, or get names that are not followed."""
+        """Return whether one of the columns may be combined with another value here, or get a new name."""
         operation = str(fields.get("op", ""))
         if operation.startswith("SETOP_") and operation != "SETOP_NONE":
             return self._may_hold(list(_outputs(fields)))
@@ -159,7 +160,7 @@ class ImplicitCasts:
         return bool(fields.get("isNatural")) or not self._columns.isdisjoint(joined)
 
     def _may_hold(self, root: Any) -> bool:
-        """Return whether one of the columns may stand in expressions, under its name, in a row or a star."""
+        """Return whether expressions may contain one of the columns: by name, in a whole row or in `*`."""
         pending = [root]
         while pending:
             value = pending.pop()
@@ -176,7 +177,7 @@ class ImplicitCasts:
 
 
 def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
-    """Yield the parts of a field or node that only compares values of a column with each other."""
+    """Yield the parts of any other node or field; sorting, grouping and IS NULL leave columns as they are."""
     match name:
         case "SortBy":
             is_bare = above.is_bare and "useOp" not in below

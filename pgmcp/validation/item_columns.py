@@ -15,7 +15,7 @@ class Column(NamedTuple):
 
     Attributes:
         names: the names that it can have; the server chooses a name for an expression without an alias.
-        types: the types that it can have; None if they are not known.
+        types: its possible types; None if they are not known.
     """
 
     names: frozenset[str]

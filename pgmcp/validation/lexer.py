@@ -1,8 +1,8 @@
 """Splits SQL into tokens by the lexical rules of PostgreSQL, without recursion.
 
-The lexer follows `src/backend/parser/scan.l` closely, so that code cannot be hidden from the limits in a text
-that looks like a string or a comment. `pgmcp.validation.bounds` counts the tokens; the grammar splits the
-text again by itself.
+The lexer follows `src/backend/parser/scan.l` closely. Otherwise a text could hide code from the limits in
+what only looks like a string or a comment. `pgmcp.validation.bounds` counts the tokens. The grammar splits
+the text again by itself.
 """
 
 import re
@@ -96,7 +96,7 @@ def tokenize(sql: str) -> Iterator[Token]:
 
 
 def string_content(string: str) -> str:
-    """Return the text between a string's quotes; escapes are decoded only as far as names in it need."""
+    """Return the text between a string's quotes; in E'', backslashes are removed, and escapes not decoded."""
     if string.startswith("$"):
         delimiter = string[: string.index("$", 1) + 1]
         return string[len(delimiter) : -len(delimiter)]

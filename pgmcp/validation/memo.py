@@ -1,4 +1,4 @@
-"""Caches accepted statements: one that differs only in plain literals is not checked again.
+"""Caches accepted statements, so that one that differs only in plain literals is not checked again.
 
 Hosts often send the same statement with another id, date or text. The key of an entry is the text without its
 plain literals, and the policy that accepted it. This is safe because:
@@ -22,7 +22,7 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
-"""Maximum length of a cached text. Its literals are short, so a text with others exceeds no limit either."""
+"""Maximum length of a cached text. Literals are short, so the text with others is within all limits, too."""
 
 _MAX_LITERAL: Final = 100
 

@@ -43,7 +43,7 @@ def operands_of(node: Node) -> Iterator[Operands]:
 def operand_pairs(left: Node, right: Node) -> list[Operands]:
     """Return a pair for each call in a comparison: one per item of a list, one per field of a row."""
     items = right.get("List", {}).get("items", [right])
-    # PostgreSQL gives all items of a list one type, perhaps that of the left side: then it is `left = left`.
+    # PostgreSQL gives all items of a list one type. If it is the type of `left`, the call is `left = left`.
     pairs: list[Operands] = [(left, left)] if len(items) > 1 else []
     for each in items:
         sides = [side.get("RowExpr", {}).get("args") for side in (left, each)]

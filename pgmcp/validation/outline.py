@@ -25,14 +25,14 @@ from sqlglot.parsers import postgres as postgres_parser
 
 _SOURCES: Final = (parser, base, postgres_parser, dialect, postgres, helper, time, tokens, core, datatypes)
 _MAX_TEXT: Final = 500
-"""Characters of a text in a function; longer ones are documentation."""
+"""Maximum length of a string constant in which words are looked for; longer ones are documentation."""
 
 _WORD: Final = re.compile(r"\w+")
 _NAME: Final = re.compile(r"(?<!\w)[A-Za-z_]\w*", re.ASCII)
 
 
 _known_words: set[str] = set()
-"""In upper case; empty until they are gathered."""
+"""The words that sqlglot may recognize, in upper case; empty until `gather_words` is called."""
 
 
 def outline_of(sql: str) -> str | None:
@@ -47,7 +47,7 @@ def outline_of(sql: str) -> str | None:
 
     def replace(match: re.Match[str]) -> str:
         name = match[0]
-        # NUL stands in no text that has a template.
+        # A text that has a template contains no NUL.
         return name if is_known(name) else places.setdefault(name, f"{len(places)}\0")
 
     return _NAME.sub(replace, template)
@@ -61,8 +61,8 @@ def is_known(name: str) -> bool:
 def gather_words() -> None:
     """Gather the words that sqlglot's parser recognizes, and some more; takes about 0.1 s.
 
-    They come from the constants of its functions, from its tables, and from the names of its classes, of
-    which it makes names of SQL functions.
+    They come from the constants of its functions, from its tables, and from the names of its classes. sqlglot
+    derives names of SQL functions from the latter.
     """
     words: set[str] = set()
     for text in _texts([*(vars(module) for module in _SOURCES), keywords()]):

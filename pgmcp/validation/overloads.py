@@ -57,7 +57,7 @@ class CatalogType:
 
     @property
     def is_array(self) -> bool:
-        """Whether it has elements for polymorphic parameters; record[] and cstring[] are pseudo-types."""
+        """Whether polymorphic parameters take it as an array; record[] and cstring[] are pseudo-types."""
         return self.element != 0 and (self.category == "A" or self.kind == "p")
 
 
@@ -167,10 +167,10 @@ class TypeSystem:
         return None
 
     def common(self, inputs: Sequence[frozenset[int]]) -> frozenset[int]:
-        """Return the types that several inputs can have together, as in UNION, CASE, COALESCE and VALUES.
+        """Return the common types that several inputs can have, as in UNION, CASE, COALESCE and VALUES.
 
-        An untyped literal alone becomes text. If the manual's rule does not determine the type, it can be
-        that of any input, or the type below its domain.
+        Untyped literals alone become text. If the manual's rules do not determine the common type, it can be
+        the type of any input, or the base type of its domain.
         """
         if prod(map(len, inputs)) <= _MAX_COMBINATIONS:
             found = {self._common_type(combination) for combination in product(*inputs)}
@@ -179,7 +179,7 @@ class TypeSystem:
         return self.with_bases(frozenset().union(*inputs))
 
     def with_bases(self, types: frozenset[int]) -> frozenset[int]:
-        """Return types and those below their domains, and text for an untyped literal."""
+        """Return types together with the base types of domains, and text in place of an untyped literal."""
         bases = (TEXT_TYPE if each == UNKNOWN else self.base_oid(each) for each in types)
         return (types - {UNKNOWN}).union(bases)
 
@@ -286,7 +286,7 @@ class TypeSystem:
     def _select_by_category(
         self, overloads: list[_Overload], types: Mapping[int, tuple[int, ...]], places: set[int]
     ) -> list[_Overload]:
-        """Return the overloads that take the category of types that the server assumes of literals."""
+        """Return the overloads that take the type category that the server assumes for untyped literals."""
         left = overloads
         for place in places:
             targets = [self._types[types[id(each)][place]] for each in overloads]
@@ -315,7 +315,7 @@ class TypeSystem:
             if target in TAKEN_BY_POLYMORPHIC
         ]
         known = [source for source, _ in polymorphic if source != UNKNOWN]
-        # A literal gets its type from the other arguments, which the kind of its parameter may not take.
+        # A literal gets its type from the other arguments. Its own parameter may not take that type.
         limits = {kind for source, kind in polymorphic if source == UNKNOWN} & {NOT_ARRAY, "e"}
         if "e" in limits and not known:
             return False
@@ -341,8 +341,8 @@ class TypeSystem:
         """Return whether a value of an unknown type is coerced.
 
         Args:
-            kind: what polymorphic parameters take it.
-            may_be: returns whether it can have a type.
+            kind: the kind of polymorphic parameters that take the value.
+            may_be: returns whether the value can have a given type.
         """
         if target in TAKEN_BY_POLYMORPHIC:
             return TAKEN_BY_POLYMORPHIC[target] in ("", kind)
@@ -361,7 +361,7 @@ class TypeSystem:
         return base.oid in (source, RECORD) or (source, base.oid) in self._casts
 
     def base_oid(self, oid: int) -> int:
-        """Return the oid of a type, or of the type below a domain."""
+        """Return the oid of a type, or of the base type of a domain."""
         while (found := self._types.get(oid)) and found.base in self._types:
             oid = found.base
         return oid
@@ -371,7 +371,7 @@ class TypeSystem:
         return self._types.get(oid)
 
     def base(self, oid: int) -> CatalogType | None:
-        """Return a type, or the type below a domain; None if it is not known."""
+        """Return a type, or the base type of a domain; None if it is not known."""
         return self._types.get(self.base_oid(oid))
 
     def elements(self, arrays: frozenset[int]) -> frozenset[int] | None:
@@ -425,7 +425,7 @@ def is_hidden(overload: Overload, earlier: Iterable[Overload], call: CallShape) 
 
 
 def _visible(places: Sequence[Sequence[_Overload]], call: CallShape) -> Iterator[_Overload]:
-    """Yield the overloads that none with the same types in an earlier schema hides."""
+    """Yield the overloads, without those hidden by one with the same types in an earlier schema."""
     seen: set[tuple[int, ...]] = set()
     for place in places:
         found = [(each, each.effective_types(call)) for each in place]

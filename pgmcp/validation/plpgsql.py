@@ -1,8 +1,8 @@
 """Splits a body in PL/pgSQL into its variables and the SQL that it evaluates, as trees.
 
-PL/pgSQL passes the text of each expression and statement to PostgreSQL's parser. It finds the end of such a
-text by words outside brackets (pl_gram.y: read_sql_construct); this module does the same. `rest` lists the
-texts that cannot be read as a tree.
+PL/pgSQL passes the text of each expression and statement to PostgreSQL's parser. Such a text ends at a
+certain word outside brackets (pl_gram.y: read_sql_construct), and this module finds it in the same way.
+`PlpgsqlBody.rest` lists the texts that cannot be read as a tree.
 """
 
 from collections import defaultdict
@@ -304,7 +304,7 @@ class _Reader(PlpgsqlText):
         self.expect(";")
 
     def _read_cursor_use(self) -> None:
-        """Read OPEN or CLOSE; OPEN with FOR gives a cursor another query."""
+        """Read OPEN or CLOSE. The cursor keeps its declared query, unless OPEN has FOR."""
         if self.word(1) in (";", "("):
             self.sources.places.add(self.next.start)
         self.leave(";")

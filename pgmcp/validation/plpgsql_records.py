@@ -48,7 +48,7 @@ class RecordSources:
 
         Args:
             body: the body, read to its end.
-            variables: all that it declares.
+            variables: the types of all variables that it declares, by name.
         """
         other = self._names_elsewhere(body)
         found: dict[str, list[Node]] = {}

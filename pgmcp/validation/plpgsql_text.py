@@ -58,7 +58,7 @@ class PlpgsqlText:
         return self.tokens[place] if place < len(self.tokens) else END
 
     def word(self, ahead: int = 0) -> str:
-        """Return a token in lower case; "" for a quoted name or a string."""
+        """Return the next token, or one further ahead, in lower case; "" for a quoted name or a string."""
         token = self._token(self.at + ahead)
         return token.text.lower() if token.kind not in (TokenKind.QUOTED_NAME, TokenKind.STRING) else ""
 
@@ -101,8 +101,8 @@ class PlpgsqlText:
         """Read a query up to a word, without INTO and its target, which PL/pgSQL takes out of the query.
 
         Returns:
-            The tree, None if it could not be read; and the number of the token of a target that is one name,
-            -1 for any other target or none.
+            The tree, None if it could not be read; and the number of the target's token, -1 if the query has
+            no target or the target is not one name.
         """
         start = self.next.start
         first = self.at
@@ -135,10 +135,13 @@ class PlpgsqlText:
     def parse(
         self, sql: str, start: int, end: int, spans: list[tuple[int, int]] | None = None
     ) -> Node | None:
-        """Keep the tree of a query; if the text is not one query, keep its place in `rest`.
+        """Keep and return the tree of a query. If the text is not one query, keep its place; return None.
 
         Args:
-            spans: the parts of the text that are in the query; None for all of it.
+            sql: the text to parse.
+            start: where the text begins in the body.
+            end: where the text ends in the body.
+            spans: start and end of the parts of the body in `sql`; None if it is one part.
         """
         try:
             found = grammar.parse_with_parameters(sql)

@@ -57,7 +57,10 @@ class QualifiedNames:
                 self._has_nameless_function = True
 
     def after_values(self) -> set[str]:
-        """Return the names after a possible plain value: the name of a type makes a value of that type."""
+        """Return each name after a qualifier that may be a plain value.
+
+        If the name is that of a type, the server makes a value of that type.
+        """
         return {name for qualifier, name, _ in self._columns if self._may_be_value(qualifier)}
 
     def _may_be_value(self, qualifier: str) -> bool:
@@ -74,8 +77,8 @@ class QualifiedNames:
 
         Args:
             root: the tree of the statement.
-            with_references: the id() of the nodes of relations that are WITH queries.
-            types_of: returns what is known of the types of expressions.
+            with_references: the id() of the fields of each relation that is a WITH query.
+            types_of: returns the known types of expressions.
         """
         columns: KnownColumns | None = None
         for qualifier, name, fields in self._columns:

@@ -61,10 +61,10 @@ class ReadingCheck(StatementRefusals):
         self._with_references: set[int] = set()
         self._qualified_names = QualifiedNames()
         self._relations_with_secrets: list[Node] = []
-        self._column_casts: list[ColumnCast] = []  # of the relations that it reads
+        self._column_casts: list[ColumnCast] = []  # refused casts of columns, results and types in it
         self._root: Node = {}
         self._types: ArgumentTypes | None = None
-        self._types_of_casts: dict[int, bool] = {}  # by id() of a type that CAST names: whether of a literal
+        self._types_of_casts: dict[int, bool] = {}  # by id() of a type in a cast: whether it casts a literal
         self._cast_types: dict[str, set[str]] = {}  # see `find_refused_cast`
         self._built_in_calls: set[int] = set()  # id() of each FuncCall that calls PostgreSQL's own function
 
@@ -107,7 +107,7 @@ class ReadingCheck(StatementRefusals):
             for name, value in fields.items():
                 if check := _CHECK_BY_FIELD.get(name):
                     check(self, value, fields)
-                elif name < "a" and name not in NODES_OF_A_READ:  # a capital begins the name of a node
+                elif name < "a" and name not in NODES_OF_A_READ:  # names of nodes begin with a capital
                     self._refuse_node(name, value)
                 kind = type(value)
                 if kind is dict or kind is list:
@@ -125,7 +125,7 @@ class ReadingCheck(StatementRefusals):
             schemas = [PG_CATALOG]
         arguments = fields.get("args", [])
         argument_count = len(arguments)
-        if "agg_within_group" in fields:  # what it sorts by are arguments, too
+        if "agg_within_group" in fields:  # its sort expressions are arguments, too
             argument_count += len(fields["agg_order"])
         self._check_call_on_older_servers(call_on_older_servers("", fields), fields)
         known = partial(self._argument_types_of_call, fields)
@@ -258,7 +258,7 @@ class ReadingCheck(StatementRefusals):
         return self._functions.are_fields(self._argument_types().of(value), name)
 
     def _check_name(self, name: str | list[Node], fields: Node) -> None:
-        if isinstance(name, list):  # else of a window, a column or an argument
+        if isinstance(name, list):  # a string is the name of a window, column or argument
             self._check_operator(name, fields)
 
     def _check_operator(self, names: list[Node], fields: Node) -> None:
@@ -311,14 +311,14 @@ class ReadingCheck(StatementRefusals):
         casts = None if of_literals is None else self._functions.written_casts(name, of_literals=of_literals)
         if casts is None:
             self._refuse_use("a cast to type", name, refusal, fields)
-        self._column_casts += casts  # a literal is not a value of a column, but is followed as one
+        self._column_casts += casts  # a cast value is followed like a value of a column
         self._cast_types.setdefault(name, set()).update(each.cast.type_name for each in casts)
 
     def _note_cast(self, cast: Node, _: Node) -> None:
         self._types_of_casts[id(cast["typeName"])] = is_untyped_literal(cast["arg"])
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
-        *schemas, name = strings(names)  # extensions bring two of them, in any schema
+        *schemas, name = strings(names)  # two methods come with extensions, in any schema
         if name not in SAMPLING_METHODS:
             method = ".".join((*schemas, name))
             hint = f"methods: {', '.join(sorted(SAMPLING_METHODS))}"

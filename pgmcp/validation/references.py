@@ -31,7 +31,7 @@ _PLAIN_CALL_FIELDS = frozenset({"funcformat", "location"})
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """One `column = 'text'`, `column IN ('text', …)` or `column LIKE 'text%'`, as the statement has it.
+    """A comparison `column = 'text'`, `column IN ('text', …)` or `column LIKE 'text%'` with one text.
 
     Attributes:
         qualifier: the table or alias before the column; "" if there is none.
@@ -56,10 +56,10 @@ class TextComparison:
 
 
 class _ColumnSide(NamedTuple):
-    """The side of a comparison that holds one column, perhaps inside functions and casts.
+    """The side of a comparison that has the column, perhaps inside functions and casts.
 
     Attributes:
-        expression: as SQL, of a table with the alias `t`.
+        expression: the side as SQL, for a table with the alias `t`.
     """
 
     qualifier: str
@@ -165,7 +165,7 @@ def _comparisons(fields: Node) -> Iterator[TextComparison]:
 
 
 def _column_side(node: Node) -> _ColumnSide | None:
-    """Return the one column inside casts and functions of constants; None for anything else."""
+    """Return the side if it is one column, perhaps inside casts and cosmetic functions; else None."""
     match node:
         case {"TypeCast": {"arg": below, "typeName": {"names": names, **modifiers}}} if not (
             modifiers.keys() & {"typmods", "arrayBounds"}
@@ -184,7 +184,7 @@ def _column_side(node: Node) -> _ColumnSide | None:
 
 
 def _call_side(names: list[Node], arguments: list[Node]) -> _ColumnSide | None:
-    """Return the one column among the arguments of a cosmetic function, if the others are constants."""
+    """Return the side if it is a cosmetic function of one column and constants; else None."""
     function = names[-1]["String"]["sval"]
     if function not in _COSMETIC_FUNCTIONS:
         return None

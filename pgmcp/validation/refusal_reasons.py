@@ -207,7 +207,7 @@ _HINT_BY_FOREIGN_NAME = {
     "timestampdiff": _DIFFERENCE_HINT,
     "year": _PART_HINT,
 }
-"""Hints for functions of other databases and what PostgreSQL has in their place."""
+"""Hints for functions of other database systems: what PostgreSQL has in their place."""
 
 
 def hint_for_call(name: str, reason: RefusalReason) -> str:
@@ -244,7 +244,10 @@ class Refusal(NamedTuple):
         return f"{relation} is not readable here: {use}{TEXT_BY_REASON[self.reason]}"
 
     def of_call(self, function: str) -> tuple[str, str] | None:
-        """Return why a function that uses the culprit is refused, and a hint; None for the general reason."""
+        """Return why a function is refused, and a hint, if the culprit is another one that can be allowed.
+
+        None if the general texts for the reason apply.
+        """
         if self.culprit == function or self.reason in UNREADABLE or not self.allowable:
             return None
         text = f"it uses {self.culprit}, which is refused because {TEXT_BY_REASON[self.reason]}"

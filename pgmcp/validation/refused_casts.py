@@ -73,8 +73,8 @@ def find_refused_cast(
         root: the tree of the statement.
         casts: the refused casts and CHECKs of columns, results of functions, and types that it names.
         surroundings: facts about the database.
-        cast_types: the types to which the statement casts, by name. For each, the types with casts that its
-            values have or contain (`TypeCasts.held_by`).
+        cast_types: the types to which the statement casts, by name. For each, the types with casts of their
+            own that its values have or contain.
         shows_result: as in `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]

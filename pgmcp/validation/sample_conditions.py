@@ -44,7 +44,7 @@ def relations_without_secrets(root: Node, trusts_type_names: bool) -> set[int]:
 
 
 def _sources(item: Node) -> Iterator[Node]:
-    """Yield what an item of FROM is made of, without descending into subqueries."""
+    """Yield the fields of the relations, subqueries and functions that an item of FROM joins."""
     ((kind, fields),) = item.items()
     if kind == "JoinExpr":
         yield from _sources(fields["larg"])
@@ -116,7 +116,10 @@ def _compared_with_constants(condition: Node, trusts_type_names: bool) -> _Compa
 
 
 def _column(expression: Node, trusts_type_names: bool) -> list[Node]:
-    """Return the parts of a column's name; the cast of a name to text is leakproof, as the comparison is."""
+    """Return the parts of a column's name, also inside a cast to text; [] for other expressions.
+
+    The cast of a name to text is leakproof, like the comparison.
+    """
     match expression:
         case {"TypeCast": {"arg": below, "typeName": {"names": [*schemas, {"String": {"sval": "text"}}]}}}:
             is_built_in = [name_of(each) for each in schemas] == ["pg_catalog"] or (

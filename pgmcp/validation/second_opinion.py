@@ -1,8 +1,8 @@
 """Checks with a second grammar, sqlglot, that a text is one query that changes nothing.
 
 This check can only refuse. If sqlglot cannot parse a text that PostgreSQL's own grammar accepts, PostgreSQL's
-grammar decides alone. On nested arrays and types, sqlglot backtracks exponentially often; its steps back are
-counted, and at a limit the parse is stopped. Any other failure of sqlglot is logged as a warning.
+grammar decides alone. The same holds if sqlglot backtracks too often, as on nested arrays and types: its
+parser is stopped at a limit. It also holds for any other exception in sqlglot, which is logged as a warning.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """
@@ -44,7 +44,7 @@ def check(sql: str, token_count: int) -> None:
 
     Args:
         sql: the query.
-        token_count: length of the query; queries of more than 3,000 tokens are not checked.
+        token_count: number of tokens in the query, or an upper estimate; above 3,000 it is not checked.
 
     Raises:
         SqlRejectedError: sqlglot parses the query as something else.
@@ -85,7 +85,7 @@ def is_read(sql: str) -> bool:
 
 
 def require_read(sql: str) -> None:
-    """Parse a statement that only reads, for the self-test.
+    """Raise unless sqlglot parses a statement as one read; for the self-test.
 
     Raises:
         Exception: any failure, also those of sqlglot that `check` ignores.

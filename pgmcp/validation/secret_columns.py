@@ -207,7 +207,7 @@ class _Search:
                 yield _use(relation, f"{name_of(names[-2])}.{column or '*'}", fields)
 
     def _inside(self, item: Node) -> Iterator[Node]:
-        """Yield the relations with a secret column whose columns an item of FROM has."""
+        """Yield the guarded relations whose columns are columns of an item of FROM."""
         ((kind, fields),) = item.items()
         if kind == "RangeVar" and id(fields) in self._guarded_by_id:
             yield fields

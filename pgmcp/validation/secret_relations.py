@@ -1,6 +1,6 @@
 """Refuses tables and views that contain secrets, or show data of tables regardless of the privileges on them.
 
-Of some of them, a statement may read the columns without secrets (`pgmcp.validation.secret_columns`).
+Some also have columns without secrets, which a statement may read (`pgmcp.validation.secret_columns`).
 """
 
 _PASSWORDS = "it contains password hashes or connection passwords"

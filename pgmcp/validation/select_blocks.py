@@ -26,8 +26,8 @@ class Source(NamedTuple):
 
     Attributes:
         alias: its alias or name.
-        relation: the relation as written; "" for a subquery, a function, a query of WITH, or new column
-            names.
+        relation: the relation as written; "" for a subquery, function or WITH query, and for an item whose
+            alias renames columns.
         derived: the block of a subquery or WITH query that returns each row of its FROM; None for any other.
     """
 
@@ -148,7 +148,10 @@ def _selects(root: Node) -> Iterator[Node]:
 
 
 def _queries_of_with(root: Node) -> dict[str, Node]:
-    """Return the queries of WITH by name; {} for those that are not a SELECT, or whose name occurs twice."""
+    """Return the queries of WITH by name.
+
+    {} for a query that is not a SELECT, renames its columns, or has a name that occurs twice.
+    """
     queries: dict[str, Node] = {}
     for name, fields in _nodes(root):
         if name == "CommonTableExpr":
@@ -168,7 +171,8 @@ class _Reader:
         """Return one block.
 
         Args:
-            is_derived: whether another block reads this one; sources of its own are not followed further.
+            select: the fields of the SELECT.
+            is_derived: whether another block reads from this one. Its own subqueries are not read then.
         """
         from_items = select["fromClause"]
         sources = tuple(

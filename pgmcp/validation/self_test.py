@@ -55,7 +55,7 @@ def check_second_grammar() -> None:
     """Check that sqlglot accepts a read and refuses writes; the first call loads it.
 
     Raises:
-        GuardFailedError: sqlglot does not, or cannot be loaded.
+        GuardFailedError: sqlglot gives a wrong result, or cannot be loaded.
     """
     try:
         from pgmcp.validation import second_opinion  # slow to import, so not before it is needed

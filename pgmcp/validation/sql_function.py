@@ -20,9 +20,9 @@ class SqlFunction:
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
         parameters: the types of its parameters, by name; IN parameters also as `$1`.
-        all_parameters: the same as PL/pgSQL numbers them: `$1` can also be an OUT parameter.
-        result_types: the types that the last statement's columns become.
-        defaults: each default of a parameter as a statement that selects it, and the type that it becomes.
+        all_parameters: the same, but numbered as in PL/pgSQL, where `$1` can also be an OUT parameter.
+        result_types: the types to which the last statement's columns are converted.
+        defaults: each default of a parameter as a statement that selects it, and the parameter's type.
         is_standard: whether its body is BEGIN ATOMIC or RETURN, not a string.
     """
 
@@ -35,14 +35,16 @@ class SqlFunction:
 
     @property
     def given_types(self) -> list[Node]:
-        """The types of the parameters that it is given."""
+        """The types of its input parameters."""
         return [each for name, each in self.parameters.items() if name.startswith("$")]
 
 
 def may_become(types: Iterable[Node], targets: frozenset[str], built_in_types: frozenset[str]) -> bool:
-    """Return whether a value that becomes one of `types` may be cast to `targets`.
+    """Return whether a value that is converted to one of `types` may be cast to one of `targets`.
 
     Args:
+        types: the types to which the value is converted.
+        targets: names of the target types of casts.
         built_in_types: names of types of pg_catalog that are neither domains nor polymorphic.
     """
     for type_name in types:
@@ -54,12 +56,12 @@ def may_become(types: Iterable[Node], targets: frozenset[str], built_in_types: f
 
 
 def read_sql_function(definition: str) -> SqlFunction | None:
-    """Return the trees of a definition; None if it cannot be read, or does more than SELECT."""
+    """Return the parts of a definition; None if it cannot be read, or its body does more than SELECT."""
     return _read(definition, lambda head: tuple(_statements(head)))
 
 
 def read_signature(definition: str) -> SqlFunction | None:
-    """Return the tree of a definition in any language, without statements; None if it cannot be read."""
+    """Return the parts of a definition in any language, without statements; None if it cannot be read."""
     return _read(definition, lambda _: ())
 
 

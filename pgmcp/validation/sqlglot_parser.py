@@ -1,9 +1,14 @@
 """Bounds sqlglot's parser for PostgreSQL, and adds short cuts that give the same tokens and trees.
 
-On nested arrays and types, sqlglot's parser backtracks exponentially often; its steps back are limited here.
-Its tokenizer looks at every character. For a text without comments, escapes and the like, one regular
-expression takes a quarter of the time. An operand without operators, such as `o.total` before a comma, skips
-a dozen levels of operators. Tests compare the results of the short cuts with sqlglot's own.
+On nested arrays and types, sqlglot's parser backtracks exponentially often. The number of its steps back is
+limited here. There are two short cuts:
+
+- sqlglot's tokenizer looks at every character. For a text without comments, escapes and the like, one regular
+  expression takes a quarter of the time.
+- An operand without operators, such as `o.total` before a comma, is not parsed through a dozen levels of
+  operators.
+
+Tests compare the results of the short cuts with sqlglot's own.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """

@@ -1,7 +1,7 @@
 """Finds the items of FROM that a column in a statement can belong to.
 
 A column belongs to an item of FROM of its query, or of a query around it. An item of FROM can use the columns
-of the items before it (LATERAL), and never its own.
+of the items before it (LATERAL), but not its own columns.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +60,13 @@ class Level:
 
 
 class Scope(NamedTuple):
-    """The items that a column can belong to: the first ones of a level, and those of the scope around it."""
+    """The items that a column can belong to.
+
+    Attributes:
+        level: the FROM clause of the column's query.
+        end: how many of its first items count; None for all.
+        outer: the scope around the query; None for the outermost query.
+    """
 
     level: Level
     end: int | None

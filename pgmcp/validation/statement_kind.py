@@ -152,8 +152,8 @@ def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node
 def is_one_statement(text: str) -> bool:
     """Return whether the text is one SQL statement, and not prose that PostgreSQL's grammar also reads.
 
-    Such prose is "Show me", "Begin" and "Select rows": a SELECT of bare columns without FROM, and a command
-    without a semicolon, except for those that do not resemble prose (`_STATEMENTS_UNLIKE_PROSE`).
+    The grammar accepts "Select rows", "Show me" and "Begin". So two forms count as prose: a SELECT of bare
+    columns without FROM, and any other command without a semicolon, except `_STATEMENTS_UNLIKE_PROSE`.
     """
     try:
         sql, _ = bounds.trim_and_bound(text)

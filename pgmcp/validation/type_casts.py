@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
 
 _ARRAY_NAME_CHARACTERS = 14
-"""An array type's name begins with at least this many characters of the relation's; it is cut to 63 bytes."""
+"""At least this many characters of a relation's name are in its array type's name, cut to 63 bytes."""
 
 
 class TypeCasts:
@@ -14,7 +14,7 @@ class TypeCasts:
 
     Args:
         functions: the functions of the database.
-        relations: the relations of the database whose columns can be cast; others are ignored.
+        relations: the relations of the database; only those with columns that can be cast are used.
     """
 
     def __init__(self, functions: Iterable[CatalogFunction], relations: Iterable[CatalogRelation]) -> None:
@@ -39,15 +39,18 @@ class TypeCasts:
         yield from (each for functions in self._functions.values() for each in functions)
 
     def by_name(self) -> Mapping[str, list[CatalogFunction]]:
-        """Return the functions by the names of types; those of relations' rows have only checks."""
+        """Return the functions by the names of types; a relation's row type has only functions of CHECKs."""
         return self._functions
 
     def of_type(self, name: str) -> list[CatalogFunction]:
-        """Return the functions that cast to or from a type or check its values; those of rows only check."""
+        """Return the functions of a type's casts and checks; for a relation's row type, only of checks."""
         return self._functions.get(name, [])
 
     def of_values(self, name: str) -> Iterator[CatalogFunction]:
-        """Yield the functions that cast to or from a type or the parts of its values, or check them."""
+        """Yield the functions that cast to or from a type or, for a row type, the types of its columns.
+
+        Functions that check values of the type are among them.
+        """
         yield from self.of_type(name)
         yield from self.of_rows(name)
 
@@ -56,7 +59,7 @@ class TypeCasts:
         return self._casts.get(name, [])
 
     def held_by(self, name: str) -> set[str]:
-        """Return the types that values of a type have or contain and that have casts of their own."""
+        """Return the types with casts or checks that values of a type have or contain."""
         return {cast.type_name for function in self.of_values(name) for cast in function.casts}
 
     def casts_rows(self) -> bool:
@@ -71,7 +74,10 @@ class TypeCasts:
         )
 
     def of_rows(self, name: str) -> Iterator[CatalogFunction]:
-        """Yield the functions that cast to or from the types of columns, for a name of a relation's rows."""
+        """Yield the functions that cast to or from the types of a relation's columns, by its row type's name.
+
+        The name of an array type may stand for each relation whose name begins like it.
+        """
         rows = list(self._castable.get(name, ()))
         if name.startswith("_"):  # the name of an array type
             start = name.lstrip("_")[:_ARRAY_NAME_CHARACTERS]
@@ -89,9 +95,9 @@ class TypeCasts:
             yield from (each for each in self.of_type(type_name) if not is_check(each))
 
     def of_result(self, function: CatalogFunction) -> list[CatalogFunction]:
-        """Return the functions of the casts of a result that a statement has to write.
+        """Return the functions of the explicit casts that a function's result can have.
 
-        Those of an operator or a cast are not followed: a statement does not name their function.
+        There are none for the function of an operator or a cast: a statement that calls it does not name it.
         """
         if function.operators or function.types:
             return []
@@ -100,7 +106,7 @@ class TypeCasts:
 
 
 def is_check(function: CatalogFunction) -> bool:
-    """Return whether a function is called only where a CHECK is made."""
+    """Return whether only CHECKs call a function."""
     return bool(function.casts) and all(cast.is_check for cast in function.casts)
 
 
@@ -115,6 +121,6 @@ def targets_of(function: CatalogFunction) -> set[str]:
 
 
 def is_written_cast_from(function: CatalogFunction, type_name: str) -> bool:
-    """Return whether a function is called for a type only where a statement casts its values to another."""
+    """Return whether only explicit casts from this type call a function."""
     casts = function.casts
     return function.is_written_cast and bool(casts) and all(cast.type_name == type_name for cast in casts)

@@ -13,7 +13,12 @@ _AFTER_ROWS: Final = frozenset(
 
 
 class WrittenQuery:
-    """A query and its tokens. Arguments are byte offsets, as in the parse tree; results count characters."""
+    """A query as written. Its methods take byte offsets, as in the parse tree, and return character offsets.
+
+    Attributes:
+        text: the query.
+        with_end: where its WITH clause ends; 0 if it has none.
+    """
 
     def __init__(self, text: str, tokens: Sequence[Token], *, has_with: bool) -> None:
         self.text = text
@@ -21,7 +26,10 @@ class WrittenQuery:
         self.with_end = self._find_end_of_with() if has_with else 0
 
     def rows_after(self, byte_offset: int) -> tuple[int, int] | None:
-        """Return where "FROM … WHERE …" begins and ends after the select list at this place."""
+        """Return where the "FROM … WHERE …" after the select list at this place begins and ends.
+
+        None if the SELECT has no FROM.
+        """
         depth = 0
         for number in range(self._number_at(byte_offset), len(self._tokens)):
             token = self._tokens[number]
@@ -33,7 +41,7 @@ class WrittenQuery:
         return None
 
     def filter_of(self, byte_offset: int) -> str:
-        """Return the condition in FILTER (WHERE …) of the call at this place."""
+        """Return the condition in FILTER (WHERE …) of the call at this place; "" if it is not found."""
         depth, opened = 0, 0
         for number in range(self._number_at(byte_offset), len(self._tokens)):
             token = self._tokens[number]

@@ -1,4 +1,4 @@
-"""Finds the types to which a text casts, by its tokens: for bodies that are not parsed."""
+"""Finds the types to which the body of a function casts, by its tokens. It serves bodies without a tree."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -38,7 +38,7 @@ _BEFORE_LITERALS: Final = frozenset(
 def cast_targets(tokens: Sequence[Token]) -> frozenset[str] | None:
     """Return the built-in types to which a text casts, as pg_type names them; None if there may be others.
 
-    A literal becomes a value of any type without a cast.
+    `::` after an untyped literal does not count, because it calls no cast function.
     """
     found: set[str] = set()
     for at in _starts_of_types(tokens):
