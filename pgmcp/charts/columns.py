@@ -22,7 +22,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _SAMPLE_ROWS = 200
 _MAX_NAME_CHARACTERS = 60
 _MAX_LABEL_CHARACTERS = 80
-_MAX_EMOJI = 11  # the number that fits the width of a label
+_MAX_EMOJI = 11  # as many fit into the width of a label
 _MAX_CATEGORY_CHARACTERS = 200  # longer text is prose, not a category
 
 
@@ -67,7 +67,7 @@ def read_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Reading
         cells = [row[index] for row in sample if row[index] is not None]
         role, step = _judge(column, cells)
         name = _show_name(column.name, index)
-        # SQL allows repeated names; a legend does not.
+        # A result may repeat a name, a legend may not.
         name = _to_label(f"column {index + 1}: {name}", _MAX_NAME_CHARACTERS) if name in names else name
         names.add(name)
         readings.append(Reading(index, name, role, step))
@@ -89,7 +89,7 @@ def read_moment(cell: JsonScalar) -> float | None:
     """Return a date, a month or a timestamp as milliseconds since 1970, or None.
 
     The offset of a timestamptz is dropped, so that the chart shows the same local time as the table.
-    Infinity and years beyond 1 to 9999 are None.
+    Infinity, and years before 1 or after 9999, give None.
     """
     if not isinstance(cell, str):
         return None
@@ -145,7 +145,7 @@ def to_line(text: str, max_characters: int) -> str:
 
 
 def _to_label(text: str, max_characters: int) -> str:
-    # Vega cuts wide labels between two UTF-16 units, and half an emoji makes the drawing fail.
+    # Vega cuts wide labels by UTF-16 units, which can split an emoji; then the drawing fails.
     line = to_line(text, max_characters)
     return line if line.isascii() or max(line) <= "\uffff" else shorten(line, _MAX_EMOJI)
 

@@ -23,7 +23,7 @@ _TYPE: Final = Annotated[
 
 
 class ChartExtension(AnswerExtension):
-    """Adds a picture of the rows to a reply, or the reason why there is none."""
+    """Adds a picture of the rows to a reply, or says why there is no picture."""
 
     argument = ToolArgument("chart", _TYPE, False)
 

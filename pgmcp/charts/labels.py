@@ -14,8 +14,8 @@ _MONTH_MS = 30.44 * _DAY_MS
 _YEAR_MS = 365.25 * _DAY_MS
 _MAX_TICKS = 10
 
-# Length of the unit, its name in Vega (plural below a day, or ticks fail), possible steps between ticks, and
-# the format of a label (d3-time-format).
+# Length of the unit, its name in Vega, possible steps between ticks, and the format of a label
+# (d3-time-format). Vega accepts units below a day only in the plural.
 _UNITS: Final = (
     (_SECOND_MS, "seconds", (1, 5, 15, 30), "%H:%M:%S"),
     (_MINUTE_MS, "minutes", (1, 5, 15, 30), "%H:%M"),
@@ -60,7 +60,7 @@ class TimeAxis:
 def label_time_axis(moments_ms: Sequence[float]) -> TimeAxis:
     """Return the labels of an axis with about ten ticks or fewer.
 
-    Ticks are at whole units that are not shorter than the unit of the data. So no label repeats, and monthly
+    Ticks are at whole units, and never closer than the unit of the data. So no label repeats, and monthly
     data is labelled by month.
     """
     first, last = _to_datetime(min(moments_ms)), _to_datetime(max(moments_ms))

@@ -2,7 +2,7 @@
 
 | kind           | columns                                                                     |
 |----------------|-----------------------------------------------------------------------------|
-| number         | one row with one number, and a label at most                                |
+| number         | one row with one number, and at most one label                              |
 | line           | a time and 1 to 4 numbers, or a time, a number and a category of few values |
 | bars           | a category that names each row, and a number                                |
 | grouped bars   | two categories that name each row together, one of few values, and a number |
@@ -39,7 +39,7 @@ _MAX_SERIES = 8
 _MAX_BARS = 30
 _MAX_BARS_IN_GROUP = 6
 _MIN_SCATTER_ROWS = 5
-_GLANCE_ROWS = 100  # these rows are counted first; if they already have too many values, the others are not
+_GLANCE_ROWS = 100  # counted first; if these rows already have too many values, the others are not counted
 _SAME_SCALE = 5.0  # measures that differ by a larger factor are not readable on one axis
 
 
@@ -58,12 +58,12 @@ class Shape:
     """The columns of a chart and their roles.
 
     Attributes:
-        position: the horizontal axis: the time, the category, or a number of a scatter plot. For a single
-            number without a label, the number itself.
+        position: the column that places the marks: the time of a line chart, the category of bars, or the
+            first number of a scatter plot. For a single number, its label, or the number itself without one.
         measures: the columns whose values the marks show; several only in a line chart without series.
-        series: the column that decides the colour of marks; None if there is one colour for each measure.
-        left_out: measures that are not drawn, because this kind of chart draws one measure, or
-            their scale does not fit the axis.
+        series: the column that decides the colour of the marks; None if each measure has one colour.
+        left_out: measures that are not drawn. This kind of chart draws one measure, or their scale does not
+            fit the axis.
     """
 
     kind: ChartKind
@@ -139,7 +139,7 @@ def _choose_reader(position: Reading) -> Callable[[JsonScalar], float | str | No
 
 
 def _step_order(cell: JsonScalar) -> tuple[float, str]:
-    """Order steps by number, named periods (2026-Q1) by text, after the numbers."""
+    """Return a sort key: steps by number, then named periods (2026-Q1) by text."""
     number = read_number(cell)
     return (float("inf"), "" if cell is None else str(cell)) if number is None else (number, "")
 
@@ -186,7 +186,7 @@ def _find_time(roles: _Roles) -> tuple[Reading | None, Reading | None]:
         return times[0], categories[0] if categories else None
     if times or len(steps) + len(categories) > 2 or not steps:
         return None, None
-    # With a year and a month, the months are the axis and each year is a line.
+    # With a year and a month, the axis shows the months, and each year is a line.
     splitting = categories or [_as_label(step) for step in steps[:-1]]
     return steps[-1], splitting[0] if splitting else None
 

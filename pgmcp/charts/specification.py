@@ -165,8 +165,8 @@ def _draw_line(shape: Shape, points: Sequence[Point]) -> Json:
             "y": _number_axis(_VALUE, value, [point.value for point in points]),
         },
         "layer": _lines_and_dots(colour, len(points)),
-        # With scales of their own, the dots have one legend for colour and shape. With shared scales,
-        # Vega-Lite does not merge the two legends. Without dots, the lines have the legend.
+        # With independent scales, the dots get one legend for colour and shape. With shared scales, Vega-Lite
+        # would not merge the two legends. If there are no dots, the lines get the legend.
         "resolve": {"scale": {"color": "independent", "shape": "independent"}},
     }
 
@@ -187,7 +187,7 @@ def _lines_and_dots(colour: Json | None, count: int) -> list[Json]:
 def _draw_bars(shape: Shape, points: Sequence[Point]) -> Json:
     values = [point.value for point in points]
     layers: list[Json] = [{"mark": {**_BAR, "height": {"band": 0.78}}, "encoding": _DESCRIBE_POINT}]
-    if all(value is None or value >= 0 for value in values):  # a figure would cover a negative bar
+    if all(value is None or value >= 0 for value in values):  # the text would cover a negative bar
         layers.append(_text(_FIGURES, align="left", dx=5, fontSize=12))
     return {
         "height": {"step": _BAR_STEP_PX},
@@ -260,7 +260,7 @@ def _number_axis(
 ) -> Json:
     numbers = [value for value in values if value is not None]
     lowest, highest = min(numbers, default=0.0), max(numbers, default=0.0)
-    # For values far from zero, an axis that starts at zero would hide changes.
+    # If all values are far from zero, an axis that starts at zero would hide their changes.
     far_from_zero = lowest > 0.6 * highest > 0 or highest < 0.6 * lowest < 0
     return {
         "field": field,

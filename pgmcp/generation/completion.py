@@ -1,4 +1,4 @@
-"""Reads the bytes of a chat completion as a `SqlReply` with its token counts, or raises one clear error."""
+"""Reads a chat completion from bytes: a `SqlReply` with its token counts, or one clear error."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class _Message(msgspec.Struct):
     Attributes:
         content: text, or a list of parts from endpoints that can return images.
         reasoning_content: the chain of thought, as DeepSeek, vLLM and others name it. With an enforced reply
-            format, some put the whole reply there and leave `content` empty.
+            format, some endpoints put the whole reply there and leave `content` empty.
         reasoning: the chain of thought, as other endpoints name it.
     """
 
@@ -58,13 +58,13 @@ class _Message(msgspec.Struct):
         if isinstance(content, list):
             content = "".join(part.text or "" for part in content if part.type in _TEXT_PARTS)
         thought = (self.reasoning_content or self.reasoning or "").strip()
-        # A chain of thought in prose may contain discarded SQL; JSON is the reply itself.
+        # Prose may contain discarded SQL, so only JSON in the chain of thought counts as the reply.
         is_reply = thought.startswith("{") and thought.endswith("}")
         return content or (thought if is_reply else "")
 
 
 class _Failure(msgspec.Struct):
-    """An error inside an answer with status 200; OpenRouter reports failures after the start this way."""
+    """An error inside a response with status 200; OpenRouter sends it if generation fails after the start."""
 
     message: str | None = None
 
@@ -129,7 +129,7 @@ def read_text(body: bytes, *, asked_model: str) -> TextCompletion:
     """
     envelope = _read_envelope(body)
     usage = envelope.usage or _Usage()
-    # Never negative: negative counts would refill the token budget.
+    # Not below 0, because a negative count would refill the token budget.
     tokens_in, tokens_out = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
     try:
         text = _content_of(envelope)

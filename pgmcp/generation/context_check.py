@@ -1,9 +1,9 @@
-"""Finds the tables and columns that a context file names and the catalog lacks, and explains them.
+"""Finds names of tables and columns in a context file that the catalog lacks, and explains them.
 
-Notes and filters have the name of a table or column. Filters and joins name columns in their conditions. A
-parameter of a verified question names the column that its values come from. A wrong name raises no error: the
-model gets the text, but it does not help. Names match in upper or lower case, with or without schema. Terms
-are free text, and are not checked.
+A note has the name of a table or column, a filter that of a table. The conditions of filters and joins name
+columns, and a parameter of a verified question names the column of its values. Without this check, a wrong
+name is not noticed: the model gets a text that does not help. Names match in upper or lower case, with or
+without schema. Terms are free text, and are not checked.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}
 _SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
 
 MAX_EXPLAINED: Final = 20
-"""Maximum number of names in one message, which then says how many others there are."""
+"""Maximum number of names in one message; if there are more, the message says how many."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class UnknownName:
         name: as the file spells it.
         table: the table that lacks `column`; None if the table is unknown, or if no table has the column.
         column: the unknown column; "" if the table is unknown.
-        problem: what else is wrong with the entry; "" if the name is unknown.
+        problem: what is wrong with the entry instead; "" if its name is unknown.
     """
 
     place: str
@@ -191,8 +191,7 @@ class _Lookup:
             return None
         spelled = ".".join(map(quote_always, parts))
         found = self._catalog.find(spelled) or self._catalog.find(spelled.lower())
-        # The prompt shows a table outside the search path with its schema, but its bare name is accepted
-        # here.
+        # The prompt shows a table outside the search path with its schema. Here its bare name is enough.
         return found or (self._names.get(parts[0].lower()) if len(parts) == 1 else None)
 
 
@@ -239,7 +238,7 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
     names_schema = len(parts) > 1 and any(
         table.schema.lower() == parts[0].lower() for table in catalog.tables
     )
-    # The schema may be wrong, too, or the name may begin with a database: an existing name comes first.
+    # The name may have a wrong schema or begin with a database, so parts that exist come first.
     known = {table.name.lower() for table in catalog.tables}
     candidates = parts[1:2] if names_schema else sorted(parts[:3], key=lambda name: name.lower() not in known)
     advice = (advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog) for name in candidates)
@@ -247,7 +246,7 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
 
 
 class CatalogReads(Protocol):
-    """Notifies about reads of a catalog, as `SchemaCache` does."""
+    """The part of `SchemaCache` that notifies of each read of the catalog."""
 
     def subscribe(self, listener: CatalogListener) -> None:
         """Call `listener` after every later read."""
@@ -255,9 +254,9 @@ class CatalogReads(Protocol):
 
 
 class ContextCheck:
-    """Logs a warning for unknown names when the catalog was read or the context file has changed.
+    """Logs a warning about unknown names, each time the catalog was read or the context file has changed.
 
-    The same warning is logged only once. Must be created on the event loop.
+    The same warning is not repeated. Create the object on the event loop.
 
     Args:
         database: the database's name in the settings.

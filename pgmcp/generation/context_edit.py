@@ -24,11 +24,11 @@ _BY_HAND = "add it by hand; the README shows the format under PG_MCP_CONTEXT_FIL
 def add_verified(path: Path, database: str, verified: VerifiedQuestion) -> None:
     """Append a question and its SQL to the verified questions of a database.
 
-    The new text is parsed, and compared with what it should contain, before it replaces the file.
+    The new text replaces the file only if it parses to the expected contexts.
 
     Raises:
         SettingsError: the file cannot be read or written, the question is already verified, or the file's
-            layout allows no insertion. The file is unchanged then.
+            layout allows no insertion. The file is then unchanged.
     """
     before = load_context(path)
     context = before.get(database, DatabaseContext())
@@ -43,7 +43,7 @@ def require_new_question(path: Path, database: str, question: str) -> None:
     """Check that a question can be added to the verified questions of a database.
 
     Raises:
-        SettingsError: the file cannot be read, or the question exists already.
+        SettingsError: the file cannot be read, or the question is already verified.
     """
     _require_new(path, load_context(path).get(database, DatabaseContext()), [question.strip()])
 
@@ -54,7 +54,7 @@ def _require_new(path: Path, context: DatabaseContext, wordings: Iterable[str]) 
 
 
 def insert_below(lines: list[str], keys: Sequence[str], added: Sequence[str], path: Path) -> list[str]:
-    """Return the file's lines with more lines at the end of a part of a database.
+    """Return the file's lines, with new lines at the end of one part of a database.
 
     Args:
         keys: the database and its part, such as "verified"; both are created if they are missing.
@@ -117,7 +117,7 @@ def _entry(verified: VerifiedQuestion, indent: str) -> Iterator[str]:
 
 
 def _write_beside(path: Path, text: str) -> Path:
-    """Write a new file in the same folder; a full disk leaves no part of it."""
+    """Write a new file in the same folder; a failed write leaves no file."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".yaml")
     written = Path(name)
     try:

@@ -68,10 +68,10 @@ class DatabaseContext:
     Attributes:
         terms: meanings by business term.
         notes: texts by table or table.column, spelled as in the file.
-        filters: default conditions by table, which a question can override.
-        joins: join conditions that the catalog lacks or has wrong.
+        filters: default conditions by table; a question can override them.
+        joins: join conditions that the catalog's foreign keys do not give.
         verified: in the order of the file.
-        problems: mistakes in verified questions that were meant as tools; these are left out.
+        problems: mistakes in verified questions with `tool`; these questions are left out.
         expectations: questions for `pgmcp evaluate`: the verified ones, and those without SQL.
     """
 
@@ -86,8 +86,8 @@ class DatabaseContext:
     def matches(self, question: str) -> Iterator[VerifiedMatch]:
         """Yield the verified questions that equal `question`, ignoring case, spacing and punctuation.
 
-        If a question without parameters matches, only this one is yielded. If a match has a parameter of kind
-        VALUE, the caller has to check in the database whether the column contains the argument.
+        If a question without parameters matches, it is the only one. If a match has a parameter of kind
+        VALUE, the caller must check in the database whether the column contains the argument.
         """
         if verified := self.match(question):
             yield VerifiedMatch(verified, {})
@@ -121,10 +121,10 @@ class DatabaseContext:
 
 
 class ContextFile:
-    """A context file, read again when it changes. If the new version is invalid, the old one stays in use.
+    """A context file, which is read again when it changes. The last valid version stays in use.
 
     Raises:
-        SettingsError: raised by the constructor, if the file cannot be used.
+        SettingsError: raised by the constructor if the file cannot be read or is invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -157,7 +157,7 @@ class ContextFile:
         return contexts
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every later change of the file, in the thread that has read the file."""
+        """Call `listener` after each change of the file, in the thread that reads the changed file."""
         self._listeners.append(listener)
 
     @property
@@ -185,7 +185,7 @@ class ContextFile:
 
 
 def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str]) -> str:
-    """Return a text on databases of a context file that are not configured; "" if all are."""
+    """Return a text about databases in a context file that are not configured; "" if all are configured."""
     names = tuple(configured)
     unknown = [name for name in contexts if name not in names]
     if not unknown:
@@ -195,9 +195,9 @@ def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str
 
 
 def describe_missing_entries(contexts: Mapping[str, DatabaseContext]) -> str:
-    """Return a text on databases that a context file names without an entry; "" if it has entries for all.
+    """Return a text about an empty file, or about databases that it names without any entry; otherwise "".
 
-    A configured database that the file does not name has no context on purpose.
+    Databases that the file does not name are not mentioned, because they may need no context.
     """
     empty = [repr(name) for name, context in contexts.items() if context.is_empty]
     if contexts and not empty:
@@ -218,7 +218,7 @@ def load_context(path: Path, *, named_by: str = "PG_MCP_CONTEXT_FILE: ") -> dict
     """Return the context by database name.
 
     Args:
-        named_by: the beginning of the message about a file that cannot be read.
+        named_by: the beginning of the error message, which says where the path comes from.
 
     Raises:
         SettingsError: the file cannot be read or does not have the form above; the message names the line.

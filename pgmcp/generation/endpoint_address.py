@@ -1,4 +1,4 @@
-"""Reads the address of a model endpoint, and finds out how the endpoint expects the key."""
+"""Reads the address of a model endpoint, and decides which header carries the key."""
 
 import re
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ _AZURE_HOST: Final = re.compile(
 )
 _AZURE_PATH: Final = re.compile(r"/openai/deployments/", re.IGNORECASE)
 _ENTRA_TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-"""A JSON Web Token, which Azure takes as a bearer token instead of a key."""
+"""A JSON Web Token, which Azure accepts in the Authorization header instead of a key."""
 
 
 def split_base_url(url: str) -> tuple[str, dict[str, object]]:
-    """Return the URL that "/chat/completions" is appended to, and the query for every request."""
+    """Return the base URL, to which "/chat/completions" is appended, and the query of every request."""
     parts = urlsplit(url)
     path = _API_PATH.sub("", parts.path.rstrip("/"))
     query: dict[str, object] = {
@@ -33,7 +33,7 @@ def split_base_url(url: str) -> tuple[str, dict[str, object]]:
 def own_key_header(url: str, api_key: str | None) -> Mapping[str, str]:
     """Return the header that carries the key instead of Authorization; empty if Authorization carries it.
 
-    Azure's addresses of deployments refuse a key as a bearer token.
+    The URLs of Azure's deployments do not accept a key in the Authorization header.
     """
     parts = urlsplit(url)
     is_azure = _AZURE_HOST.search(parts.hostname or "") or _AZURE_PATH.search(parts.path)

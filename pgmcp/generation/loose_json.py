@@ -23,7 +23,7 @@ _TOKEN: Final = re.compile(
 _ESCAPE_OR_QUOTE: Final = re.compile(r"""\\.|["']""", re.DOTALL)
 _JSON_OF_WORD: Final = {"True": "true", "False": "false", "None": "null"}
 _MAX_TOKENS: Final = 1_000
-"""A reply has far fewer; without a limit, many braces take quadratic time."""
+"""A real reply has far fewer tokens. Without a limit, a text of many braces takes quadratic time."""
 
 
 def read_object(text: str, position: int) -> tuple[Any, int]:

@@ -42,10 +42,10 @@ _OPENAI_URL = f"https://{_OPENAI_HOST}/v1"
 # The SDK requires a key; endpoints that need none ignore it.
 _NO_KEY = "no-key"
 
-# A host that does not accept a connection in this time is down; the rest of the time is for the answer.
+# A host that accepts no connection within this time is down. The rest of the timeout is for the answer.
 _CONNECT_TIMEOUT_S = 5.0
 
-# At INFO and DEBUG these log URLs and response headers, and have logged whole prompts.
+# At INFO and DEBUG, these loggers write URLs and response headers; some versions wrote whole prompts.
 _LOGGERS_TO_QUIET = ("openai", "httpx2", "httpcore2", "httpx", "httpcore")
 
 ReplyFormat = Literal["json_schema", "json_object", "plain"]
@@ -58,9 +58,10 @@ class _Parameters:
     """Parameters that an endpoint accepts; all are assumed to be accepted until it rejects one.
 
     Attributes:
-        temperature: whether it accepts temperature 0, which makes SQL more reproducible; reasoning models
-            accept only their default.
-        system_role: whether it accepts a system message; some chat templates have no such role.
+        reply_format: the strictest reply format that the endpoint accepts.
+        temperature: whether the endpoint accepts temperature 0, which makes SQL more reproducible; reasoning
+            models accept only their default.
+        system_role: whether the endpoint accepts a system message; some chat templates have no such role.
     """
 
     reply_format: ReplyFormat = "json_schema"
@@ -68,7 +69,7 @@ class _Parameters:
     system_role: bool = True
 
     def as_arguments(self, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a request whose reply has a schema."""
+        """Return the arguments of a request whose reply has to follow a schema."""
         match self.reply_format:
             case "json_schema":
                 json_schema = {"name": name, "strict": True, "schema": schema}
@@ -84,8 +85,8 @@ class _Parameters:
     def without_rejected(self, refusal: str) -> "_Parameters | None":
         """Return parameters without the rejected one, or None if nothing is left to drop.
 
-        Endpoints describe a rejected response_format in too many ways to recognise, so every rejection that
-        does not mention the temperature or the role counts as one. Rejected requests cost no tokens.
+        A rejection that mentions neither the temperature nor the role counts as one of response_format,
+        because endpoints describe that in too many ways. Rejected requests cost no tokens.
         """
         if self.temperature and "temperature" in refusal:
             return replace(self, temperature=False)
@@ -106,13 +107,13 @@ _REJECTED_ROLE = re.compile(
 )
 
 
-# OpenRouter, where no provider of the model knows all parameters of a request.
+# OpenRouter's message if no provider of the model supports all parameters of a request.
 _NO_SUCH_PROVIDER = re.compile(r"no (?:allowed )?(?:endpoints?|providers?)\b.{0,60}parameter", re.IGNORECASE)
 _NOT_ABOUT_PARAMETERS = frozenset({"content_filter", "context_length_exceeded", "model_not_found"})
 
 
 def _is_rejection(status: int, code: object, refusal: str) -> bool:
-    """Return whether the endpoint refused a parameter or role; llama.cpp's templates fail with status 500."""
+    """Return whether the endpoint refused a parameter or a role; llama.cpp does so with status 500."""
     if status in (400, 422):
         return code not in _NOT_ABOUT_PARAMETERS
     if status == 404:
@@ -135,8 +136,8 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 class ModelClient:
     """A client of one model at one endpoint; concurrent requests are allowed.
 
-    From the environment, it reads only the proxy variables (HTTPS_PROXY, NO_PROXY …), because OPENAI_API_KEY
-    and the like may belong to another account. Its creator must call `aclose`.
+    It reads only proxy variables (HTTPS_PROXY, NO_PROXY …) from the environment, because OPENAI_API_KEY and
+    similar variables may belong to another account. The creator must call `aclose`.
 
     Args:
         api_key: None for endpoints that need no key.
@@ -187,7 +188,7 @@ class ModelClient:
     async def complete_object(
         self, messages: Sequence[Message], *, name: str, schema: Mapping[str, Any], timeout_s: float
     ) -> dict[str, Any]:
-        """Return the model's reply to `messages` as a JSON object, which may not keep to the schema.
+        """Return the model's reply to `messages` as a JSON object, which may violate the schema.
 
         Args:
             name: the schema's name.
@@ -220,7 +221,7 @@ class ModelClient:
         return (urlsplit(self._base_url).netloc or self._base_url).rpartition("@")[2]
 
     async def preload(self) -> None:
-        """Import the SDK now: it takes most of a second, for which the first question would wait."""
+        """Import the SDK in advance: this takes most of a second, which would delay the first question."""
         await self._connect()
 
     async def aclose(self) -> None:
@@ -321,10 +322,10 @@ class ModelClient:
                 event_hooks={"response": [_forbid_retry_beyond_deadline]}
             ),
         )
-        # The SDK reads these from OPENAI_ORG_ID, _PROJECT_ID, _ADMIN_KEY and _CUSTOM_HEADERS.
+        # The SDK has read these from OPENAI_ORG_ID, _PROJECT_ID, _ADMIN_KEY and _CUSTOM_HEADERS.
         client.organization = client.project = client.admin_api_key = None
         client._custom_headers = {}
-        _ = client.chat.completions  # imported on first access: now rather than on the event loop
+        _ = client.chat.completions  # the first access imports a module: here, not on the event loop
         return client
 
 

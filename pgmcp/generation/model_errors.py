@@ -107,7 +107,7 @@ class ModelErrors:
             return self._explain_auth(status)
         what, hint = _FAILURE_BY_STATUS.get(status, _SERVER_FAILURE if status >= 500 else _OTHER_FAILURE)
         detail = self._detail(error.body)
-        # Some servers give no code, but all of them mention "model"; the error for a wrong path does not.
+        # Not all servers give a code. All of them mention "model", unless the path is wrong.
         if status == 404 and "model" in f"{error.code} {detail}".lower():
             what, hint = _UNKNOWN_MODEL
         wait_s = retry_after_s(error.response.headers)
@@ -117,7 +117,7 @@ class ModelErrors:
         return ModelError(f"{message}: {detail}" if detail else message, hint=hint)
 
     def _explain_auth(self, status: int) -> ModelAuthError:
-        # The endpoint's own text is left out: OpenAI's repeats the ends of the key.
+        # The endpoint's own text is left out, because OpenAI's text contains the ends of the key.
         if self.api_key is None:
             return ModelAuthError(
                 f"the model endpoint {self.endpoint} requires a key (HTTP {status})",
@@ -145,7 +145,7 @@ def _is_flagged(error: "openai.APIStatusError") -> bool:
 
 
 def explain_unreachable(error: BaseException) -> tuple[str, str]:
-    """Return why an endpoint cannot be reached, or "" if it is not known, and a hint."""
+    """Return why an endpoint cannot be reached ("" if unknown), and a hint."""
     causes = list(_causes(error))
     for kind, explained in _REASON_BY_ERROR.items():
         if any(isinstance(cause, kind) for cause in causes):
@@ -164,7 +164,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds an endpoint asks to wait; 0 if it gives none, or a date."""
+    """Return how many seconds an endpoint asks to wait; 0 if it gives no number (but a date, for example)."""
     try:
         wait_s = float(headers.get("retry-after", "0"))
     except ValueError:

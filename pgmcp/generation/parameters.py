@@ -6,8 +6,8 @@
     text      in quotes           max_length, enum
     column    one of its values   max_length, enum
 
-An argument is a text, whose form depends only on the kind, not on whether it comes from a question or a tool
-call. It is bound as one literal, so it can only be a value in the statement.
+An argument is a text. Its form depends only on the kind: it is the same for a question and a tool call. An
+argument is bound as one literal, so it can only be a value in the statement.
 """
 
 import math
@@ -24,7 +24,7 @@ from pgmcp.quoting import quote_literal
 from pgmcp.untrusted import shorten
 
 MAX_ARGUMENT_CHARACTERS: Final = 100
-"""Maximum length of a text, unless the parameter has its own."""
+"""Maximum length of a text, unless the parameter has its own maximum."""
 
 LONGEST_ARGUMENT_CHARACTERS: Final = 1_000
 MAX_CHOICES: Final = 50
@@ -77,11 +77,11 @@ class Parameter:
     Attributes:
         column: `table.column` or `schema.table.column` for kind VALUE; otherwise "".
         description: the operator's text for the tool's schema.
-        minimum: the smallest argument; "" for none. `minimum`, `maximum`, `choices` and `default` have the
-            form of an argument.
-        choices: the only arguments that are allowed; () allows all.
+        minimum: the smallest allowed argument; "" for none. `minimum`, `maximum`, `choices` and `default`
+            have the form of an argument.
+        choices: the allowed arguments; () allows all.
         max_length: maximum length of a text, in characters.
-        default: the argument if none is given; None requires one.
+        default: the argument if none is given; None makes the parameter required.
     """
 
     kind: ParameterKind
@@ -118,7 +118,7 @@ class Parameter:
         """Return a value of a tool call as an argument.
 
         Raises:
-            InvalidArgumentError: it has another type, or is out of bounds.
+            InvalidArgumentError: the value has another type, or is out of bounds.
         """
         argument = self.normalise(value)
         if argument is None:
@@ -131,19 +131,19 @@ class Parameter:
         return argument
 
     def find(self, text: str) -> str | None:
-        """Return a part of a question as an argument; None if it is not one."""
+        """Return a part of a question as an argument; None if it is not a valid argument."""
         argument = self.normalise(text)
         return None if argument is None or self._out_of_bounds(argument) else argument
 
     def normalise(self, value: object) -> str | None:
-        """Return a value in the form of an argument, without looking at the bounds; None if it has none."""
+        """Return a value in the form of an argument; None if that is impossible. Do not check the bounds."""
         argument = _NORMALISE_BY_KIND[self.kind](value)
         if argument is None or not self.choices:
             return argument
         return next((each for each in self.choices if each.casefold() == argument.casefold()), argument)
 
     def literal(self, argument: str) -> str:
-        """Return an argument as one literal of SQL."""
+        """Return an argument as one SQL literal."""
         match self.kind:
             case ParameterKind.DATE:
                 return f"date '{argument}'"
@@ -154,7 +154,7 @@ class Parameter:
 
     @property
     def sample(self) -> str:
-        """An argument that is allowed, to plan the SQL with; no row has to match."""
+        """An allowed argument with which PostgreSQL can plan the SQL; no row has to match."""
         if self.default is not None:
             return self.default
         if self.choices:
@@ -164,7 +164,7 @@ class Parameter:
 
     @property
     def pattern(self) -> str:
-        """A regular expression for the argument in a question."""
+        """A regular expression that finds the argument in a question."""
         if self.kind is ParameterKind.TEXT:
             return rf"(?<=[{QUOTES}])[^{QUOTES}\n]{{1,{self.max_length}}}(?=[{QUOTES}])"
         if self.kind is ParameterKind.VALUE:
@@ -193,7 +193,7 @@ class Parameter:
         return _EXPECTED_BY_KIND[self.kind]
 
     def _described(self) -> str:
-        """Return the description, with what JSON schema has no keyword for."""
+        """Return the description, with facts for which JSON schema has no keyword."""
         if self.kind is ParameterKind.VALUE:
             return self.description or f"a value of {self.column}"
         if self.kind is not ParameterKind.DATE:
@@ -228,7 +228,7 @@ class Parameter:
 
 
 def _rank(argument: str) -> Decimal:
-    """Return the sort key of an argument of a kind with bounds."""
+    """Return the sort key of a date or number, to compare it with bounds."""
     is_date = re.fullmatch(r"\d{4}-\d\d-\d\d", argument)
     return Decimal(date.fromisoformat(argument).toordinal()) if is_date else Decimal(argument)
 
@@ -275,7 +275,7 @@ def _normalise_number(value: object) -> str | None:
 def _normalise_text(value: object) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    # One printable line, so that no hidden character is part of the value.
+    # Only printable text on one line, so that the value has no hidden character.
     return value if isinstance(value, str) and value.strip() and value.isprintable() else None
 
 

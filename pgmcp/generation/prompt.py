@@ -6,9 +6,9 @@
     assistant  ┐ for every attempt that failed or found nothing: its SQL,
     user       ┘ and the problem, fenced as data
 
-The parts that change least come first and are identical between calls and restarts, because providers charge
-less for a prompt whose beginning they have cached. Terms, notes, filters, joins and examples come from the
-operator and are not fenced: unlike text from the database, they are instructions.
+The parts that change least come first, and are identical in all calls and after restarts, because providers
+charge less for a prompt whose beginning they have cached. Terms, notes, filters, joins and examples come from
+the operator. They are not fenced: unlike text from the database, they are instructions.
 """
 
 import json
@@ -41,7 +41,7 @@ answerable false, sql empty, reason, follow_up what to ask instead."""
 # Characters of a failed statement to show from the error position on.
 _NEAR_CHARACTERS = 60
 
-# Longer SQL is not a useful answer, and every further attempt would pay for its tokens again.
+# Longer SQL is not a useful answer, and its tokens would be paid for in every further attempt.
 _MAX_ATTEMPT_CHARACTERS = 8_000
 _MAX_ERROR_CHARACTERS = 2_000
 
@@ -82,7 +82,8 @@ class MismatchedAttempt:
 
     Attributes:
         mismatches: a line for each value that a column does not contain, with values that it contains.
-        remarks: a line for each default filter that it lacks, and each aggregate over repeated rows.
+        remarks: a line for each default filter that the statement lacks, and for each aggregate over
+            repeated rows.
     """
 
     sql: str
@@ -108,7 +109,7 @@ class PromptFacts:
         notes: texts by table or table.column.
         filters: default conditions by table.
         joins: join conditions.
-        value_hints: lines on values that words of the question match.
+        value_hints: lines about values that match words of the question.
         attempts: earlier attempts for this question, oldest first.
         reading: how the question should be read; "" leaves it to the model.
     """
@@ -172,7 +173,8 @@ def _parts_of_question(facts: PromptFacts, fence: str) -> Iterator[str]:
 def fence_of(schema_text: str) -> str:
     """Return the name of the fence marks: the same for the same schema in every process.
 
-    It is a digest of the schema's text, so that text cannot contain it. Marks in data are escaped anyway.
+    The name is a digest of the schema's text, so the text cannot be made to contain it. Marks in data are
+    escaped as well.
     """
     return sha256(schema_text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
@@ -197,7 +199,7 @@ def _as_example(example: VerifiedQuestion) -> str:
 
 
 def _as_reply(sql: str) -> str:
-    # In the requested format, so that it is not an example of another one.
+    # In the requested format, so that the model sees no example of another format.
     reply = {
         "answerable": True,
         "sql": shorten(sql, _MAX_ATTEMPT_CHARACTERS),

@@ -16,9 +16,10 @@ from pgmcp.lookup.value_hints import hint_values
 MAX_EXAMPLES: Final = 3
 
 MIN_SCHEMA_TOKENS: Final = 500
-"""Tokens that are always reserved for the schema, without which the model cannot answer."""
+"""Tokens that are always reserved for the schema; without a schema, the model cannot answer."""
 
-# Shares of the budget that are kept free: for the operator's notes, at most what they need, and for values.
+# Shares of the budget that the schema leaves free: for the operator's notes (or less, if they are short), and
+# for lines about values.
 _CONTEXT_SHARE = 0.25
 _VALUE_HINTS_SHARE = 0.05
 _HINTS_FENCE_TOKENS = 30
@@ -56,7 +57,7 @@ class PromptWriter:
             today: in the database's time zone.
             max_rows: rows that the caller sees.
             attempts: earlier attempts for this question, oldest first.
-            found_values: lines on values that were found in the data; they come after those in the catalog.
+            found_values: lines about values found in the data; they follow the lines from the catalog.
             reading: how the question should be read; "" leaves it to the model.
         """
         facts = PromptFacts(
@@ -90,8 +91,8 @@ class PromptWriter:
     ) -> tuple[PromptFacts, Selection]:
         """Add the schema and the operator's notes.
 
-        Whether the whole schema fits, and how much it is shortened, does not depend on the question, so that
-        the prompt begins with the same text for all questions.
+        If the whole schema fits, its text does not depend on the question, so that the prompt begins with the
+        same text for all questions. Otherwise, the question decides which tables are shown.
         """
         hints_tokens = int(self._max_tokens * _VALUE_HINTS_SHARE)
         context_tokens = int(self._max_tokens * _CONTEXT_SHARE)
@@ -104,7 +105,7 @@ class PromptWriter:
             with_schema = replace(facts, schema_text=whole.text)
             if (left_tokens := self._left(with_schema) - hints_tokens) >= 0:
                 return self._with_context(with_schema, context, left_tokens), whole
-        # The schema is too large, or the question and the earlier attempts are long.
+        # The schema is too large, or the question and the earlier attempts are too long.
         facts = self._with_context(facts, context, context_tokens)
         schema = select_for_prompt(
             catalog,

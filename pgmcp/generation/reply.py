@@ -18,9 +18,9 @@ from pgmcp.untrusted import drop_invisible, shorten
 from pgmcp.validation.lexer import words_of
 from pgmcp.validation.statement_kind import is_one_statement
 
-# Every property is required and no other is allowed, because OpenAI's strict mode accepts only such schemas.
-# There are no descriptions, because providers count the schema as part of the prompt, and the rules explain
-# each property.
+# All properties are required and no others are allowed, because OpenAI's strict mode accepts only such
+# schemas. The schema has no descriptions: it counts as a part of the prompt, and the rules explain each
+# property.
 REPLY_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -35,7 +35,7 @@ REPLY_SCHEMA: dict[str, Any] = {
 }
 
 _THINK = "think|thinking|seed:think"
-# The other tags also occur in data, such as LIKE '%<reason>%', so they count only where a line begins.
+# These tags also occur in data, such as LIKE '%<reason>%', so they count only at the beginning of a line.
 _THOUGHT_TAGS = "|".join(
     [
         *("thoughts?", "thought_process", "reason", "reasoning", "rationale", "reflection", "analysis"),
@@ -49,9 +49,9 @@ _THOUGHT = re.compile(
 _THOUGHT_START = re.compile(rf"<(?:{_THINK})>", re.IGNORECASE)
 _THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
 _OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|/thinking|>", "<unused95>")
-"""End marks of thoughts of several models, Magistral's and Kimi's first; the answer follows."""
+"""Marks at the end of a chain of thought, which the answer follows; of Magistral, Kimi and other models."""
 
-# The end of a reply also ends a code fence: a token limit or a stop word may have cut the mark.
+# The end of a reply also ends a code fence, because a token limit or a stop word may have cut off the mark.
 _FENCE_END = r"(?:```|~~~|\Z)"
 _SQL_FENCE = re.compile(
     rf"(?:```|~~~)[ \t]*(?:sql|postgresql|postgres|pgsql|psql|plpgsql)\b[^\n`]*\n(.*?){_FENCE_END}",
@@ -64,8 +64,8 @@ _PLAIN_FENCE = re.compile(
 _SQL_LABEL = re.compile(
     r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query|Answer|Final answer)\**:\**", re.IGNORECASE | re.MULTILINE
 )
-# A line that announces SQL below it or behind it: "SQL:", "Here is the query you need:", and in some other
-# languages that models answer in; U+FF1A is their wide colon.
+# A line that announces SQL after it: "SQL:", "Here is the query you need:", or the same in other languages in
+# which models answer; U+FF1A is the wide colon of some of them.
 _ANNOUNCEMENT = re.compile(
     r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query)\**:\**"
     r"|^[^\n:]{0,200}\b(?:SQL|query|statement|Abfrage|requête|consulta|запрос)\b[^\n:]{0,100}:\**[ \t]*$"
@@ -75,7 +75,7 @@ _ANNOUNCEMENT = re.compile(
 _PARAGRAPH_END = re.compile(r"\n[ \t\r]*\n")
 _STATEMENT_END = re.compile(r";[ \t\r]*(?=\n|\Z)|\n[ \t\r]*(?=\n)|\Z")
 _MAX_STATEMENT_ENDS = 20
-# Marks around SQL alone: of SQLCoder and others, of chat templates, of Markdown.
+# Marks around a reply that is only SQL: those of SQLCoder and similar models, of chat templates, of Markdown.
 _WRAPPER = re.compile(
     r"\A(?:<s>|<sql>|<answer>|\[SQL\]|<\|begin_of_solution\|>|`)\s*(.*?)"
     r"\s*(?:</s>|</sql>|</answer>|\[/SQL\]|<\|end_of_solution\|>|`)?\Z",
@@ -83,7 +83,7 @@ _WRAPPER = re.compile(
 )
 _QUESTION = re.compile(r"\A\s*\[QUESTION\].*?\[/QUESTION\]", re.DOTALL | re.IGNORECASE)
 _AFTER_SQL = re.compile(r"^[ \t]*(?:SQLResult|Answer):.*", re.DOTALL | re.IGNORECASE | re.MULTILINE)
-# OpenAI's harmony format, where a server passes the model's channels on: only the last "final" one answers.
+# OpenAI's harmony format, if a server forwards the model's channels: the last "final" channel is the answer.
 _FINAL_CHANNEL = re.compile(
     r"<\|channel\|>[ \t]*final\b[^<]{0,100}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>"
 )
@@ -99,14 +99,15 @@ _USUAL_TITLE = "the usual reading"
 
 _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 
-# Every brace that does not open JSON costs one attempt: without a limit, many braces take quadratic time.
+# Every brace that does not open a JSON object costs one attempt. Without a limit, a text of many braces takes
+# quadratic time.
 _MAX_OBJECT_ATTEMPTS = 100
 
 _REPLY_START = re.compile(
     r"\{\s*[\"']?(?:answerable|sql|readings|reason|follow_up|assumptions)[\"']?\s*:", re.IGNORECASE
 )
-# A string without an end does not match. Its escaped quotes must be skipped: to search for an end from each
-# one would take quadratic time.
+# A string without an end does not match. Then its escaped quotes are skipped, because a search from each of
+# them for the end of a string would take quadratic time.
 _STRING_OR_BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|\\"|[{}]', re.DOTALL)
 
 _MAX_MEMBERS = 20
@@ -133,8 +134,8 @@ class SqlReply(msgspec.Struct, frozen=True):
         assumptions: how the model resolved ambiguities.
         reason: why the question cannot be answered; "" if it can.
         follow_up: a question to ask instead; "" if the model has none.
-        readings: the usual reading, whose SQL is `sql`, and others with different SQL; empty if there are no
-            others.
+        readings: the usual reading, whose SQL is `sql`, and other readings with different SQL; () if there is
+            only one reading.
     """
 
     sql: str
@@ -193,7 +194,7 @@ def last_object(text: str) -> dict[str, Any]:
 
 
 def _bare_statements(answer: str) -> list[str]:
-    """Return the text without its label and marks, if PostgreSQL's grammar parses it as one statement."""
+    """Return the text without label and marks if PostgreSQL's grammar parses it as one statement, or []."""
     statement = answer.strip()
     if is_one_statement(statement):
         return [statement]
@@ -205,9 +206,9 @@ def _bare_statements(answer: str) -> list[str]:
 
 
 def _announced_statements(answer: str) -> list[str]:
-    """Return the statement after the only line that announces one, with prose around both.
+    """Return the statement after the only line that announces one; prose may surround them.
 
-    A reply may also begin with its statement, and go on after an empty line.
+    Without such a line, the reply may begin with the statement, and continue with prose after an empty line.
     """
     announcements = list(itertools.islice(_ANNOUNCEMENT.finditer(answer), 2))
     if not announcements:
@@ -221,7 +222,7 @@ def _announced_statements(answer: str) -> list[str]:
 def _statements_between(before: str, after: str, end: re.Pattern[str]) -> list[str]:
     """Return the statement that `after` begins with.
 
-    Returns several statements if its end is ambiguous, and none if the prose around it has SQL, too.
+    Returns several candidates if the statement's end is ambiguous, and [] if the prose also contains SQL.
     """
     ends = [found.end() for found in itertools.islice(end.finditer(after), _MAX_STATEMENT_ENDS)]
     found = {after[:end].strip(): after[end:] for end in ends if is_one_statement(after[:end].strip())}
@@ -234,7 +235,7 @@ def _without_thoughts(text: str) -> str:
     text = _END_TOKEN.sub("", _final_channel(text).lstrip("\ufeff"))
     for end_mark in _OTHER_THOUGHT_ENDS:
         text = text.rpartition(end_mark)[2]
-    # Some chat templates open the thought in the prompt, so that the reply contains only its end.
+    # Some chat templates put the thought's opening tag into the prompt, so the reply has only the end tag.
     end = _THOUGHT_END.search(text)
     if end and not _THOUGHT_START.search(text, 0, end.start()):
         text = text[end.end() :]
@@ -242,7 +243,7 @@ def _without_thoughts(text: str) -> str:
 
 
 def _final_channel(text: str) -> str:
-    """Return the last final channel of a harmony reply; other texts unchanged."""
+    """Return the last final channel of a reply in the harmony format; any other text unchanged."""
     if "<|channel|>" not in text:
         return text
     *before, final = _FINAL_CHANNEL.split(text)
@@ -263,7 +264,10 @@ def _replies_in(text: str) -> Iterator[_LooseReply]:
 
 
 def _nested(candidate: Any) -> Iterator[dict[str, Any]]:
-    """Yield an object with its usual names, and the objects in it, as tool calls and wrappers write them."""
+    """Yield the object, with other names of the SQL replaced, and then the objects that are its members.
+
+    A tool call or a wrapper has the reply in a member.
+    """
     if not isinstance(candidate, dict):
         return
     folded = {str(name).lower(): value for name, value in candidate.items()}
@@ -277,10 +281,10 @@ def _nested(candidate: Any) -> Iterator[dict[str, Any]]:
 
 
 def _json_objects_in(text: str) -> Iterator[Any]:
-    """Yield the objects in a text, except those inside a reply that cannot be read.
+    """Yield the objects in a text, but none from inside a reply that is not valid JSON.
 
     Raises:
-        ModelReplyError: a reply is cut off; an object inside it is not the answer.
+        ModelReplyError: a reply is cut off, so an object inside it may not be the answer.
     """
     # strict=False allows unescaped line breaks in strings, as small models write them.
     decoder = json.JSONDecoder(strict=False)
@@ -303,10 +307,10 @@ def _json_objects_in(text: str) -> Iterator[Any]:
 
 
 def _end_of_object(text: str, position: int) -> int:
-    """Return where an object ends that is not JSON.
+    """Return the end of an object that is not valid JSON.
 
     Raises:
-        ModelReplyError: it does not end.
+        ModelReplyError: the object has no end.
     """
     depth = 0
     for found in _STRING_OR_BRACE.finditer(text, position):
@@ -331,7 +335,7 @@ def _settle(loose: _LooseReply) -> SqlReply:
 
 
 def _split_comments(sql: str) -> tuple[tuple[str, ...], str]:
-    """Return the lines of the comment that a statement begins with, and the statement."""
+    """Return the lines of the comment at the beginning of a statement, and the statement without it."""
     found = _LEADING_COMMENTS.match(sql)
     statement = sql[found.end() :] if found else ""
     if found is None or not statement:
@@ -341,7 +345,7 @@ def _split_comments(sql: str) -> tuple[tuple[str, ...], str]:
 
 
 def _other_readings(given: Any) -> Iterator[Reading]:
-    """Yield the readings that have a title and one statement; models write them as text or as objects."""
+    """Yield the valid readings, which have a title and one statement; an item may be a text or an object."""
     for item in given if isinstance(given, list) else ():
         match item:
             case str(text):
@@ -360,7 +364,7 @@ def _as_title(text: str) -> str:
 
 
 def _distinct(readings: list[Reading]) -> tuple[Reading, ...]:
-    """Return the readings with different titles and SQL, the first ones first; none if only one is left."""
+    """Return the first of the readings with different titles and SQL; () if there is only one."""
     kept: dict[tuple[str, ...], Reading] = {}
     for reading in readings:
         titles = {each.title.casefold() for each in kept.values()}

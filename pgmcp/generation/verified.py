@@ -5,8 +5,8 @@
     sql: SELECT count(*) FROM order_details WHERE customer_name = {customer} AND placed_at >= {start}
 
 A wording must match completely, except for case, spacing and punctuation. A parameter matches only its
-declared kind (`pgmcp.generation.parameters`); the caller checks in the database whether a column has the
-value. Arguments are bound as literals, only where a literal is a separate token.
+declared kind (`pgmcp.generation.parameters`). The caller checks in the database whether a column has the
+value. Arguments are bound as literals, and only where a literal is a separate token.
 
 With `tool: name` the question is also offered as a tool with these parameters.
 """
@@ -23,13 +23,13 @@ from pgmcp.generation.parameters import QUOTES, Parameter
 
 MAX_DESCRIPTION_CHARACTERS: Final = 400
 MAX_PARAMETERS: Final = 12
-"""These two limit the tokens of one tool."""
+"""Together with `MAX_DESCRIPTION_CHARACTERS`, this limits the tokens of one tool."""
 
 RESERVED_TOOL_NAMES: Final = frozenset({"query", "execute_sql", "search_schema", "refresh_schema"})
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
-# Only punctuation of sentences. "1.5", "10:30", "-5", "> 5" and "!=" keep their signs: without them,
+# Only punctuation of sentences. The signs in "1.5", "10:30", "-5", "> 5" and "!=" stay, because without them,
 # questions with different meanings would be equal.
 _SENTENCE_PUNCTUATION = r"[?;…]|!(?!=)|[.,:](?!\d)"
 _BETWEEN_SENTENCES = re.compile(_SENTENCE_PUNCTUATION)
@@ -37,13 +37,13 @@ _SEPARATOR = rf"(?:[\s{QUOTES}]|{_SENTENCE_PUNCTUATION})"
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
-# Places where a placeholder would not be a separate literal. E'…' interprets backslashes, this pattern does
-# not.
+# Places where a placeholder would not be a separate literal. E'…' has a separate pattern, because it
+# interprets backslashes.
 _STRINGS = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$"""
 _COMMENTS = r"--[^\n]*|/\*.*?\*/"
 _QUOTED_SQL = re.compile(f"{_STRINGS}|{_COMMENTS}", re.DOTALL)
 _ESCAPE_STRING = re.compile(r"\b[eE]'|\b[uU]&['\"]")
-# PostgreSQL's comments nest, the pattern above does not follow that.
+# PostgreSQL allows nested comments, which the pattern above does not recognise.
 _NESTED_COMMENT = re.compile(r"/\*(?:(?!\*/).)*/\*", re.DOTALL)
 # Next to these characters, a literal would become part of another token: `x{n}`, `E{text}`, `'a'{text}`,
 # `{a}{b}`.
@@ -59,9 +59,9 @@ class VerifiedQuestion:
     """A question whose SQL a person has verified.
 
     Attributes:
-        parameters: by the name in braces, in the wordings and in the SQL.
-        tool: the name of the tool that it is offered as; "" for none.
-        description: the tool's description, for models; "" uses the question.
+        parameters: the parameters by name; the wordings and the SQL contain the names in braces.
+        tool: the name of the tool for this question; "" for none.
+        description: the tool's description for models; if it is "", the question is used.
     """
 
     question: str
@@ -77,7 +77,7 @@ class VerifiedQuestion:
         return (self.question, *self.also_asked_as)
 
     def arguments(self, question: str) -> dict[str, str] | None:
-        """Return the arguments in `question`, and defaults for the others; None if it is another question."""
+        """Return the arguments in `question`, with defaults for missing ones; None for another question."""
         text = unicodedata.normalize("NFC", question)
         for pattern in self._patterns:
             if match := pattern.fullmatch(text):
@@ -90,7 +90,7 @@ class VerifiedQuestion:
         """Return the arguments of a tool call.
 
         Raises:
-            InvalidArgumentError: one is missing, has another type, or is out of bounds.
+            InvalidArgumentError: an argument is missing, has another type, or is out of bounds.
         """
         for name, parameter in self.parameters.items():
             if name not in values and parameter.default is None:
@@ -109,7 +109,8 @@ class VerifiedQuestion:
         """Return the SQL with literals in place of the parameters.
 
         Args:
-            arguments: result of `arguments` or `read`, with those of kind VALUE spelled as in the column.
+            arguments: the result of `arguments` or `read`; those of kind VALUE must be spelled as in the
+                column.
         """
         return PLACEHOLDER.sub(
             lambda match: (
@@ -120,7 +121,7 @@ class VerifiedQuestion:
 
     @property
     def sample_sql(self) -> str:
-        """The SQL with arguments that are allowed, so that PostgreSQL can plan it."""
+        """The SQL with allowed arguments, so that PostgreSQL can plan it."""
         return self.bind({name: parameter.sample for name, parameter in self.parameters.items()})
 
     def check(self) -> None:
@@ -137,7 +138,7 @@ class VerifiedQuestion:
         required = {name for name, each in self.parameters.items() if each.default is None}
         for wording in self.wordings:
             named = set(PLACEHOLDER.findall(wording))
-            # A tool's arguments do not come from its question, so that it need not name them.
+            # The wording of a tool's question need not name the parameters: a call gives the arguments.
             if named - set(self.parameters) or (required - named and not self.tool):
                 declared = _braced(self.parameters)
                 raise SettingsError(
@@ -185,7 +186,7 @@ class VerifiedQuestion:
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
-        """Patterns of the wordings that have all required parameters."""
+        """The patterns of those wordings that contain all required parameters."""
         if not self.parameters:
             return []
         required = {name for name, each in self.parameters.items() if each.default is None}
@@ -209,7 +210,7 @@ def _without_strings(quoted: re.Match[str]) -> str:
 
 
 def normalise(question: str) -> str:
-    """Return a form that is equal for wordings that differ only in case, spacing and punctuation."""
+    """Return a form in which wordings are equal if they differ only in case, spacing and punctuation."""
     text = re.sub(f"[{QUOTES}]", "", unicodedata.normalize("NFC", question).casefold())
     return " ".join(_BETWEEN_SENTENCES.sub(" ", text).split())
 

@@ -51,11 +51,11 @@ class Expectation:
         verified: the question; its SQL is "" if no SQL is known.
         also_right: other SQL whose rows are right, too.
         rows: the expected rows, if they are given instead of SQL.
-        is_unanswerable: whether the right answer is that the schema has none.
+        is_unanswerable: whether the right answer is that the schema cannot answer the question.
         notes: text that a user adds to the question.
-        is_ordered: whether the order of the rows counts; None decides by question and SQL.
-        category: a name by which results are grouped.
-        examples: arguments for the question's parameters, each asked as a question.
+        is_ordered: whether the order of the rows counts; None lets question and SQL decide.
+        category: the group of the question in the report.
+        examples: arguments for the question's parameters; each set of arguments gives one question to ask.
     """
 
     verified: VerifiedQuestion

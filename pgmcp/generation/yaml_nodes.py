@@ -16,7 +16,8 @@ EXAMPLE_HINT: Final = "the README shows the format of the file under PG_MCP_CONT
 class NodeReader:
     """Reads the nodes of one file.
 
-    Every method raises SettingsError for a mistake, with its line and its place (`where`) in the file.
+    Every method that reads raises SettingsError for a mistake, with the line and the place (`where`) in the
+    file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +35,7 @@ class NodeReader:
     def known_fields(
         self, node: "yaml.Node | None", where: str, known: tuple[str, ...]
     ) -> dict[str, "yaml.Node"]:
-        """Return a mapping that may only have these names."""
+        """Return the values of a mapping by name; fail if it has other names."""
         return dict(self.entries(node, where, known))
 
     def entries(
@@ -69,7 +70,7 @@ class NodeReader:
         return items
 
     def text(self, node: "yaml.Node", where: str) -> str:
-        """Return a text as written, also if YAML would read it as a number, a date or a boolean."""
+        """Return a text as written, even if YAML would read it as a number, a date or a boolean."""
         import yaml
 
         if not isinstance(node, yaml.ScalarNode) or not str(node.value).strip():

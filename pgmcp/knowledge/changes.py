@@ -35,8 +35,10 @@ class Changes:
 
     Attributes:
         wanted: the contexts that the new text must parse to.
-        kept: entries that were not imported because the file has its own.
-        vanished: first lines of imported entries that the sources of their kind no longer have.
+        kept: entries that were not imported, because the file has its own entry or a question with the
+            same wording.
+        vanished: first lines of entries that an earlier import added and this one does not contain, although
+            it reads the same kind of source.
     """
 
     path: Path
@@ -64,7 +66,14 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An entry of the file: its lines, and the kind of source it is from; "" if a person changed it."""
+    """The place of an entry in the file.
+
+    Attributes:
+        start: index of its first line.
+        end: index after its last line.
+        column: its indent.
+        origin: the kind of source that it was imported from; "" if a person wrote or changed it.
+    """
 
     start: int
     end: int
@@ -73,10 +82,10 @@ class _Place:
 
 
 def plan_changes(path: Path, database: str, entries: Sequence[Entry], *, prune: bool = False) -> Changes:
-    """Return the changes that take over entries.
+    """Return the changes of the context file that import entries.
 
     Args:
-        prune: remove the entries that vanished.
+        prune: also remove the entries in `Changes.vanished`.
 
     Raises:
         SettingsError: the file cannot be read, or its layout allows no insertion.
@@ -146,7 +155,7 @@ class _Merge:
         self.context = _with(self.context, fitting)
 
     def vanished(self, origins: Collection[str]) -> list[tuple[str, str]]:
-        """Return the keys of unchanged entries of these origins that were not taken."""
+        """Return the keys of imported, unchanged entries of these origins that were not taken again."""
         places = self._places.items()
         return [key for key, place in places if place.origin in origins and key not in self._taken]
 
@@ -179,7 +188,7 @@ class _Merge:
         return _digest_of(entry) == _digest_in(self.context, entry.section, entry.name)
 
     def _without_known_wordings(self, entry: Entry) -> Entry | None:
-        """Return a question without the wordings of other questions; None if its own is one of them."""
+        """Remove wordings that other questions have; return None if the question itself is such a wording."""
         if entry.section is not Section.VERIFIED:
             return entry
         free: list[str] = []
@@ -196,7 +205,7 @@ class _Merge:
 def _find_places(
     lines: list[str], context: DatabaseContext, database: str
 ) -> Iterator[tuple[tuple[str, str], _Place]]:
-    """Yield the places of the entries of a database that are written in block style."""
+    """Yield key and place of each entry of a database; entries in YAML's flow style are left out."""
     import yaml
 
     node: yaml.Node | None = yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
@@ -302,7 +311,7 @@ def _digest_in(context: DatabaseContext, section: Section, name: str) -> str:
         case Section.VERIFIED:
             for verified in context.verified:
                 if _key(section, verified.question) == key:
-                    # What a person adds, such as `tool`, makes the entry theirs.
+                    # Imports never set these fields: a person who adds one, such as `tool`, owns the entry.
                     added = [verified.tool, verified.description, *verified.parameters]
                     return _digest(
                         verified.question, verified.sql, *verified.also_asked_as, *filter(None, added)

@@ -67,10 +67,10 @@ def read_cubes(data: Mapping[str, Any], tables: Tables, all_cubes: Sequence[Mapp
     """Return metrics, named conditions, joins and descriptions of a file.
 
     Args:
-        all_cubes: the cubes of all files, which joins may name.
+        all_cubes: the cubes of all files, because a join may name a cube of another file.
     """
     knowledge = Knowledge(Origin.CUBE)
-    others = Knowledge(Origin.CUBE)  # the problems of cubes in other files are reported with those files
+    others = Knowledge(Origin.CUBE)  # gets the problems of cubes in other files, which are reported there
     own = {name_of(item) for item in items_of(data.get("cubes"))}
     cubes: dict[str, Cube] = {}
     for item in all_cubes:

@@ -25,7 +25,7 @@ _FORM_BY_AGGREGATE: Final = {
     "average": "avg({})",
     "avg": "avg({})",
     "count_distinct": "count(DISTINCT {})",
-    # Like MetricFlow, without rows the result is NULL, not 0.
+    # As in MetricFlow, the result without rows is NULL, not 0.
     "count": "sum(CASE WHEN {} IS NOT NULL THEN 1 ELSE 0 END)",
     "sum_boolean": "sum(CASE WHEN {} THEN 1 ELSE 0 END)",
     "median": "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})",
@@ -38,7 +38,7 @@ class NeedsWordsError(NotTakenError):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An expression and its FROM; without FROM it has subqueries of its own."""
+    """An expression, and the text after FROM; "" if the expression contains its own subqueries."""
 
     expression: str
     source: str
@@ -74,11 +74,11 @@ class Metrics:
         }
 
     def value(self, name: str, filters: Sequence[str] = (), depth: int = 0) -> Value:
-        """Return a metric with more filters.
+        """Return the value of a metric under its own and additional filters.
 
         Raises:
-            NeedsWordsError: it is not one SQL expression.
-            NotTakenError: a part of it is unknown.
+            NeedsWordsError: the metric cannot be one SQL expression.
+            NotTakenError: a part of the metric is unknown.
         """
         metric = self._metrics.get(name)
         if metric is None:
@@ -116,7 +116,7 @@ class Metrics:
             )
         joined = Joined(self._models, measure.model)
         templates = (*filters, *templates_of(measure_input.get("filter")))
-        # Twice: only after all filters are translated is it known whether columns need a qualifier.
+        # Translated twice, because columns need a qualifier if any filter adds a join.
         for _ in range(2):
             conditions = [
                 f"({translate(each, lambda element: joined.spell(element, measure.time))})"

@@ -26,7 +26,7 @@ class SemanticModel:
 
     @property
     def entities(self) -> list[dict[str, Any]]:
-        """Its entities; with a virtual primary entity, that one has no column."""
+        """The entities with a column; a virtual primary entity (`primary_entity`) has none."""
         return items_of(self.data.get("entities"))
 
     def entity(self, name: str, kinds: Sequence[str] = ()) -> dict[str, Any] | None:
@@ -50,7 +50,7 @@ class SemanticModel:
 
     @property
     def is_partitioned(self) -> bool:
-        """Whether joins between partitioned models also compare their partitions."""
+        """Whether the model has a partition; a join of two such models also compares their partitions."""
         return any(each.get("is_partition") is True for each in items_of(self.data.get("dimensions")))
 
     @property
@@ -60,7 +60,7 @@ class SemanticModel:
 
 
 def expression_of(item: Mapping[str, Any]) -> str:
-    """Return the expression of a measure, dimension or entity: by default its name."""
+    """Return the expression of a measure, dimension or entity; without one, its name."""
     return text_of(item.get("expr")) or name_of(item)
 
 
@@ -86,7 +86,7 @@ class Models:
         """Return a model by name.
 
         Raises:
-            NotTakenError: the model is not there, or its table is not.
+            NotTakenError: the manifest lacks the model, or the catalog lacks its table.
         """
         if name not in self.by_name:
             raise NotTakenError(f"its semantic model {name} was left out")
@@ -114,7 +114,7 @@ class Joined:
     """The FROM of one aggregate: a model's table and what its filter joins to it.
 
     Attributes:
-        joins: (LEFT JOIN … as SQL) by the path of entities.
+        joins: the LEFT JOIN clauses, by entity, joined model and alias.
     """
 
     models: Models
@@ -166,7 +166,7 @@ class Joined:
         return written if is_simple or not read.columns else f"({written})"
 
     def _own_path(self, element: Element) -> tuple[str, ...]:
-        """Return the path without the entity that stands for the model itself."""
+        """Return the path; () if its only entity is the model itself."""
         if len(element.path) == 1 and element.path[0] == self.root.primary_entity:
             return ()
         if (
@@ -221,7 +221,7 @@ class Joined:
         return other, name
 
     def _remark_unproven(self, other: SemanticModel, entity: Mapping[str, Any]) -> None:
-        """Say that the file calls a column unique, unless the catalog proves it."""
+        """Add a remark that only the file declares this key as unique, unless the catalog proves it."""
         key = expression_of(entity)
         if is_plain_column(key) and is_unique(other.table, [find_column(other.table, key).name]):
             return

@@ -3,8 +3,8 @@
     system   the rules
     user     the schema and the questions that were asked, fenced as data; what the context file has already
 
-The questions, and the SQL that answered them, are read from the audit file. Each proposal comes with SQL, or
-is turned into SQL, that PostgreSQL must be able to plan.
+The questions, and the SQL that answered them, are read from the audit file. Each proposal contains SQL or is
+translated to SQL. PostgreSQL must be able to plan it.
 """
 
 # ruff: noqa: S608 - such statements pass the guards like any other
@@ -168,7 +168,7 @@ def draft_messages(
 
 
 def read_draft(reply: Mapping[str, Any], tables: Tables) -> tuple[list[Entry], Knowledge]:
-    """Return the proposals that can be checked; the knowledge has the joins, and what was left out."""
+    """Return the proposals that can be checked, and a `Knowledge` with the joins and the left-out parts."""
     knowledge = Knowledge(Origin.DRAFT)
     entries: list[Entry] = []
     readers = {"terms": _term, "notes": _note, "filters": _filter, "questions": _question}

@@ -46,11 +46,11 @@ class Entry:
     """One entry for the context file.
 
     Attributes:
-        name: the term, table or column; the condition of a join; a verified question.
-        text: its text; the SQL of a verified question; the remark on a join.
+        name: the term, table or column; for a join, its condition; for a verified question, the question.
+        text: the text of a term or note; for a join, a remark; for a verified question, its SQL.
         also: other wordings of a question.
-        check: SQL that PostgreSQL must be able to plan; "" needs no check.
-        without_sql: the text of a term if PostgreSQL cannot plan its SQL.
+        check: SQL that PostgreSQL must be able to plan; "" if no check is needed.
+        without_sql: the text that replaces a term's `text` if PostgreSQL cannot plan its SQL.
     """
 
     section: Section
@@ -75,12 +75,12 @@ class Metric:
     """A metric, as a term and as a question.
 
     Attributes:
-        title: the name that people use; "" if it is the same.
-        expression: SQL with aggregates; "" if the metric cannot be given as one.
+        title: the name that people use; "" if it is the same as `name`.
+        expression: SQL with aggregates; "" if the metric cannot be one expression.
         source: the text after FROM; "" if the expression has its own subqueries.
         time: the column with the time, as table.column.
-        words: the description of the metric if there is no SQL for it.
-        is_one_value: whether its value without GROUP BY answers a question.
+        words: the definition of the metric in words, if there is no SQL for it.
+        is_one_value: whether the metric without GROUP BY answers a question.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Metric:
 
     @property
     def sql(self) -> str:
-        """The statement that computes it; "" without SQL."""
+        """The statement that computes the metric; "" if there is none."""
         if not self.expression:
             return ""
         return f"SELECT {self.expression}" + (f" FROM {self.source}" if self.source else "")
@@ -227,7 +227,7 @@ def name_of(item: Mapping[str, Any], key: str = "name") -> str:
 
 
 def items_of(value: Any) -> list[dict[str, Any]]:
-    """Return the mappings of a list; a mapping by name counts as a list of them."""
+    """Return the mappings in a list; a mapping of names to mappings counts as a list, too."""
     if isinstance(value, dict):
         return [{"name": key, **item} for key, item in value.items() if isinstance(item, dict)]
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -253,7 +253,7 @@ _SYNONYM_LIST: Final = re.compile(r"[^.:;!?\n]{1,60}(?:,[^.:;!?\n]{1,60}){1,15}"
 
 
 def synonyms_of(value: Any) -> tuple[str, ...]:
-    """Return the synonyms in an `ai_context` or `meta`: a list of its own, or short texts between commas."""
+    """Return the synonyms in an `ai_context` or `meta`: its list `synonyms`, or a text split at commas."""
     if isinstance(value, str):
         texts = value.split(",") if _SYNONYM_LIST.fullmatch(value.strip()) else []
     else:

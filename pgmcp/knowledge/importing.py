@@ -16,7 +16,7 @@ from pgmcp.knowledge.ossie import read_ossie
 from pgmcp.knowledge.tables import Tables
 
 Explain = Callable[[str], Awaitable[object]]
-"""Plans a statement with all guards; raises the reason if it cannot be planned."""
+"""Plans a statement, after all guards; raises an error with the reason if it cannot be planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def read_knowledge(
     """Return the knowledge in each file, and the files that were left out.
 
     Args:
-        schemas: schemas of this database by schemas of the files.
+        schemas: the schema of this database for each schema that the files name.
         comments: rows of `COMMENTS_SQL`.
 
     Raises:
@@ -51,7 +51,7 @@ def read_knowledge(
         if document.format is Format.CUBE
         for cube in items_of(document.data.get("cubes"))
     ]
-    # Metrics come before descriptions, so that the manifest adds to them.
+    # Metrics are read first; the descriptions of `manifest.json` then add to them.
     ordered = sorted(documents, key=lambda document: document.format is Format.DBT_MANIFEST)
     has_semantics = any(document.format is Format.DBT_SEMANTICS for document in documents)
     found = [_read(document, tables, cubes, has_semantics=has_semantics) for document in ordered]
@@ -77,7 +77,7 @@ def _read(
 async def check_knowledge(
     found: Sequence[Knowledge], left_out: Sequence[LeftOut], explain: Explain
 ) -> Imported:
-    """Return the entries that PostgreSQL can plan; of several with one name, the first.
+    """Return the entries that PostgreSQL can plan; if several have the same name, only the first.
 
     Raises:
         PgmcpError: statements cannot be checked at all.
@@ -99,7 +99,8 @@ def _united(entries: Iterable[Entry]) -> list[Entry]:
 async def keep_what_plans(entries: Sequence[Entry], explain: Explain) -> tuple[list[Entry], list[LeftOut]]:
     """Return the entries whose SQL PostgreSQL can plan, and those that were left out.
 
-    A term stays in words. Each statement is planned once.
+    A term whose SQL cannot be planned keeps its description in words, if it has one. Each statement is
+    planned once.
 
     Raises:
         PgmcpError: statements cannot be checked at all, for example because there is no connection.
@@ -133,5 +134,5 @@ async def _reason(sql: str, explain: Explain) -> str:
 
 
 def _ends_the_check(error: PgmcpError) -> bool:
-    """Return whether the error is not about the statement."""
+    """Return whether an error, such as a lost connection, prevents the check of all statements."""
     return error.code.value not in ("rejected", "statement_failed", "too_expensive", "timeout")

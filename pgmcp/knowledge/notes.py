@@ -1,7 +1,7 @@
 """Notes on tables and columns, without facts that are already in the catalog.
 
-Comments on tables and columns are in every prompt already. Those on constraints, and on the domains and enums
-of columns, become notes on the table or column that they are about (`read_comments`).
+Every prompt already has the comments on tables and columns. Comments on constraints, and on the domains and
+enums of columns, become notes on the table or column (`read_comments`).
 """
 
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ ORDER BY 1, 2, 3, 4"""
 
 
 def read_comments(rows: Sequence[Sequence[Any]], tables: Tables) -> Knowledge:
-    """Return notes of the rows of `COMMENTS_SQL`; tables outside the catalog are left out in silence."""
+    """Return notes from the rows of `COMMENTS_SQL`; skip tables outside the catalog without a report."""
     knowledge = Knowledge(Origin.COMMENTS)
     for schema, name, column, text in rows:
         table = tables.catalog.get(str(schema), str(name))

@@ -1,8 +1,8 @@
 """Reads models of Apache Ossie (formerly OSI), in YAML or JSON.
 
-Three shapes exist under two version strings, so keys decide: a list under `semantic_model` (0.1 and early
-0.2), or one model at the top (later 0.2). The core specification names no dialect of PostgreSQL; of the
-dialects of an expression, the nearest that PostgreSQL's grammar reads is taken.
+The same version string can mean different shapes, so the keys decide: a list under `semantic_model` (0.1 and
+early 0.2), or one model at the top (later 0.2). The core specification has no PostgreSQL dialect. If an
+expression is given in several dialects, the one nearest to PostgreSQL that its grammar can parse is used.
 """
 
 # ruff: noqa: S608 - such statements pass the guards like any other

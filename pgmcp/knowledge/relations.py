@@ -23,7 +23,7 @@ class Dataset:
     """A dataset and its table.
 
     Attributes:
-        fields: expressions by name; a name that is not there is a column.
+        fields: expressions by name; any other name means a column.
     """
 
     name: str
@@ -45,7 +45,11 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """Many rows of `from_name` refer to one of `to_name`; columns of the catalog pair up in order."""
+    """Many rows of `from_name` refer to one row of `to_name`.
+
+    Attributes:
+        from_columns: columns as the catalog spells them, in the order of `to_columns`.
+    """
 
     from_name: str
     to_name: str
@@ -57,7 +61,7 @@ def parse(text: str) -> Expression:
     """Return an expression.
 
     Raises:
-        NotTakenError: PostgreSQL's grammar does not read it as one.
+        NotTakenError: PostgreSQL's grammar cannot parse the text as an expression.
     """
     try:
         return read_expression(text)
@@ -69,7 +73,7 @@ class Relations:
     """The datasets and relationships of one model.
 
     Args:
-        tables: spells tables.
+        tables: spells the names of tables.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Relations:
         return sql, " ".join([self._tables.spell(root.table), *joins])
 
     def spell_field(self, dataset: Dataset, name: str, *, qualifies: bool, depth: int = 0) -> str:
-        """Return SQL for a field; undeclared names are columns."""
+        """Return SQL for a field, or for a column if no field has the name."""
         if depth > _MAX_DEPTH:
             raise NotTakenError("its fields use each other, or nest too deeply")
         expression = dataset.field_expression(name)
@@ -124,7 +128,7 @@ class Relations:
         def spell(parts: tuple[str, ...]) -> str:
             if len(parts) > 1 and self._owner(parts) is not dataset:
                 raise NotTakenError(f"its field {field_name} names another dataset")
-            # A field may have the name of the column it is made of.
+            # A field may have the same name as the column in its expression.
             if len(parts) == 1 and any(parts[0] == column.name for column in dataset.table.columns):
                 column = quote_identifier(parts[0])
                 return f"{quote_identifier(dataset.table.name)}.{column}" if qualifies else column

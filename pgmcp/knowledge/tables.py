@@ -1,4 +1,4 @@
-"""Finds the tables and columns that a file names in the catalog, and what it proves about keys and joins."""
+"""Finds tables and columns of a file in the catalog, and the keys and joins that the catalog proves."""
 
 # ruff: noqa: S608 - such statements pass the guards like any other
 
@@ -21,10 +21,10 @@ class SourceName:
 
 
 def source_name(text: str) -> SourceName:
-    """Return the parts of `database.schema.table`; dots in double quotes are a part of a name.
+    """Return the parts of `database.schema.table`; a dot in double quotes belongs to the name.
 
     Raises:
-        NotTakenError: it is a query, or has more parts.
+        NotTakenError: the text is a query, or has more than three parts.
     """
     parts = parse_name(text)
     if not parts or len(parts) > 3 or any(not part or (" " in part and '"' not in text) for part in parts):
@@ -34,10 +34,10 @@ def source_name(text: str) -> SourceName:
 
 
 class Tables:
-    """The tables of a catalog, found by the names of another environment.
+    """Finds tables of a catalog by names from another environment, whose schemas may differ.
 
     Args:
-        schemas: schemas of this database by schemas of the file.
+        schemas: the schema of this database for each schema that the file names.
     """
 
     def __init__(self, catalog: Catalog, schemas: Mapping[str, str] | None = None) -> None:
@@ -45,7 +45,10 @@ class Tables:
         self._schemas = {name.lower(): schema for name, schema in (schemas or {}).items()}
 
     def find(self, source: SourceName, knowledge: Knowledge) -> Table:
-        """Return a table; if it is not in the file's schema, find it by name alone, with a remark.
+        """Return a table by its name in a file.
+
+        If the file's schema lacks the table and is not mapped to another one, the table is found by its name
+        alone, with a remark.
 
         Raises:
             NotTakenError: there is no such table, or several have the name.
