@@ -10,7 +10,7 @@ What is decided where:
 - `grammar`: whether it is PostgreSQL's syntax; returns the server's parse tree.
 - `statement_kind`: whether it is exactly one SELECT, VALUES, TABLE, EXPLAIN of these, or SHOW.
 - `reading`: whether everything in the tree only reads. It asks `functions` about calls, operators and types,
-  `secret_relations` and `secret_columns` about relations, and these modules about what is not written:
+  `secret_relations` and `secret_columns` about relations, and these modules about what the text only implies:
   `operands` (operators of CASE, IN and BETWEEN), `qualified_names` (which `name.column` is a call),
   `refused_casts` (where a refused cast or CHECK may be called; its searches are `implicit_casts`, and
   `explicit_casts` and `domain_literals`, which follow the values of columns with `column_values`).

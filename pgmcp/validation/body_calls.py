@@ -247,7 +247,7 @@ class BodyCalls:
     ) -> Iterator[CatalogFunction]:
         """Yield the functions of CHECKs that `qualifier.name` may call because the name is that of a domain.
 
-        If the qualifier is a row, only domains over rows count.
+        If the qualifier is a row and rows have no implicit casts, only domains over rows count.
         """
         columns = KnownColumns(
             statement.root, self._facts, with_references(statement.root), path, may_skip_schemas=True

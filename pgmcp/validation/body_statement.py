@@ -35,7 +35,10 @@ CALLS_BY_JSON_NODE: Final = {
     "JsonScalarExpr": "json_scalar",
     "JsonSerializeExpr": "json_serialize",
 }
-"""The function that servers before PostgreSQL 16 or 17 call for a node, because they lack its syntax."""
+"""The function that servers before PostgreSQL 16 or 17 call for a node, because they lack its syntax.
+
+"" if the function depends on the node's fields.
+"""
 
 _CALLS_BY_JSON_OP: Final = {
     "JSON_EXISTS_OP": "json_exists",
@@ -167,7 +170,7 @@ class BodyStatement:
         if len(steps) > 1:
             name = name_of(steps[-1])
             (self.columns.add((name_of(steps[-2]), name)) if name else self.stars.add(name_of(steps[-2])))
-        if isinstance(fields.get("arg"), dict) and "indirection" in fields:  # no target of an INSERT
+        if isinstance(fields.get("arg"), dict) and "indirection" in fields:  # not the target of an INSERT
             self.indirections.append((fields["arg"], fields["indirection"]))
         self.fields.update(filter(None, map(name_of, fields.get("indirection", ()))))
         if isinstance(fields.get("name"), list):

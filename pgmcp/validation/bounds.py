@@ -27,7 +27,8 @@ _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _PIECE = re.compile(r"\w+|[^\w\s]", re.ASCII)
 _BRACKET = re.compile(r"[()\[\]]")
 
-# Each of these puts the expression before it one level deeper, for the rest of the bracket.
+# Each of these words puts the expression before it one level deeper: a lasting word for the rest of the
+# bracket, a chaining word for the rest of the expression.
 _LASTING_WORDS = frozenset({"union", "intersect", "except", "join", "between"})
 _CHAINING_WORDS = frozenset(
     {

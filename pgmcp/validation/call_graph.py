@@ -5,7 +5,7 @@ Each of them also calls the functions of its operators, casts and domains. For v
 is exact, because their stored parse trees name the functions. A function's body is parsed, and what cannot be
 parsed is read as text: everything that looks like a call, a relation or a type counts. A body that builds SQL
 at run time is refused. A name without a schema is looked up in the search path that the function sets, or
-else in its caller's.
+else in its caller's search path.
 """
 
 from collections import defaultdict

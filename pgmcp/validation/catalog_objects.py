@@ -219,7 +219,10 @@ class CatalogFunction:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRelation:
-    """A relation that does more than return stored rows: a view, a table with row policies or foreign parts.
+    """A relation that does more than return stored rows, or whose columns can be cast.
+
+    One object describes a view, one row policy of a table, a foreign table that runs a program (or a parent
+    of such a table), or any relation with columns that can be cast.
 
     Attributes:
         calls: schema, name and argument count of the functions in its query or policy.
@@ -228,7 +231,8 @@ class CatalogRelation:
         types: names of the types to which its query or policy casts.
         constant_types: names of the types of constants in its query or policy.
         cast_columns: its columns with values that can be cast.
-        runs_program: whether a program on the database server produces its rows.
+        runs_program: whether a program on the database server produces its rows, or those of a partition or
+            child.
         unreadable: why its calls are not known; None if they are known.
         policy: the name of the row policy whose condition this is; "" for the relation itself.
         acts_for_connection: whether a read with the role of the connection makes these calls and reads; False

@@ -35,7 +35,7 @@ FUNCTIONS_OF_ONE_TYPE: Final = frozenset(
 PREFIXES_OF_ONE_TYPE: Final = ("elem_contained_by_", "multirange_", "range_")
 # Functions of FUNCTIONS_OF_ONE_TYPE whose first and third argument get the same type.
 _OF_VALUES_ALIKE: Final = frozenset({"lag", "lead"})
-# Functions of pg_catalog that compare a literal with values of ORDER BY.
+# Hypothetical-set aggregates of pg_catalog, which compare their arguments with the values of ORDER BY.
 _HYPOTHETICAL: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
 # All functions of pg_catalog whose result has the type of an argument or a type made of it, in four sets.
 FUNCTIONS_THAT_MAKE_ARRAYS: Final = frozenset(
@@ -280,7 +280,7 @@ def _outputs(link: Node) -> list[Node]:
 
 
 def _in_array(kinds: ValueKind) -> ValueKind:
-    """Return the kind of an array of such values; of arrays, one with more dimensions."""
+    """Return the kind of an array of such values. An array of arrays is an array with more dimensions."""
     is_flat = bool(kinds & (ValueKind.ELEMENT | ValueKind.ARRAY))
     is_deep = bool(kinds & (ValueKind.ROW | ValueKind.WHOLE))
     return (ValueKind.ARRAY if is_flat else NONE) | (ValueKind.WHOLE if is_deep else NONE)
@@ -316,7 +316,7 @@ def _is_empty(value: Node) -> bool:
 
 
 def _has_parts(constant: Node) -> bool:
-    """Return whether a constant has parts that are checked: it is not NULL, and no empty array."""
+    """Return whether a constant has parts that are checked: it is neither NULL nor an empty array."""
     return "isnull" not in constant and constant.get("sval", {}).get("sval", "").strip() != "{}"
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from pgmcp.validation.column_values import NONE, SELECTS, ColumnValues, Surroundings, ValueKind, symbols
 from pgmcp.validation.grammar import Node, name_of
 
-# PostgreSQL looks up casts to json when it makes JSON of values (json_categorize_type), and these functions
-# cast to text. The list is checked against a server: tests/integration/postgres/test_cast_columns.py.
+# The functions of the first list make JSON of values. For each value, PostgreSQL looks up a cast of its type
+# to json (json_categorize_type). The functions of the second list cast to text. A test compares the lists
+# with a server: tests/integration/postgres/test_cast_columns.py.
 _CAST_TO_JSON = frozenset(
     """
     array_to_json json_agg json_agg_strict json_build_array json_build_object json_object_agg

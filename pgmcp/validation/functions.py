@@ -131,7 +131,8 @@ class FunctionPolicy:
         """Return the columns of a statement that are known from the statement and the catalog.
 
         Args:
-            with_references: the id() of the nodes of relations that are WITH queries.
+            root: the tree of the statement.
+            with_references: the id() of the fields of each relation that is a WITH query.
         """
         return KnownColumns(root, self._facts, with_references, self._path, may_skip_schemas=False)
 

@@ -28,7 +28,7 @@ class FunctionsInFrom:
         facts: facts of the catalog.
         types_of: returns the types of the result of a call.
         types_of_name: returns the types that the name of a type means.
-        types_of_result: returns the types that the result of a call can have if the function declares a type.
+        types_of_result: takes a declared result type and a call; returns the types that the result can have.
     """
 
     def __init__(
@@ -178,7 +178,10 @@ def _in_order(rows_by_function: list[list[_Row]], new_names: list[str]) -> tuple
 
 
 def _by_place(rows_by_function: list[list[_Row]]) -> Iterator[Types]:
-    """Yield the types of the column at each place; without end those of all columns if places may vary."""
+    """Yield the types of the column at each place.
+
+    If the number of columns is not known, yield the types of all columns, without end.
+    """
     lengths = [{len(row) for row in rows} for rows in rows_by_function]
     if all(len(each) == 1 for each in lengths):
         for rows in rows_by_function:

@@ -85,7 +85,7 @@ class GivenValues:
         )
 
     def surroundings_in(self, function: SqlFunction, root: Node, path: Sequence[str]) -> Surroundings:
-        """Return these facts for one statement of a function's body.
+        """Return the facts that a search for casts in one statement of a function's body needs.
 
         If a relation has the name of a parameter, `name.x` may be a field of the parameter. So it does not
         count as a column.

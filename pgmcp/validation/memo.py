@@ -53,11 +53,11 @@ class ValidationMemo:
     """Validates statements, and accepts those that it has accepted before."""
 
     def __init__(self, validate: Validate, max_statements: int) -> None:
-        """Prepare a cache for this many texts and templates.
+        """Start with an empty cache.
 
         Args:
             validate: checks a statement in full.
-            max_statements: number of texts, and of templates; the least recently used are forgotten first.
+            max_statements: maximum number of texts, and of templates; the least recently used is dropped.
         """
         self._validate = validate
         self._max_statements = max_statements

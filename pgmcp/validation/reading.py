@@ -78,7 +78,7 @@ class ReadingCheck(StatementRefusals):
         """Check `root` and every node below it.
 
         Raises:
-            SqlRejectedError: a node does more than read, or may call a function that does.
+            SqlRejectedError: a node does more than read, may call a function that does, or may show a secret.
         """
         if "with" in self._sql.lower():
             self._with_references = with_references(root)

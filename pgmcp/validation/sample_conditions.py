@@ -25,6 +25,10 @@ def relations_without_secrets(root: Node, trusts_type_names: bool) -> set[int]:
 
     The server must apply the condition before all others. Equality and inequality of names are leakproof, so
     the server pushes them below every other condition (manual, "Rules and Privileges").
+
+    Args:
+        root: the tree of the statement.
+        trusts_type_names: as in `find_secret_use`.
     """
     found = set()
     for select in walk(root):

@@ -142,7 +142,7 @@ def _nodes(root: exp.Expr) -> Iterator[exp.Expr]:
 
 
 class _ModifyingKinds(dict[type, bool]):
-    """Caches for each kind of node whether it modifies: `isinstance` would compare with seven classes."""
+    """Caches which kinds of nodes modify data; `isinstance` would compare each node with seven classes."""
 
     def __missing__(self, kind: type) -> bool:
         self[kind] = issubclass(kind, _MODIFYING_NODES)

@@ -68,14 +68,14 @@ class Listed:
 
 
 def builtin(schema: str, name: str) -> Listed | None:
-    """Return the entry of a function of PostgreSQL; the schema "" counts as pg_catalog."""
+    """Return the entry of a function of PostgreSQL; None without one. The schema "" counts as pg_catalog."""
     if schema == "information_schema":
         return _builtin_functions().get(f"{schema}.{name}")
     return _builtin_functions().get(name) if schema in ("", "pg_catalog") else None
 
 
 def extension_function(name: str, extension: str = "") -> Listed | None:
-    """Return the entry of a function of an extension; the extension may be in any schema.
+    """Return the entry of a function of an extension, in any schema; None without one.
 
     A row allows functions only of its own extension: `st_*` of postgis does not cover an `st_` function of
     postgis_topology. A row that refuses a full name also applies to all extensions that do not list that name

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
 
 _ARRAY_NAME_CHARACTERS = 14
-"""At least this many characters of a relation's name are in its array type's name, cut to 63 bytes."""
+"""An array type's name, cut to 63 bytes, has at least this many characters of its relation's name."""
 
 
 class TypeCasts:
@@ -97,7 +97,7 @@ class TypeCasts:
     def of_result(self, function: CatalogFunction) -> list[CatalogFunction]:
         """Return the functions of the explicit casts that a function's result can have.
 
-        There are none for the function of an operator or a cast: a statement that calls it does not name it.
+        There are none for the function of an operator or a cast, because no statement names that function.
         """
         if function.operators or function.types:
             return []

@@ -58,7 +58,7 @@ class UncertainCalls:
     def of_function(
         self, schema: str, name: str, call: Node, types_of: Callable[[Node], CallArguments]
     ) -> Explanation | None:
-        """Return why a FuncCall is refused; None if the function's general refusal says enough.
+        """Return why a FuncCall is refused; None if the general text for the reason says enough.
 
         Args:
             schema: as written; "" without one.
@@ -114,12 +114,12 @@ class UncertainCalls:
         *,
         is_written: bool,
     ) -> Explanation | None:
-        """Return why an operator is refused; None if its operands are not known, or the operator is certain.
+        """Return why an operator is refused; None if the general text for the reason says enough.
 
         Args:
             schema: as written; "" without one.
             symbol: the operator.
-            operands: its operands.
+            operands: its operands; None if they are not known.
             types_of: returns the known types of the operands.
             is_written: whether the statement contains the operator; IN, CASE and the like only imply one.
         """
