@@ -41,8 +41,8 @@ class NodeRefusals:
     def of(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
         """Return why a node itself is refused; the functions and relations that it uses do not count.
 
-        Behind a view or row policy, SECURITY DEFINER alone is no reason: there, a function is meant to read
-        what its owner may read. Its body is judged like that of any other function.
+        Behind a view or row policy, a function is not refused for SECURITY DEFINER alone, because it is meant
+        to read what its owner may read. Its body is judged like that of any other function.
 
         Args:
             node: the function or relation.
