@@ -72,7 +72,7 @@ def make_policy() -> FunctionPolicy:
 
 
 def make_statement(shape: tuple[str, str, str, str], size_bytes: int) -> str:
-    """Return the longest statement of a shape within a maximum length."""
+    """Return the longest statement of a shape that has at most `size_bytes`."""
     before, repeated, closing, after = shape
     times = (size_bytes - len(before) - len(after)) // len(repeated + closing)
     return before + repeated * times + closing * times + after

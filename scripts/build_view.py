@@ -4,9 +4,9 @@
     python scripts/build_view.py --check    only compare; exit code 1 if something differs
     python scripts/build_view.py --install  only install packages into build/view, which git ignores
 
-The source is scripts/view. The result is committed, so that neither installing nor
-running pgmcp needs Node. scripts/view/package.json names exact versions, also of
-indirect dependencies, so that the same source gives the same bytes everywhere.
+The source is scripts/view. The result is committed, so that neither the installation nor the use of pgmcp
+needs Node. scripts/view/package.json has the exact version of every dependency, including indirect ones, so
+that the same source gives the same bytes everywhere.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def build() -> View:
 
 
 def _digest(text: str) -> str:
-    """Return the hash with which a content security policy allows this text and no other."""
+    """Return the hash of a text, with which a content security policy allows only this text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 

@@ -92,7 +92,7 @@ def build(root: Path) -> None:
     python = [*in_root, "/opt/pgmcp/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(python, check=True, capture_output=True, text=True).stdout.strip()
     target = root / f"opt/pgmcp/lib/python{version}/site-packages"
-    # This uses the uv outside the root. The image has no compiler, so no package may need one.
+    # Run by the uv outside the root file system. The image has no compiler, so no package may need one.
     install = [_UV, "pip", "install", "--quiet", "--no-build", "--python-version", version]
     subprocess.run([*install, "--target", str(target), f"{wheel}[fleet,metrics,telemetry]"], check=True)
     shutil.copy(target / "bin/pgmcp", root / "opt/pgmcp/bin/pgmcp")
@@ -215,7 +215,7 @@ def _call(address: str, sql: str) -> Any:
 
 
 def _processes(process: subprocess.Popen[bytes]) -> list[dict[str, str]]:
-    """Return the status lines of all processes of the namespace; the first process is tini."""
+    """Return /proc/PID/status of each process of the namespace; the first one is tini's."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("utf-8").split()
     found: list[dict[str, str]] = []
     pending = children

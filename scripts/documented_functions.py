@@ -10,8 +10,8 @@ _TOPOLOGY_EDITS = """
     st_remedgemodface st_remedgenewface st_remisonode st_removeisoedge st_removeisonode
 """
 
-# `/text` stands for the overloads whose first argument is text, the name of a table. Those of valuecount and
-# valuepercent still exist; PostGIS 3.1 removed the others.
+# `/text` means the overloads whose first argument is a text, the name of a table. PostGIS 3.1 removed these
+# overloads, except those of valuecount and valuepercent.
 _WITH_NAMES_OF_TABLES = """
     _st_count/text _st_histogram/text _st_quantile/text _st_summarystats/text _st_valuecount/text
     st_approxcount/text st_approxhistogram/text st_approxquantile/text st_approxsummarystats/text
@@ -20,8 +20,8 @@ _WITH_NAMES_OF_TABLES = """
 """
 
 # Reason, extension, refusal (None if allowed) and names, from the extensions' install scripts and manuals.
-# `*` stands for any ending. If several names of the function's own extension match, the longest one decides.
-# If no name matches, the declaration of the function decides.
+# `*` means any ending. If several names of an extension match a function, the longest name decides. If no
+# name matches, the function's declaration decides.
 DOCUMENTED: Final[tuple[tuple[str, str, Reason | None, str], ...]] = (
     (
         "computes from its arguments",

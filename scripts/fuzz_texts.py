@@ -110,7 +110,7 @@ class Grammar:
 
 
 def texts(seed: int) -> Iterator[tuple[str, bool]]:
-    """Yield endless pairs of a random text and whether it must be refused."""
+    """Yield random texts without end, each with whether it must be refused."""
     chance = random.Random(seed)  # noqa: S311 - it only has to be repeatable
     known = [text for text in attacks() + honest_statements() if len(text) < MAX_KNOWN_CHARACTERS]
     grammar = Grammar(chance)

@@ -7,10 +7,10 @@ Child processes validate the texts, because a crash ends the process. There are 
 - attacks and honest statements with parts removed, doubled, swapped or wrapped;
 - random sequences of the grammar's words;
 - statements built from a grammar, with one forbidden call at a random place, which must be refused;
-- known statements with other literals. It is a hole if two texts have the same template in
-  `pgmcp.validation.memo`, and one would be remembered as accepted while the other is refused;
-- known statements with other names. It is a hole if sqlglot accepts only one of two texts that have the same
-  outline in `pgmcp.validation.outline`.
+- known statements with other literals. There is a hole if two texts have the same template in
+  `pgmcp.validation.memo`, and the validator remembers one as accepted and refuses the other;
+- known statements with other names. There is a hole if two texts have the same outline in
+  `pgmcp.validation.outline`, and sqlglot accepts only one of them.
 
 For each text, the quick estimate in `pgmcp.validation.bounds` must accept nothing that the lexer refuses, and
 the quick tokenizer for the second grammar must return the same tokens as sqlglot's tokenizer.
@@ -48,7 +48,7 @@ def judge(text: str, *, must_be_refused: bool) -> str:
         outcome = "SLIPPED THROUGH" if must_be_refused else "accepted"
         is_remembered = statement.kind is StatementKind.QUERY and not statement.depends_on_literals
     except SqlRejectedError as error:
-        # A refusal because of the syntax does not show whether the validator finds the call.
+        # If the syntax is refused, the refusal does not show whether the validator finds the call.
         outcome = (
             "refused" if "pg_read_file" in str(error) or not must_be_refused else "refused for its syntax"
         )
@@ -62,7 +62,7 @@ def judge(text: str, *, must_be_refused: bool) -> str:
 
 
 def _estimate_agrees(text: str) -> bool:
-    """Return whether the lexer agrees with the quick estimate; true if the estimate gives no result."""
+    """Return whether the lexer and the quick estimate agree; true if the estimate has no result."""
     try:
         bounds._check_characters(text)
     except SqlRejectedError:
@@ -110,7 +110,7 @@ _verdicts: dict[str, set[str]] = {}
 
 
 def _agrees_with_siblings(text: str, outcome: str, *, is_remembered: bool) -> bool:
-    """Return false if one text of a template was remembered as accepted and another one was refused."""
+    """Return False if one text of a template was remembered as accepted, and another one was refused."""
     template = template_of(text.strip())
     if template is None or outcome not in ("accepted", "refused"):
         return True

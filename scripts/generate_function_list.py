@@ -10,10 +10,10 @@ per line, sorted, so that a new major version gives a reviewable diff. The first
 each file names the servers. Each function has the major versions that contain it, or the
 reason of a manual verdict.
 
-A function is allowed if queries can call it, every overload of it is immutable or stable
-or its name is in `_HARMLESS_VOLATILE`, and no pattern in `_REFUSED_NAMES` matches it. A
+A function is allowed if queries can call it, if no pattern in `_REFUSED_NAMES` matches it,
+and if all its overloads are immutable or stable or its name is in `_HARMLESS_VOLATILE`. A
 refused function has a reason from `pgmcp.validation.refusal_reasons.RefusalReason`. If
-major versions differ, the function is refused.
+only some major versions refuse a function, it is refused.
 """
 
 import re
@@ -103,7 +103,7 @@ _HARMLESS_VOLATILE = (
     r"random|random_normal|normal_rand|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday",
     r"array_sample|array_shuffle",
     r"gen_salt|gen_random_bytes|pgp_(sym|pub)_encrypt(_bytea)?|uuid_generate_v(1|1mc|4)",
-    # volatile only in 13 and 14: `timetz AT TIME ZONE` reads the clock to find today's offset
+    # volatile only in versions 13 and 14: `timetz AT TIME ZONE` reads the clock to find today's offset
     r"timezone",
     # sizes and partitions
     r"pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_partition_(tree|ancestors)",
@@ -115,7 +115,7 @@ _HARMLESS_VOLATILE = (
     r"pg_is_in_backup|pg_backup_start_time|pg_get_wal_resource_managers|pg_get_wal_summarizer_state",
     r"pg_available_wal_summaries|pg_replication_origin_session_is_setup|pg_show_replication_origin_status",
     r"pg_get_loaded_modules|postgres_fdw_get_connections",
-    # names of the session's connections, columns of a primary key, text that is not run
+    # return names of the session's connections, columns of a primary key, or SQL text without running it
     r"dblink_(get_connections|get_pkey|current_query|build_sql_delete)",
     r"pg_old_snapshot_time_mapping|fips_mode|ssl_.*",
     r"current_query|pg_prepared_xact|pg_get_multixact_members|pg_get_shmem_allocations(_numa)?",
@@ -158,7 +158,7 @@ class ListedFunction:
     """All overloads of one name, with one verdict.
 
     Attributes:
-        refused_argument_count: the argument count of the only refused overload, if others are allowed.
+        refused_argument_count: the argument count of the refused overloads, if others are allowed.
         reason: the reason of a manual verdict.
         refused_type: the first argument's type of the refused overloads, if others are allowed.
     """
@@ -172,7 +172,10 @@ class ListedFunction:
     refused_type: str = ""
 
     def refuse(self, refusal: Reason, argument_count: int | None) -> None:
-        """Refuse the function, and keep the first reason; further overloads and majors only add refusals."""
+        """Refuse the function, and keep the first reason.
+
+        Another overload or major version can extend the refusal to all overloads, but not withdraw it.
+        """
         if self.refusal is None:
             self.refusal, self.refused_argument_count = refusal, argument_count
         elif self.refused_argument_count != argument_count:
@@ -202,7 +205,10 @@ class ListedFunction:
 def classify(
     name: str, arguments: int, *, volatile: bool, internal: bool
 ) -> tuple[Reason | None, int | None]:
-    """Return the reason of a refusal or None, and the argument count if a pattern names only one overload."""
+    """Return the reason of a refusal, and the argument count if only one overload is refused.
+
+    The reason is None if the function is allowed.
+    """
     bare = name.removeprefix("information_schema.")
     for refusal, pattern in _REFUSED_NAMES:
         if re.fullmatch(pattern, bare):
@@ -285,7 +291,7 @@ def main(urls: list[str]) -> None:
 
 
 def write_list(file_name: str, versions: str, columns: str, rows: list[str]) -> None:
-    """Write one data file of the validator: its sources, the names of its columns, its rows."""
+    """Write one data file of the validator: a line about its sources, the names of the columns, the rows."""
     heading = f"# From pg_proc of PostgreSQL {versions}, by scripts/generate_function_list.py\n"
     (_VALIDATION / file_name).write_text("".join((heading, columns, *rows)), encoding="utf-8")
 

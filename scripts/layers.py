@@ -1,4 +1,4 @@
-"""Prints what each protection layer stops while the other layers are off: the table of docs/threat-model.md.
+"""Prints which attacks each layer of protection stops while the others are off, for docs/threat-model.md.
 
     python -m scripts.layers
 
@@ -34,7 +34,7 @@ TIMEOUT_S: Final = 0.5
 """Long enough for every statement except those that wait on purpose."""
 
 USED_UP_NUMBER: Final = "next transaction id"
-"""A statement that is rolled back can still use up a number. Only `test_attacks` counts that as an effect."""
+"""The part of a fingerprint that even a rolled-back statement can change; only `test_attacks` counts it."""
 
 _WORDS_BY_CATEGORY = {
     "aimed": "Aimed at the test cluster's own secrets, files, sequences and sessions",
@@ -56,7 +56,7 @@ _WORDS_BY_CATEGORY = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A combination of layers that are on, and the role that runs the statements."""
+    """The layers that are on, and the role that runs the statements."""
 
     title: str
     role: str

@@ -7,8 +7,8 @@
     uv run scripts/loadtest.py --gate --json report.json --plot latency.svg
     uv run scripts/loadtest.py --scenario soak --soak-statements 10000 --soak-s 900
 
-Compared targets are measured in turns within one run, so that a busy machine slows all of them: read the
-ratios, not the milliseconds.
+Compared targets are measured in turns within one run, so that a busy machine slows all of them. So the ratios
+are comparable between runs, and the milliseconds are not.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from scripts.load.scenarios import SCENARIOS
 
 _NAMES = [scenario.name for scenario in SCENARIOS]
 _UNFINISHED: Final = (LoadTestError, OSError, psycopg.Error)
-"""These errors of a scenario fail only its own gates."""
+"""If a scenario raises one of these errors, only its own gates fail."""
 
 
 def parse_arguments() -> argparse.Namespace:

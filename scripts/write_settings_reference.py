@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def write_reference(page: str) -> str:
-    """Return the page with updated tables below the headings of groups."""
+    """Return the page with an updated table below the heading of each group of settings."""
     for group, specs in _grouped():
         heading = re.escape(f"### {_HEADING_BY_GROUP[group]}\n\n")
         table = "\n".join(["| variable | default | meaning |", "|---|---|---|", *map(_row, specs), ""])

@@ -30,7 +30,7 @@ def with_application_name(url: str, name: str) -> str:
 
 
 class _Sessions:
-    """The sessions with one application name, also when a principal's name follows it."""
+    """The sessions whose application name is the given name, or that name and a principal's."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)

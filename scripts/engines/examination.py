@@ -27,7 +27,7 @@ SEEN_WITHIN_S: Final = 10.0
 _READ: Final = "select id, label from engine_check order by id limit 3"
 _ROWS: Final = [[1, "label 1"], [2, "label 2"], [3, "label 3"]]
 _MISTAKE: Final = "select lable from engine_check"
-# Some seconds of work in a nested loop. It ends even on an engine that has no statement timeout.
+# A nested loop of some seconds. It ends by itself, also on an engine without a statement timeout.
 _SLOW: Final = (
     "select count(*) from generate_series(1, 10000) as a, generate_series(1, 5000) as b "
     "where a + b * 7 % 5 = 3"
@@ -155,7 +155,7 @@ async def _run_own_statements(row: Row, admin_url: str, log_file: Path) -> None:
 
 
 def _wait(is_so: Callable[[], bool], what: str = "") -> bool:
-    """Wait for a condition. If it does not hold in time, raise with the text `what`; for "", return False."""
+    """Return True once a condition holds. On a timeout, raise an error with `what`; for "", return False."""
     try:
         until(is_so, what, SEEN_WITHIN_S)
     except AssertionError:

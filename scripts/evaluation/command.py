@@ -24,7 +24,7 @@ from scripts.evaluation.endpoint import ScriptedReplies, scripted_endpoint
 from scripts.evaluation.run import ScriptedOutcome, ask_database
 from scripts.evaluation.scripted import Script
 
-# Only the settings of answers and of the model are inherited; the script chooses the rest.
+# Variables that are not inherited: libpq's variables, and all settings except those of answers and the model.
 _NOT_PASSED_ON: Final = re.compile(r"PG(?!_MCP_SERVER_|_MCP_OPENAI_)", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ def evaluate_all(
 
 
 def choose_questions(arguments: argparse.Namespace) -> list[Question]:
-    """Return the questions; with gold replies, each one once per gold statement."""
+    """Return the questions; if the script is `gold`, repeat each question for each of its gold statements."""
     about = arguments.database
     if arguments.load and not about:
         about = list(group_by_database(arguments.load))
@@ -72,7 +72,7 @@ async def ask_all(
     arguments: argparse.Namespace,
     terminal: Terminal,
 ) -> ScriptedOutcome:
-    """Evaluate each database with a pipeline of its own."""
+    """Evaluate each database with a separate pipeline."""
     found = ScriptedOutcome()
     for name, url in urls.items():
         about = [question for question in questions if name in ("", question.database)]

@@ -102,8 +102,8 @@ def load(admin_url: str, name: str, files: Sequence[Path]) -> str:
 
     Args:
         admin_url: URL of any database of the cluster, with a superuser.
-        name: of the new database.
-        files: run in order, in one transaction.
+        name: the name of the new database.
+        files: the SQL files, which are run in order, in one transaction.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
@@ -133,7 +133,7 @@ class Database:
         self._connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(url, autocommit=True)
         self._connection.read_only = True
         self._connection.execute(f"set statement_timeout = {_STATEMENT_TIMEOUT_MS}")
-        # Cells as PostgreSQL's text: Python's types would lose the spelling of intervals and numbers.
+        # Cells are PostgreSQL's text, because Python's types lose the spelling of intervals and numbers.
         self._connection.adapters.register_loader(0, TextLoader)
         for name in ("int2", "int4", "int8", "oid", "float4", "float8", "numeric", "date", "timestamp"):
             self._connection.adapters.register_loader(name, TextLoader)
@@ -149,7 +149,7 @@ class Database:
         """Return the rows of a statement.
 
         Raises:
-            psycopg.Error: PostgreSQL refused it.
+            psycopg.Error: PostgreSQL refused the statement.
         """
         return list(self._connection.execute(statement.encode()).fetchall())
 
@@ -157,7 +157,7 @@ class Database:
         """Return the rows of each of a question's gold statements.
 
         Raises:
-            CannotAskError: PostgreSQL refused one.
+            CannotAskError: PostgreSQL refused a gold statement.
         """
         try:
             return [self.rows(statement) for statement in question.gold_sql]
@@ -165,7 +165,7 @@ class Database:
             raise CannotAskError(f"its gold SQL failed: {error}") from error
 
     def names(self) -> Names:
-        """Return the name of every column of every table, and the foreign keys of one column."""
+        """Return the names of the columns of all tables, and the foreign keys with only one column."""
         columns = self.rows(
             "select distinct column_name::text from information_schema.columns"
             " where table_schema not in ('pg_catalog', 'information_schema')"

@@ -1,4 +1,7 @@
-"""The endpoint of both contestants when no model is asked: replays a script, and estimates tokens."""
+"""An endpoint with scripted replies and estimated tokens, which both contestants ask in place of a model.
+
+The contestants are pgmcp and the plain prompt with which `pgmcp evaluate` compares it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +23,7 @@ _GARBAGE: Final = (
 
 
 class Form(StrEnum):
-    """The form of replies that a contestant expects."""
+    """The form of a contestant's replies: pgmcp's JSON object, or a code block with SQL."""
 
     CONTRACT = "contract"
     PLAIN = "plain"
@@ -31,7 +34,7 @@ class ScriptedReplies:
 
     Attributes:
         base_url: the endpoint's URL.
-        first_prompt: of the current question.
+        first_prompt: the first prompt of the current question; "" if it was not asked yet.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -47,7 +50,7 @@ class ScriptedReplies:
         self._sent = 0
 
     def replay(self, request: RecordedRequest) -> Reply:
-        """Answer with the next reply; the tokens of the prompt and of the reply's form are estimated."""
+        """Return the next reply; its token counts are estimates, and include the requested reply schema."""
         self.first_prompt = self.first_prompt or request.prompt
         text = self._replies[min(self._sent, len(self._replies) - 1)]
         self._sent += 1
@@ -63,7 +66,7 @@ def replies_with(form: Form, statements: list[str]) -> list[str]:
 
 
 def garbage(number: int) -> list[str]:
-    """Return unusable replies, of a different kind for each question."""
+    """Return an unusable reply; its kind depends on the question's number."""
     return [_GARBAGE[number % len(_GARBAGE)]]
 
 

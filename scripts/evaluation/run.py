@@ -1,4 +1,4 @@
-"""Evaluates the questions about one database, with a scripted endpoint or a model, and reports the result."""
+"""Evaluates the questions about one database with a scripted endpoint or a model, and reports the result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,11 @@ from scripts.evaluation.shown_values import GoldValues
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values that a question's gold SQL names from columns whose values can all be listed.
+    """The values in a question's gold SQL that pgmcp's prompt has to contain (see `GoldValues`).
 
     Attributes:
-        missing: those that are not in pgmcp's prompt.
+        named: the number of these values.
+        missing: the values that pgmcp's prompt lacks.
     """
 
     named: int
@@ -32,7 +33,7 @@ class Values:
 
 @dataclass(slots=True)
 class ScriptedOutcome:
-    """The results, and by question the facts that only a scripted endpoint knows."""
+    """The results, and for each question the facts that only a scripted endpoint knows."""
 
     outcome: Outcome = field(default_factory=Outcome)
     misses: dict[str, Miss] = field(default_factory=dict)

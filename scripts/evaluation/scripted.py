@@ -1,4 +1,4 @@
-"""The replies of a scripted endpoint, made from each question's gold SQL."""
+"""Makes the replies of the scripted endpoint from each question's gold SQL."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -37,7 +37,7 @@ _SPOIL_BY_SCRIPT: Final[Mapping[Script, Spoil]] = {
 
 
 class Miss(StrEnum):
-    """The effect of a near miss in the database, the easiest to notice first."""
+    """The effect of a near miss in the database. The effects that pgmcp notices most easily come first."""
 
     FAILS = "fails"
     EMPTY = "no rows, or only NULL or 0"
@@ -51,8 +51,8 @@ class Prompter:
     """Gives the endpoint its replies, and records the prompts.
 
     Attributes:
-        misses: by question, the effect of the first reply if it is a near miss.
-        prompts: by question, pgmcp's first prompt.
+        misses: the effect of the first reply, by the id of each question with a near miss.
+        prompts: pgmcp's first prompt, by the id of the question.
     """
 
     def __init__(self, script: Script, database: Database, endpoint: ScriptedReplies) -> None:
@@ -67,10 +67,10 @@ class Prompter:
         self.prompts: dict[str, str] = {}
 
     def begin(self, question: Question, contestant: str) -> None:
-        """Set the replies to a question.
+        """Set the endpoint's replies to a question of a contestant.
 
         Raises:
-            CannotAskError: the mistake cannot be added to its gold SQL.
+            CannotAskError: the script's mistake cannot be added to the gold SQL.
         """
         self.note_prompt()
         if contestant == Ours.name:
@@ -93,7 +93,7 @@ class Prompter:
         if self._script is Script.GOLD:
             return lambda form: replies_with(form, [gold]), None
         variants = _SPOIL_BY_SCRIPT[self._script](gold, self._names)
-        # A joined table may make names ambiguous, which is another mistake.
+        # A joined table may also make names ambiguous. That fails, and is not the mistake of this script.
         wanted = [Miss.OTHER_ROWS] if self._script is Script.FAN_OUT else list(Miss)
         spoilt, miss = _near_miss(question, self._database, variants, wanted)
         statements = [spoilt] if self._script is Script.NEVER_RIGHT else [spoilt, gold]
@@ -103,10 +103,10 @@ class Prompter:
 def _near_miss(
     question: Question, database: Database, variants: Iterable[str], wanted: Sequence[Miss]
 ) -> tuple[str, Miss]:
-    """Return the wrong variant with the first of the wanted effects.
+    """Return a variant with one of the wanted effects, and its effect; earlier effects are preferred.
 
     Raises:
-        CannotAskError: there is none.
+        CannotAskError: no variant has a wanted effect.
     """
     gold = [database.rows(statement) for statement in question.gold_sql]
     found: dict[Miss, str] = {}

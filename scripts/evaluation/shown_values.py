@@ -1,7 +1,7 @@
-"""Finds the values of a question's gold SQL that a prompt has to contain, and those that it lacks.
+"""Finds the values in a question's gold SQL that a prompt has to contain, and those that a prompt lacks.
 
-A value counts if it stands in a column with few short texts, all of which a prompt can list, and if values of
-that column may be shown.
+A prompt has to contain a value if its column has only few, short texts, so that a prompt can list all of
+them, and if values of that column may be shown.
 """
 
 import re
@@ -23,7 +23,7 @@ where data_type in ('text', 'character varying')
 
 
 class GoldValues:
-    """Finds the values that gold SQL names from columns whose values can all be listed."""
+    """Finds the values in gold SQL that belong to columns whose values a prompt can list completely."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class GoldValues:
         return list(dict.fromkeys(self._named_in(statement)))
 
     def missing_from(self, statement: str, prompt: str) -> list[str]:
-        """Return the values of a statement that a prompt has to contain, and does not."""
+        """Return the values of a statement that a prompt has to contain but lacks."""
         return [text for text in self.named_in(statement) if not _is_in(text, prompt)]
 
     def _named_in(self, statement: str) -> Iterator[str]:
@@ -65,6 +65,6 @@ class GoldValues:
 
 
 def _is_in(text: str, prompt: str) -> bool:
-    """Return whether a prompt has a value in a list, bare or as a literal: `{Calm|Gale}`."""
+    """Return whether a prompt has a value in a list such as `{Calm|Gale}`, bare or as a literal."""
     spelled = f"{re.escape(text)}|{re.escape(value_literal(text))}"
     return re.search(rf"[{{|](?:{spelled})[|}}]", prompt) is not None

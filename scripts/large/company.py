@@ -33,8 +33,8 @@ class ColumnSpec:
 
     Attributes:
         target: the (schema, table) that the column refers to.
-        is_declared: the reference is a foreign key; without one, the database does not know the reference.
-        values: the values that the column's rows have, in turn.
+        is_declared: whether the reference is a foreign key; otherwise the database does not know it.
+        values: the values of the column; the rows repeat them in turn.
     """
 
     name: str
@@ -50,8 +50,8 @@ class TableSpec:
     """A table to create; its first column is the primary key.
 
     Attributes:
-        has_key: whether the primary key is declared; copies often have none.
-        partitions: number of monthly partitions, by the second column; 0 for an ordinary table.
+        has_key: whether the table has a primary key; copies often have none.
+        partitions: number of monthly partitions, by the second column; 0 if the table is not partitioned.
     """
 
     schema: str
@@ -68,7 +68,7 @@ class KnownQuestion:
 
     Attributes:
         subjects: the tables that it mentions.
-        joining: the tables that are needed only to join others.
+        joining: the tables that only join other tables.
     """
 
     text: str
@@ -77,7 +77,7 @@ class KnownQuestion:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """All tables of the question."""
+        """All tables that every right answer needs."""
         return self.subjects + self.joining
 
 
@@ -86,7 +86,7 @@ class Company:
     """The schema before generated tables are added.
 
     Attributes:
-        naming_by_schema: how new tables are named in each schema.
+        naming_by_schema: the naming style of new tables in each schema.
     """
 
     tables: tuple[TableSpec, ...]

@@ -238,7 +238,7 @@ def _keep_house(table: TableSpec, company: Company, random: Random) -> TableSpec
 
 
 def _column(text: str, naming: str, is_commented: bool, random: Random) -> ColumnSpec:
-    """Return the column for "name:type" in its schema's spelling; housekeeping columns have it already."""
+    """Return the column for the text "name:type", spelled in a naming style; "" keeps the name."""
     name, _, type_ = text.partition(":")
     comment = _COLUMN_COMMENTS.get(name, "") if is_commented and random.random() < _COMMENTED_COLUMNS else ""
     spelled = _SPELLERS["singular" if naming == "plural" else naming](name.split("_")) if naming else name
@@ -292,7 +292,7 @@ _SPELLERS: Final[dict[str, Callable[[list[str]], str]]] = {
 
 
 def _copies(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Yield endless copies of tables beside their originals."""
+    """Yield copies of tables in the same schema, without end."""
     while True:
         original = random.choice(originals)
         if random.random() < 0.9:
@@ -303,7 +303,7 @@ def _copies(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpe
 
 
 def _copies_elsewhere(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Yield endless copies in schemas for archives, loading and experiments."""
+    """Yield copies in schemas for archives, loading and experiments, without end."""
     while True:
         original = random.choice(originals)
         place = random.random()
@@ -328,7 +328,7 @@ def _copy(original: TableSpec, schema: str, name: str, random: Random) -> TableS
 
 
 def _reports(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Yield endless tables of a data warehouse."""
+    """Yield tables of a data warehouse, without end."""
     while True:
         subject = random.choice(originals)
         kind = random.choice(("dim", "fact", "agg", "rpt", "kpi"))
@@ -342,7 +342,7 @@ def _reports(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSp
 
 
 def _machines(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Yield the tables that machines write to, a few of them partitioned by month."""
+    """Yield tables to which machines write; a few of them are partitioned by month."""
     columns = (
         ColumnSpec("reading_id", "bigint"),
         ColumnSpec("read_at", "timestamptz"),

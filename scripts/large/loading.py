@@ -9,11 +9,11 @@ from pgmcp.quoting import quote_identifier, quote_literal
 from scripts.large.company import ColumnSpec, TableSpec
 
 TABLES_IN_BATCH: Final = 200
-"""Tables per message and transaction; PostgreSQL holds a lock on each until its end."""
+"""Tables per message and transaction. PostgreSQL locks each table until the end of the transaction."""
 
 _ROWS: Final = 40  # of a table whose columns list values
 
-# A key is the number of the row, so that all references are valid.
+# The value of a key is the row's number, so that all references are valid.
 _VALUE_BY_TYPE: Final = {
     "bigint": "number",
     "boolean": "number % 2 = 0",
@@ -36,7 +36,7 @@ def load(
         url: URL of an empty database, with its owner as the role.
         tables: from `growth.grow`.
         progress: called with the number of tables created so far and the number of all tables.
-        is_filled: whether all tables get rows, and so statistics; partitioned tables get none.
+        is_filled: whether all tables get rows and statistics; partitioned tables never do.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         schemas = dict.fromkeys(table.schema for table in tables)

@@ -37,8 +37,8 @@ class Missing:
     """A table that a question needs and its prompt does not show.
 
     Attributes:
-        is_subject: the question mentions it; otherwise it only joins others.
-        is_named: the prompt lists its name without its columns.
+        is_subject: whether the question mentions the table; otherwise it only joins others.
+        is_named: whether the prompt lists the table's name without its columns.
     """
 
     table: str
@@ -51,7 +51,7 @@ class Prompted:
     """One question's prompt.
 
     Attributes:
-        build_ms: duration of the call without the model, the database and reading the schema.
+        build_ms: duration of the call, without the time of the model, the database and reading the schema.
         tables: number of tables that the prompt shows with their columns.
     """
 
@@ -64,14 +64,14 @@ class Prompted:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All questions with one budget of tokens.
+    """The measurements of all questions with one token budget.
 
     Attributes:
         introspection_s: duration of reading the schema.
         refresh_s: median duration of reading it again.
         idle_mb: memory of the front process before the schema was read; 0 if the system does not report it.
         read_mb: peak of that memory until the schema was read.
-        front_mb: peak until all questions were answered and the schema was read again several times.
+        front_mb: peak until the end, when all questions were answered and the schema was read several times.
     """
 
     budget_tokens: int

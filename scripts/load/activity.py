@@ -13,9 +13,9 @@ _POLL_S: Final = 0.002
 
 
 class Activity:
-    """Observes the sessions with one application name, also when a principal's name follows it.
+    """Observes the sessions whose application name is the given name, or that name and a principal's.
 
-    Its role must be allowed to see them.
+    The observer's role must be allowed to see these sessions.
     """
 
     def __init__(self, url: str, application_name: str) -> None:
@@ -58,7 +58,7 @@ class Activity:
 
 
 async def until(is_so: Callable[[], bool], what: str, *, timeout_s: float = 10.0) -> float:
-    """Wait until a condition holds; return how long it took, in ms.
+    """Wait until a condition holds; return the waiting time in ms.
 
     Raises:
         LoadTestError: the condition did not hold in time.

@@ -32,10 +32,10 @@ class Effort:
     """The extent of the measurements.
 
     Attributes:
-        is_quick: only check that everything runs; the figures are too few to be judged.
+        is_quick: whether to check only that everything runs, with too few calls to judge the figures.
         soak_s: maximum duration of a soak.
-        soak_statements: number of statements of a soak, if there is time for them.
-        servers: numbers of servers that share the calls over HTTP; each number is one measurement.
+        soak_statements: number of statements of a soak; it runs fewer if `soak_s` is over.
+        servers: numbers of servers that share the calls over HTTP; each number is measured separately.
     """
 
     is_quick: bool
@@ -53,11 +53,11 @@ class Bench:
     """The environment of a run.
 
     Attributes:
-        conninfo: connects with the measured role and with the application name that `activity` observes.
-        cluster: the PostgreSQL, if the run started it and may restart it.
-        folder: servers run in empty folders below it, so that no `.env` is read.
-        report: called with the progress of a long scenario: steps done, and all steps.
-        with_peers: also install other servers and measure them in the same run.
+        conninfo: the connection of the measured role, with the application name that `activity` observes.
+        cluster: the PostgreSQL server if the run has started it and may restart it; otherwise None.
+        folder: the parent of the empty folders in which servers run, so that no `.env` is read.
+        report: called with the number of completed steps of a long scenario, and the number of all steps.
+        with_peers: whether other servers are also installed and measured in the same run.
     """
 
     conninfo: str
@@ -75,7 +75,7 @@ class Bench:
 
         Args:
             conninfo: replaces the connection to the database.
-            settings: by name without "PG_MCP_".
+            settings: values of settings by name, without "PG_MCP_".
         """
         async with self.started(PGMCP, conninfo, **settings) as server:
             yield server
@@ -101,8 +101,8 @@ class Bench:
     def environment(self, conninfo: str | None, settings: dict[str, object]) -> dict[str, str]:
         """Return this process's environment, with only the settings of this run.
 
-        Servers find compiled modules, as an installed package does after its first start. Without them, each
-        start compiles everything. That takes several times as long, and 30 MB of memory that is not freed.
+        Servers find compiled modules, as an installed package does after its first start. Without compiled
+        modules, each start compiles everything. It then takes several times as long, and 30 MB more memory.
         """
         inherited = {
             name: value

@@ -1,4 +1,4 @@
-"""A host in plain JSON-RPC. The SDK's client would take more time than the measured calls."""
+"""A host in plain JSON-RPC, because the SDK's client would take more time than the measured calls."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 
 REPLY_TIMEOUT_S: Final = 60.0
-"""A reply that takes longer counts as lost. All deadlines of the load test are shorter."""
+"""A reply that takes longer counts as lost; all deadlines of the load test are shorter."""
 
 _LOG_TAIL_CHARACTERS: Final = 500
 _STOP_TIMEOUT_S: Final = 10.0
@@ -102,7 +102,7 @@ class StdioServer:
         return self._stderr_file.read_text("utf-8", errors="replace")
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool and return its result; if cancelled, notify the server.
+        """Call a tool and return its result. If this coroutine is cancelled, cancel the call at the server.
 
         Raises:
             CallFailedError: the tool answered with an error.
@@ -119,7 +119,7 @@ class StdioServer:
         return structured
 
     async def call_unread(self, tool: str, arguments: Mapping[str, Any]) -> None:
-        """Call a tool and check only that its result is not an error, to keep the client's own work small."""
+        """Call a tool and check only that its result is not an error, so that the client does little work."""
         _check(await self._exchange("tools/call", {"name": tool, "arguments": arguments}))
 
     async def flood(

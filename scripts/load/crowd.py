@@ -19,14 +19,17 @@ LOOKUP: Final = "select relname from pg_catalog.pg_class where oid = 1259"
 _RUNAWAYS: Final = 4
 HEAVY_COUNT: Final = 20
 _HEAVY_AT_ONCE: Final = 7
-"""How many heavy queries the default pool of 10 runs at once; others wait, because workers are reserved."""
+"""How many heavy queries the default pool of 10 runs at once. The reserved workers do not run any."""
 
 _CALLERS: Final = 8
 _TURNS: Final = 4
 
 
 async def measure_storm(bench: Bench) -> Sequence[Measured]:
-    """Compare short statements beside runaways, which are restarted when stopped, with the same alone."""
+    """Compare short statements beside runaways with the same statements alone.
+
+    A runaway that was stopped is started again.
+    """
     async with bench.pgmcp(server_query_timeout=1, server_allowed_functions="pg_sleep") as pgmcp:
         targets = {"pgmcp": awaited(lambda: pgmcp.execute(LOOKUP))}
         waiting = await _beside(bench, pgmcp, "select pg_sleep(60)", _RUNAWAYS, _RUNAWAYS, targets)
@@ -42,7 +45,7 @@ async def measure_storm(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_heavy(bench: Bench) -> Sequence[Measured]:
-    """Compare a lookup beside heavy queries with the lookup alone, through pgmcp and through psycopg."""
+    """Compare a lookup beside heavy queries with the same lookup alone, through pgmcp and through psycopg."""
     with bench.direct() as connection:
 
         def look_up() -> None:
@@ -77,7 +80,7 @@ async def measure_mixed(bench: Bench) -> Sequence[Measured]:
 async def _beside(
     bench: Bench, pgmcp: StdioServer, statement: str, count: int, at_once: int, lookups: Mapping[str, Target]
 ) -> tuple[dict[str, Series], dict[str, Series]]:
-    """Measure lookups alone and lookups beside other statements, in turns; return both by target."""
+    """Measure lookups alone and beside other statements, in turns; return both series by target."""
     alone, beside = ({name: Series() for name in lookups} for _ in range(2))
     calls = bench.effort.times(150)
 

@@ -21,7 +21,7 @@ FLOOD: Final = """
 select repeat('x', 1000000) from (select count(*) from generate_series(1, 2000000)) as late,
        generate_series(1, 100000)
 """
-"""Sends nothing at first, then more than socket buffers hold, so that its backend waits in ClientWrite."""
+"""Sends nothing at first, then more than the socket buffers hold; its backend then waits in ClientWrite."""
 
 _REPETITIONS: Final = 10
 _BURSTS: Final = 50
@@ -31,7 +31,7 @@ _LONGEST_PATIENCE_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    """The end of one runaway, in ms after its deadline."""
+    """How long after its deadline one runaway was answered, had ended, and had freed its worker, in ms."""
 
     answered_ms: float
     backend_idle_ms: float
@@ -39,7 +39,7 @@ class _Stop:
 
 
 async def measure_ladder(bench: Bench) -> Sequence[Measured]:
-    """Stop runaways by timeout and by kill. There is one worker, so the next statement needs its slot."""
+    """Stop runaways by timeout and by kill, with one worker, so that the next statement needs its slot."""
     need_linux()
     async with bench.pgmcp(server_query_timeout=DEADLINE_S, database_max_pool_size=1) as pgmcp:
         await pgmcp.execute("select 1")
@@ -63,7 +63,7 @@ async def measure_cancel_storm(bench: Bench) -> Sequence[Measured]:
             calls = [asyncio.create_task(pgmcp.execute(ask_for_much().sql)) for _ in range(_BURST)]
             await asyncio.sleep(_LONGEST_PATIENCE_S * number / bursts)
             await _cancel(calls)
-            # Its reply shows that the server has read the cancels, so that the pipe does not fill up.
+            # The reply shows that the server has read the cancels. Without this wait, the pipe would fill up.
             await pgmcp.request("ping", {})
             bench.report(number + 1, bursts)
         idle_ms = await until(lambda: not bench.activity.running(), "no cancelled statement is running")

@@ -1,7 +1,8 @@
 """A minimal MCP server that repeats a given reply; `loadtest.py` compares pgmcp with it.
 
-It receives the reply once and returns it for every call, without any other work. A call costs what the SDK,
-the transport and the client cost. With a port as its argument, it serves the SDK's HTTP app instead of stdio.
+The server receives the reply once and returns it for every call, without any other work. So a call costs only
+what the SDK, the transport and the client cost. With a port as its argument, it serves the SDK's HTTP app
+instead of stdio.
 """
 
 import sys

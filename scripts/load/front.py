@@ -1,8 +1,8 @@
 """Compares the cost of a call with minimal servers and with other MCP servers.
 
-`echo` uses the SDK and `msgspec` is a plain loop; both repeat one of pgmcp's replies. With `--peers`,
-`server-postgres` and `dbhub` are installed and measured too. A repeated statement, a new literal and a new
-shape are separate scenarios, because servers cache different things.
+`echo` uses the SDK, and `msgspec` is a plain loop; both repeat one of pgmcp's replies. With `--peers`,
+`server-postgres` and `dbhub` are installed and measured, too. A repeated statement, a new literal and a new
+shape of statement are separate scenarios, because a server may cache any of them.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ _IN_FLIGHT: Final = 32
 _STARTS: Final = 5
 _COLD_STARTS: Final = 3
 _SETTLE_S: Final = 2.0
-"""How long a server can start background processes before its memory is measured."""
+"""How long a server may continue its start in the background before its memory is measured."""
 
 
 def gates(what: str, at_most: float, *, judged: str = SERVER_POSTGRES) -> tuple[Gate, ...]:
-    """Return a gate that compares pgmcp with each other server; only that of `judged` has a limit."""
+    """Return one gate for each other server, which compares pgmcp with it; only `judged` has a limit."""
     return tuple(
         Gate(f"{what}, to {other}", at_most if other == judged else None, RATIO) for other in _OTHERS
     )
@@ -126,7 +126,7 @@ async def measure_cpu(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_start(bench: Bench) -> Sequence[Measured | Missing]:
-    """Compare the time from spawn to the reply to `initialize`, and to the first rows."""
+    """Compare the time from the start of the process to the reply to `initialize` and to the first rows."""
     ready: dict[str, Series] = {}
     answered: dict[str, Series] = {}
     await _compile_modules(bench)
@@ -143,7 +143,7 @@ async def measure_start(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
-    """Measure the memory of all processes of an idle server, with shared pages divided among them."""
+    """Measure the memory of all processes of an idle server; each shared page counts in parts (PSS)."""
     need_linux()
     await _compile_modules(bench)
     async with _contestants(bench, TRIVIAL) as contestants:
@@ -156,7 +156,7 @@ async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_cold_crowd(bench: Bench) -> Sequence[Measured]:
-    """Compare lookups on a cold pool, where heavy queries started first, with lookups alone."""
+    """Compare lookups behind heavy queries, on a pool that has just started, with lookups alone."""
     alone, beside = Series(), Series()
     calls = bench.effort.times(60)
     for _ in range(bench.effort.times(_COLD_STARTS)):
@@ -188,7 +188,7 @@ async def _compare_latency(
 
 
 def _against(series: Mapping[str, Series], note: str = "") -> list[Measured | Missing]:
-    """Return pgmcp's median, compared with the median of each other server."""
+    """Return one figure for each other server: pgmcp's median, and that server's median as the floor."""
     pgmcp = series["pgmcp"].p50_ms
     medians = "medians in ms: " + ", ".join(f"{name} {each.p50_ms:.2f}" for name, each in series.items())
     figures: list[Measured | Missing] = []
@@ -201,7 +201,7 @@ def _against(series: Mapping[str, Series], note: str = "") -> list[Measured | Mi
 
 
 def _programs(bench: Bench) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Return every server's command line and the tool that runs SQL."""
+    """Return the command line of every server, and the name of its tool that runs SQL."""
     programs: dict[str, tuple[tuple[str, ...], str]] = {"pgmcp": (PGMCP, "execute_sql")}
     if bench.with_peers:
         programs |= {peer.name: (peer.argv(bench.conninfo), peer.tool) for peer in PEERS}

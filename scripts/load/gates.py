@@ -26,9 +26,9 @@ class Gate:
 
     Attributes:
         what: a short description.
-        at_most: highest figure that passes; with RATIO, the highest ratio to `Measured.floor`. If None, the
-            figure is shown and not judged.
-        unit: RATIO, "ms", "MB", or what is counted, such as "replies".
+        at_most: highest figure that passes; with RATIO, the highest ratio to `Measured.floor`. If it is None,
+            the figure is shown but not judged.
+        unit: RATIO, "ms", "MB", or the counted thing, such as "replies".
     """
 
     what: str
@@ -41,7 +41,7 @@ class Measured:
     """One figure.
 
     Attributes:
-        floor: for a ratio: what `value` is divided by, from the same run; value and floor are then in ms.
+        floor: for a ratio, the figure of the same run by which `value` is divided; both are then in ms.
         note: further details of the figure.
     """
 
@@ -78,7 +78,7 @@ class Verdict:
 
     Attributes:
         measured: None if there is no figure; `problem` then says why.
-        is_skipped: it could not be measured here; this is not a failure.
+        is_skipped: whether it could not be measured here, which is not a failure.
     """
 
     scenario: str

@@ -1,7 +1,7 @@
 """Throughput over HTTP: the SDK's echo app, one server, several servers, and stdio, in turns within one run.
 
-One process is the client of all servers. With few processors, it takes a large part of their time. Several
-servers can then do more than the figures show.
+One process is the client of all servers. With few processors, the client takes a large part of the processor
+time. Several servers can then answer more calls than the figures show.
 """
 
 import asyncio
@@ -93,12 +93,12 @@ class Connection:
         return result
 
     async def call_unread(self, number: int, tool: str, arguments: dict[str, Any]) -> None:
-        """Call a tool and check only that the answer is to this call, and no error."""
+        """Call a tool, and check only that the answer is to this call and is not an error."""
         if b'"isError":true' in await self._call(number, tool, arguments):
             raise LoadTestError("a tool answered with an error")
 
     async def request(self, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Send a request; check that the answer is to it, and return the answer, which may be an error."""
+        """Send a request, check that the answer has its id, and return the answer, which may be an error."""
         _, body = await self._exchange(number, method, params)
         message: dict[str, Any] = json.loads(body)
         if message.get("id") != number:
@@ -126,7 +126,7 @@ class Connection:
         return headers, await self._read_body(headers)
 
     async def _read_body(self, headers: bytes) -> bytes:
-        """Return the JSON of an answer, which is the last event if the answer became a stream."""
+        """Return the JSON of an answer; if the answer is a stream, the JSON is its last event."""
         length = _LENGTH.search(headers)
         if length is not None:
             return await self._reader.readexactly(int(length[1]))
@@ -232,7 +232,7 @@ async def start_pgmcp(bench: Bench, port: int, settings: dict[str, object]) -> a
 
 
 async def stop_process(process: asyncio.subprocess.Process) -> None:
-    """Wait for a process that has been told to end; kill it if it does not."""
+    """Wait for the end of a process that got a signal; kill the process if it does not end."""
     try:
         await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
     except TimeoutError:

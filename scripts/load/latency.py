@@ -1,4 +1,4 @@
-"""Compares execution by pgmcp and by plain psycopg, also through a proxy that delays all data."""
+"""Compares the latency of pgmcp with that of plain psycopg, also through a proxy that delays all data."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ select n as id, n * 7919 % 5000011 as mixed
 from generate_series(1, 5000000::bigint) as n order by n * 7919 % 5000011
 """
 BIG_SORT_ROWS: Final = 500
-"""pgmcp requests one more row, to know whether there are more."""
+"""pgmcp requests one row more than this, to find out whether the result was cut."""
 
 ROUND_TRIP_S: Final = 0.010
 
@@ -30,7 +30,7 @@ _READ_BYTES: Final = 1 << 16
 
 
 async def measure_sort(bench: Bench) -> Sequence[Measured]:
-    """Compare the first rows of a large sort with a hand-written LIMIT."""
+    """Compare the first rows of a large sort through pgmcp with a hand-written LIMIT through psycopg."""
     limited = f"{BIG_SORT} limit {BIG_SORT_ROWS + 1}"
     async with bench.pgmcp(server_max_result_rows=BIG_SORT_ROWS) as pgmcp:
         with bench.direct() as connection:
@@ -65,7 +65,7 @@ async def measure_distance(bench: Bench) -> Sequence[Measured]:
 
 
 def _against(series: Mapping[str, Series], *floor: str) -> Measured:
-    """Return pgmcp's median and the sum of the floor's medians."""
+    """Return a figure: pgmcp's median, with the sum of the other targets' medians as the floor."""
     parts = " + ".join(f"{name} {series[name].p50_ms:.2f}" for name in floor)
     note = f"medians in ms: {parts}; pgmcp's 95th percentile {series['pgmcp'].p95_ms:.2f}"
     return Measured(series["pgmcp"].p50_ms, sum(series[name].p50_ms for name in floor), note)
@@ -110,7 +110,7 @@ class _Proxy:
         return self._port
 
     def stop(self) -> None:
-        """End every connection; from another thread."""
+        """End every connection. Call it from another thread."""
         self._listening.wait()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopped.set)

@@ -34,7 +34,7 @@ _RECOVERY_TIMEOUT_S: Final = 20.0
 
 
 async def measure_workers(bench: Bench) -> Sequence[Measured]:
-    """Kill the only worker and call again; then measure the memory of several workers."""
+    """Measure the next call after the only worker was killed, and then the memory of several workers."""
     need_linux()
     times_ms = []
     async with bench.pgmcp(database_max_pool_size=1) as pgmcp:

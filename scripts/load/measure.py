@@ -94,8 +94,8 @@ async def in_turns(
     """Let each target make its calls, in turns; return the latencies by target.
 
     Args:
-        calls: number per target and turn.
-        warm_up: number of unrecorded calls per target before the first turn.
+        calls: number of calls per target and turn.
+        warm_up: number of calls per target before the first turn, which are not recorded.
     """
     series = {name: Series() for name in targets}
     for run in targets.values():

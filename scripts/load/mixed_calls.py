@@ -1,4 +1,4 @@
-"""Calls of every kind over HTTP, each with a check that a reply is its own."""
+"""Calls of every kind over HTTP, each with a check whether a reply belongs to it."""
 
 import json
 import random
@@ -29,8 +29,8 @@ class Reply:
     """The answer of a server.
 
     Attributes:
-        code: of an error; "" otherwise.
-        rows: of a statement's answer.
+        code: the code of an error; "" without an error.
+        rows: the rows of a statement's answer.
     """
 
     code: str
@@ -129,7 +129,7 @@ def call_for_verified_question() -> Call:
 
 
 def call_for_verified_tool() -> Call:
-    """Return a call of the tool that the context file has."""
+    """Return a call of the tool that the context file defines."""
     nonce = new_nonce()
     return Call.of_tool("repeat_word", {"word": nonce}, lambda reply: reply.rows == [[nonce]])
 

@@ -1,7 +1,7 @@
 """A minimal MCP server without an SDK; `loadtest.py` compares pgmcp with it.
 
-Like `echo_server.py`, it receives a reply once and repeats it for every call. A call costs what the pipes,
-JSON and the client cost.
+Like `echo_server.py`, it receives a reply once and repeats it for every call. So a call costs only what the
+pipes, JSON and the client cost.
 """
 
 import asyncio

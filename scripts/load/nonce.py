@@ -1,4 +1,4 @@
-"""Statements with a nonce that must be in the reply, so that the reply to another call is noticed."""
+"""Statements with a nonce that the reply must contain, so that a reply to another call is noticed."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ class Question:
     """A statement, and a check whether a reply belongs to it.
 
     Attributes:
-        answers: returns whether rows are the statement's own.
+        answers: returns whether rows belong to the statement.
         code: the expected error code; "" if rows are expected.
     """
 
@@ -135,7 +135,7 @@ async def ask(
     """Run the question, and check that the reply belongs to it.
 
     Args:
-        excused: error codes that are not wrong, such as "worker_lost" while workers are killed.
+        excused: error codes that do not count as wrong, such as "worker_lost" while workers are killed.
     """
     before_s = time.perf_counter()
     try:
@@ -165,7 +165,7 @@ async def ask_many(server: StdioServer, tally: Tally, *, callers: int, calls: in
 
 
 def _is_own_failure(error: CallFailedError, question: Question) -> bool:
-    # A timeout does not quote the statement; every other failure does.
+    # The error must quote the nonce. Only a timeout's error does not quote the statement.
     return error.code == question.code and (question.nonce in str(error) or error.code == "timeout")
 
 

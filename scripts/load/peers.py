@@ -24,9 +24,9 @@ class Peer:
     """Another MCP server.
 
     Attributes:
-        package: with its version.
+        package: the npm package, with its version.
         tool: name of the tool that runs the SQL in its argument `sql`.
-        arguments: of the command line, before the URL.
+        arguments: arguments of the command line before the URL.
     """
 
     name: str

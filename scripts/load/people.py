@@ -1,8 +1,8 @@
 """Many people at one server over HTTP: cancels, killed workers, restarts of the database and the server.
 
-Each call has a nonce of its own and each of 20 principals a token; a reply must be the call's own. Only calls
-in flight may be lost: to a restart of the database, to a killed server, and one to each killed worker. A
-server that is told to stop answers all calls that it has read.
+Each of 20 principals has a token, and each call has a nonce that shows whether a reply belongs to it. Only
+calls in flight may be lost: any number when the database restarts or the server is killed, and one for each
+killed worker. A server that is told to stop answers all calls that it has read.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ _CALLS_PER_KILL: Final = 500
 _CALLS_PER_DATABASE_RESTART: Final = 4_000
 _CALLS_PER_SERVER_RESTART: Final = 3_750
 _QUICK_SHARE: Final = 25
-"""A quick run makes this many times fewer calls, with the same number of disturbances."""
+"""A full run makes this many times as many calls as a quick run, with the same number of disturbances."""
 
 _LONGEST_PATIENCE_S: Final = 0.05
 _RECOVERY_TIMEOUT_S: Final = 60.0
@@ -69,7 +69,7 @@ class Losses:
 
     Attributes:
         kills: how many workers were killed.
-        excused: number of calls that may be lost, by cause.
+        excused: number of lost calls that a disturbance explains, by cause.
     """
 
     def __init__(self, server: RestartedServer) -> None:
@@ -78,7 +78,7 @@ class Losses:
         self.excused: Counter[str] = Counter()
 
     def excuse(self, failure: Reply | LoadTestError, restarts_before: int) -> bool:
-        """Return whether a call may fail in this way, and count it.
+        """Return whether a disturbance explains a failed call; if it does, count the call.
 
         Args:
             restarts_before: how often the database had been restarted when the call was sent.
@@ -155,7 +155,10 @@ class _Crowd:
             person.leave()
 
     def _next_call(self, person: Person) -> Call:
-        """Return the next call: first for stored rows, which only this person may read."""
+        """Return a read of this person's stored rows if there are any, otherwise a random call.
+
+        Some of the random calls try to read another principal's stored rows.
+        """
         kept, person.kept = person.kept, None
         if kept is not None and kept.life == self._server.life:
             return call_for_page(kept.uri, kept.nonce)
@@ -202,7 +205,7 @@ class _Crowd:
             send_signal(self._chance.choice(workers), signal.SIGKILL)
 
     async def _restart(self, cluster: EmbeddedPostgres) -> None:
-        """Restart the database while calls are in flight; allow new calls once one has been answered."""
+        """Restart the database while calls are in flight; allow new calls once a call succeeds again."""
         self._server.is_up.clear()
         self._server.database_restarts += 1
         await asyncio.to_thread(cluster.restart)
@@ -231,7 +234,7 @@ class _Crowd:
 
 
 async def measure_people(bench: Bench) -> Sequence[Measured]:
-    """Disturb a server over HTTP in every way while people call it; then measure what remains."""
+    """Disturb a server over HTTP in every way while people call it; then measure leaks."""
     need_linux()
     hashes = ",".join(
         f"{name_of(number)}={hashlib.sha256(token_of(number).encode()).hexdigest()}"

@@ -15,19 +15,19 @@ PRINCIPALS: Final = 20
 
 
 class ServerKilledError(LoadTestError):
-    """The server was killed while it was answering."""
+    """The server was killed during a call, or was closing the connection when the request arrived."""
 
 
 @dataclass
 class RestartedServer:
-    """The server, and which of its processes answers.
+    """A server that is stopped and started again; each of its processes has a number, its life.
 
     Attributes:
-        life: counts its starts.
+        life: the number of the current process.
         is_up: set while new calls may be sent.
-        killed_lives: starts that ended in SIGKILL.
-        stopped_lives: starts that ended in SIGTERM.
-        database_restarts: how often the database was stopped.
+        killed_lives: the processes that got SIGKILL.
+        stopped_lives: the processes that got SIGTERM.
+        database_restarts: how often the database was restarted.
     """
 
     bench: Bench
@@ -60,7 +60,7 @@ class KeptRows:
     """Rows that a server stores for a principal.
 
     Attributes:
-        life: the start of the server that stores them.
+        life: the life of the server that stores them.
     """
 
     uri: str
@@ -73,7 +73,7 @@ class Person:
     """A principal who makes one call at a time, and connects again after a disconnect.
 
     Attributes:
-        kept: the rows that the last long answer left at the server.
+        kept: the further rows of the last long answer, which the server stores; None if there are none.
     """
 
     def __init__(self, server: RestartedServer, number: int) -> None:
@@ -89,8 +89,8 @@ class Person:
         """Make a call; cancelling it closes the connection.
 
         Raises:
-            ServerKilledError: the server was killed, or the request came as it closed the connection.
-            LoadTestError: there is no answer, or it is to another call.
+            ServerKilledError: the server was killed, or was closing the connection when the request arrived.
+            LoadTestError: there is no answer, or it belongs to another call.
         """
         if self._life != self._server.life:
             self.leave()
@@ -105,7 +105,7 @@ class Person:
             return Reply.of(await self._connection.request(request_id, call.method, call.params))
         except (OSError, EOFError, LoadTestError) as error:
             self.leave()
-            # A server that ends answers the requests that it has read, not those that arrive while it closes.
+            # A stopping server answers all requests that it has read, but none that arrive while it closes.
             came_too_late = life in self._server.stopped_lives and isinstance(error, ConnectionError)
             if life in self._server.killed_lives or came_too_late:
                 raise ServerKilledError(repr(error)) from error
@@ -122,7 +122,7 @@ class Person:
 
 
 def name_of(number: int) -> str:
-    """Return the name of a principal; no name is the beginning of another."""
+    """Return the name of a principal; no name begins with another one."""
     return f"person-{number:02}"
 
 

@@ -17,7 +17,7 @@ _TOP: Final = 40
 _BOTTOM: Final = 440
 _FIRST_HUE_DEGREES: Final = 210
 _HUE_STEP_DEGREES: Final = 137.5
-"""The golden angle: with it, the colours of neighbouring series differ for any number of series."""
+"""The golden angle, which gives neighbouring series different colours for any number of series."""
 
 
 def draw(samples: Sequence[Sample]) -> str:

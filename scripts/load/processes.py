@@ -83,7 +83,7 @@ def proportional_mb(pid: int) -> float:
 
 def cpu_ms(pid: int) -> float:
     """Return the processor time of all threads of a process."""
-    # The clock of another process, computed as in clock_getcpuclockid(3).
+    # The id of the process's CPU clock, computed as in clock_getcpuclockid(3).
     return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
 
 

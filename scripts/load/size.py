@@ -1,4 +1,4 @@
-"""Measures values and results far beyond the limits, and statements of the maximum length."""
+"""Measures calls with values and results far beyond the limits, and with statements of maximum length."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -55,7 +55,7 @@ _REPEATED: Final = (
     ("explain ", "explain ", "select 1", ""),
     ("select 1 from ", "lateral (select 1 from ", "t", ") a"),
 )
-"""Beginning, part repeated up to the limit, middle, and end of each repetition."""
+"""Beginning, part that is repeated up to the limit, middle, and part that closes each repetition."""
 
 
 async def measure_hostile(bench: Bench) -> Sequence[Measured]:
@@ -77,7 +77,7 @@ async def measure_hostile(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_large(bench: Bench) -> Sequence[Measured]:
-    """Request a value of 1 GB and 5 M rows; the server may refuse or cut them, but must stay small."""
+    """Request a value of 1 GB and 5 M rows: the server may refuse or cut them, but must use little memory."""
     need_linux()
     async with bench.pgmcp(server_query_timeout=60) as pgmcp:
         await pgmcp.execute("select 1")

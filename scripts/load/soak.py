@@ -42,7 +42,8 @@ class _Level:
     """The resources of an idle server.
 
     Attributes:
-        descriptors: without those for workers, whose number may differ.
+        descriptors: number of descriptors, without those for workers, because the number of workers may
+            differ.
     """
 
     descriptors: int
@@ -55,7 +56,7 @@ class _Level:
 
 
 class _Soak:
-    """The callers and the disturbances. In every run, the n-th statement is disturbed in the same way."""
+    """The callers and the disturbances, which come at the same statements in every run."""
 
     def __init__(self, bench: Bench, pgmcp: StdioServer) -> None:
         self._bench = bench
@@ -115,17 +116,17 @@ class _Soak:
 
 
 async def measure_soak(bench: Bench) -> Sequence[Measured]:
-    """Disturb a server in every way while statements run, then measure what remains."""
+    """Disturb a server in every way while statements run, then measure leaks."""
     need_linux()
     settings: dict[str, Any] = {"database_min_pool_size": _WORKERS, "database_max_pool_size": _WORKERS}
     async with bench.pgmcp(server_query_timeout=5, **settings) as pgmcp:
-        # The usual level: all workers run, all caches are filled.
+        # Measure the normal state, in which all workers run and all caches are filled.
         await ask_many(pgmcp, Tally(bench.timeline), callers=_CALLERS, calls=_WARM_UP_CALLS)
         before = _Level.of(pgmcp.pid)
         soak = _Soak(bench, pgmcp)
         await soak.run()
         await recovered(pgmcp)
-        # Run them again, because the server notices a killed idle worker only when it uses it.
+        # Use all workers again, because the server notices only then that an idle worker was killed.
         await ask_many(pgmcp, soak.tally, callers=_CALLERS, calls=_WARM_UP_CALLS)
         await until(lambda: not bench.activity.running(), "no statement runs on the server")
         await _settled(lambda: _Level.of(pgmcp.pid).descriptors <= before.descriptors)
@@ -147,6 +148,6 @@ async def measure_soak(bench: Bench) -> Sequence[Measured]:
 
 
 async def _settled(is_so: Callable[[], bool]) -> None:
-    """Wait a moment for resources to be released; the figures show those that were not."""
+    """Wait until resources are released, at most some seconds; the figures show those that were not."""
     with suppress(LoadTestError):
         await until(is_so, "resources are released", timeout_s=_SETTLE_TIMEOUT_S)
