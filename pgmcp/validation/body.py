@@ -1,7 +1,8 @@
-"""Finds what a function's definition may call and read, by its tokens: rather too much than too little.
+"""Finds what a function's definition may call and read, by its tokens.
 
 A definition is the output of `pg_get_functiondef`: parameters, defaults, result and body. Every string in it
-is read like the definition itself, because it may be executed as SQL. Comments are ignored.
+is read like the definition itself, because it may be executed as SQL. Comments are ignored. A token that may
+be a call or a relation counts as one, so the result may contain too much.
 """
 
 import re

@@ -171,6 +171,7 @@ class BodyCalls:
     def _behind_statement(
         self, body: BodyText, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogNode]:
+        """Yield the functions and relations that a statement of a body in LANGUAGE sql uses."""
         records = self._record_fields(body, path)
         calls = self._typed_calls(body, statement, body.variables, path, records)
         called = calls.called()

@@ -157,6 +157,10 @@ class CallGraph:
         return self._refusals[id(start)]
 
     def _follow(self, start: CatalogNode) -> Refusal | None:
+        """Return the first refusal among a node and all functions and relations to which it leads.
+
+        A node is followed once for each place, because search path and roles decide what it calls.
+        """
         reached: set[tuple[int, _Place]] = set()
         pending: list[tuple[CatalogNode, _Place, str]] = [(start, _Place(self._search_path), "")]
         while pending:
@@ -200,6 +204,7 @@ class CallGraph:
         return [*first, (PG_CATALOG, owner, *path[1:])] if path[0] == PG_CATALOG else first
 
     def _behind(self, node: CatalogNode, path: Path) -> Iterator[CatalogNode]:
+        """Yield what a node calls or reads directly; nothing for a function that the settings allow."""
         if isinstance(node, CatalogRelation):
             yield from (relation for key in node.reads for relation in self._relations.get(key, ()))
             yield from self._called_by(node)

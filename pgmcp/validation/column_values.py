@@ -163,6 +163,7 @@ class ColumnValues(ABC):
         return self._values[id(value)] if isinstance(value, dict) else NONE
 
     def _kinds_of_column(self, parts: list[Node]) -> ValueKind:
+        """Return the kinds of what a ColumnRef may mean: a column, a row, or the result of a function."""
         *qualifiers, last = parts
         if "A_Star" in last:
             return self._kinds_of_any_name() | ValueKind.WHOLE

@@ -340,6 +340,7 @@ class FunctionPolicy:
     def _refusal_outside_pg_catalog(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
     ) -> RefusalReason | None:
+        """Return why a call of a function that is not PostgreSQL's own is refused."""
         found = self._choosable(schema, name, argument_count, arguments)
         if not found:
             listed = extension_function(name)

@@ -126,6 +126,12 @@ class GivenValues:
         )
 
     def _may_use(self, function: CatalogFunction, targets: _Targets) -> bool:
+        """Return whether a function may cast an argument of any type, or run a CHECK for it.
+
+        Args:
+            function: the function.
+            targets: see `_Targets`.
+        """
         if not _takes_any_type(function):
             return False
         key = (id(function), targets)
@@ -139,6 +145,7 @@ class GivenValues:
             return any(self._part_may_use(part, targets) for part in function.parts)
         body = BodyText(function.definition, function.language)
         path = (ANY_SCHEMA,) if function.search_path is None else complete_path(function.search_path)
+        # The function has its caller's search path. That is the session's, if no function sets another.
         if function.search_path is None and not self._lookup.sets_search_path:
             path = self._path
         if sql := body.sql:
@@ -162,6 +169,7 @@ class GivenValues:
     def _statement_may_use(
         self, sql: SqlFunction, root: Node, path: Sequence[str], targets: _Targets
     ) -> bool:
+        """Return whether a statement of a body may cast or check a parameter of any type."""
         statement = BodyStatement(root)
         casts = [
             (cast, each)

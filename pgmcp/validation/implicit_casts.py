@@ -85,8 +85,8 @@ class ImplicitCasts:
         self._rows = _names_of_rows(root)
         outermost = root.get("SelectStmt", root)
         targets_of_result = {id(target["ResTarget"]) for target in outermost.get("targetList", ())}
-        self._shown = targets_of_result if shows_result else set()
-        self._cast = set() if shows_result else targets_of_result
+        self._shown = targets_of_result if shows_result else set()  # id() of outputs that stay as they are
+        self._cast = set() if shows_result else targets_of_result  # id() of outputs that may be converted
 
     def first(self) -> Node | None:
         """Return the fields of the first node where one of the columns may be cast, if there is any."""
@@ -106,6 +106,7 @@ class ImplicitCasts:
         return None
 
     def _may_be_cast(self, column: Node, seen: _Seen) -> bool:
+        """Return whether a ColumnRef may mean one of the columns, or a row, that the server may cast."""
         *qualifiers, last = column["fields"]
         is_harmless = seen.is_bare and not seen.is_value
         if "A_Star" in last:

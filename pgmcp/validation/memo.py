@@ -80,6 +80,7 @@ class ValidationMemo:
         return statement
 
     def _validate_new(self, sql: str, functions: FunctionPolicy) -> ValidatedStatement:
+        """Validate a text that is not cached, unless a cached statement has the same template."""
         bare = _without_end(sql)
         template = template_of(bare)
         if template is None:

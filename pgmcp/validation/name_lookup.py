@@ -238,6 +238,7 @@ def _is_always_hidden(function: CatalogFunction, earlier: Sequence[CatalogFuncti
 def _visible_operators(
     places: Sequence[Sequence[CatalogOperator]], path: Sequence[str]
 ) -> list[CatalogOperator]:
+    """Return the operators without those that one of pg_catalog with the same operand types hides."""
     first = path.index(PG_CATALOG) if PG_CATALOG in path else len(path)
     own = {(each.left, each.right) for place in places[first : first + 1] for each in place}
     after = [each for place in places[first + 1 :] for each in place]

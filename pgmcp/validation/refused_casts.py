@@ -95,6 +95,7 @@ def find_refused_cast(
 def _implicit_uses(
     root: Node, casts: list[ColumnCast], surroundings: Surroundings, *, shows_result: bool
 ) -> Iterator[CastUse]:
+    """Yield, for each group of casts, the first place that may call one of them implicitly."""
     for group in _by_targets(casts):
         columns, targets = {each.column for each in group}, {each.cast.target for each in group}
         found = ImplicitCasts(root, columns, targets, surroundings, shows_result=shows_result)
@@ -105,6 +106,7 @@ def _implicit_uses(
 def _explicit_uses(
     root: Node, casts: list[ColumnCast], surroundings: Surroundings, cast_types: Mapping[str, Set[str]]
 ) -> Iterator[CastUse]:
+    """Yield, for each group of casts, the first place that may call one of them explicitly."""
     for group in _by_targets(casts):
         kinds, targets = _kinds_by_column(group), {each.cast.target for each in group}
         made = {each.cast.type_name for each in group if not each.column}
@@ -118,6 +120,7 @@ def _explicit_uses(
 
 
 def _check_uses(root: Node, casts: list[ColumnCast], surroundings: Surroundings) -> Iterator[CastUse]:
+    """Yield the first place where a literal may become a value of one of the domains, if there is any."""
     if casts:
         are_several = len({each.cast.type_name for each in casts}) > 1
         literals = LiteralsOfDomains(root, _kinds_by_column(casts), surroundings, are_several=are_several)
@@ -126,6 +129,7 @@ def _check_uses(root: Node, casts: list[ColumnCast], surroundings: Surroundings)
 
 
 def _use(casts: list[ColumnCast], place: Node, hint: str) -> CastUse:
+    """Return a use of the first cast of a column that the place names; without one, of the first cast."""
     mentioned = names_of_columns(place)
     return CastUse(next((each for each in casts if each.column in mentioned), casts[0]), place, hint)
 

@@ -195,7 +195,10 @@ class _Part(NamedTuple):
     """A part of the tree that is still to be read.
 
     Attributes:
-        names: the WITH queries that are visible there.
+        kind: its key in the node or field around it; "" for an item of a list.
+        value: the part.
+        scope: the items to which its columns can belong; None outside of queries.
+        names: the WITH queries that are visible there, by name.
         inside: the WITH queries around it.
     """
 
