@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once in the database container: loads the demo shop, and makes the role that pgmcp logs in as.
+# Runs once in the database container: loads the demo shop, and creates pgmcp's role.
 set -eu
 database=${POSTGRES_DB:-shop}
 role=${READER_ROLE:-pgmcp_reader}

@@ -3,7 +3,7 @@
 #
 #   scripts/compose/prepare.sh [NAME]
 #
-# The folder is closed to other users. The files in it are not: the container reads them as a user of its own.
+# Other users cannot enter the folder. They may read the files in it, because the container runs as another user.
 set -eu
 name=${1:-me}
 

@@ -1,4 +1,4 @@
--- The database of the worked example in docs/answers.md. The same rows every time it is loaded.
+-- The database of the worked example in docs/answers.md. Each load gives the same rows.
 CREATE TYPE order_status AS ENUM ('pending', 'paid', 'shipped', 'refunded');
 
 CREATE TABLE customers (

@@ -1,4 +1,4 @@
--- An invented harbour whose questions turn on words in small tables. Made for this repository.
+-- An invented harbour. The answers to its questions depend on values in small tables. Made for this repository.
 
 CREATE TABLE vessel_types (id int PRIMARY KEY, label text NOT NULL UNIQUE);
 INSERT INTO vessel_types VALUES (1, 'Bulk Carrier'), (2, 'Roll-on/Roll-off'), (3, 'Container Ship'), (4, 'Tanker (crude)'), (5, 'Tanker (product)'), (6, 'Heavy Lift'), (7, 'Reefer'), (8, 'Tug'), (9, 'Coaster');

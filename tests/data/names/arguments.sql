@@ -1,4 +1,4 @@
--- Overloads that differ by the names of their arguments; search_path = early, public. Those that are VOLATILE count their calls.
+-- Overloads that differ by the names of their arguments; search_path = early, public. VOLATILE functions count their calls.
 create schema early; create schema later;
 create function nm(a text, b int default 1) returns text language sql stable as $$ select 'ok' $$;
 create function nm(b varchar, a int default 1) returns text language plpgsql volatile as $$ begin perform nextval('calls'); return 1; end $$;

@@ -1,5 +1,5 @@
--- Functions whose bodies use names of built-ins that have overloads here. Each overload counts its calls.
--- The functions called acting_ call one; those called honest_ call none.
+-- Functions whose bodies use names of built-in functions that have overloads here. Each overload counts its calls.
+-- The functions named acting_* call an overload, those named honest_* do not.
 create sequence calls;
 create type mood as enum ('sad', 'glad');
 create type place as (street text, zip int);

@@ -1,4 +1,4 @@
--- Overloads that differ in polymorphic types, vectors and arrays of records. Those that are VOLATILE count their calls.
+-- Overloads that differ in polymorphic types, vectors and arrays of records. VOLATILE functions count their calls.
 create sequence calls;
 create function hit() returns text language plpgsql volatile as $$ begin return nextval('calls'); end $$;
 create type mood as enum ('sad','glad');

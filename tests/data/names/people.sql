@@ -1,5 +1,4 @@
--- The tables, functions and operators that arguments.sql, queries.sql and records.sql start from. Functions that are VOLATILE
--- count their calls.
+-- Tables, functions and operators that arguments.sql, queries.sql and records.sql need. VOLATILE functions count their calls.
 create sequence calls;
 create type mood as enum ('sad','glad');
 create domain code as text;

@@ -1,4 +1,4 @@
--- Queries whose columns have the types that joins, unions and subqueries give them. Functions that are VOLATILE count their calls.
+-- Queries whose columns get their types from joins, unions and subqueries. VOLATILE functions count their calls.
 create table f1t (f1 int, f2 text);
 create domain dmood as mood;
 create domain dint as int; create domain dint2 as int;

@@ -1,5 +1,5 @@
--- Functions with record variables and cursors. Those that are VOLATILE count their calls: functions called acting_ call one, and
--- those called honest_ call none.
+-- Functions with record variables and cursors. VOLATILE functions count their calls. The functions named acting_* call a
+-- VOLATILE one, those named honest_* do not.
 create function own(int) returns text language plpgsql volatile as $$ begin perform nextval('calls'); return 'x'; end $$;
 create function own(text) returns text language sql immutable as 'select $1';
 create function honest_r01() returns text language plpgsql stable as $$ declare r record; t text := ''; begin for r in select id, name, amount from people where id > 0 loop if r.name <> 'x' and r.id + 1 > 0 then t := t || lower(r.name) || round(r.amount, 1); end if; end loop; return t; end $$;

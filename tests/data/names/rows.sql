@@ -1,4 +1,4 @@
--- Functions whose overloads differ by what an expression gives; those that are VOLATILE count their calls.
+-- Functions whose overloads differ by the type of an expression's result. VOLATILE functions count their calls.
 create sequence calls;
 create type mood as enum ('sad','glad');
 create type addr as (street text, zip int, inner_a text);

@@ -1,4 +1,4 @@
--- What people leave in a database without meaning harm; every read in reads.sql must pass beside it.
+-- Objects as people create them without meaning harm. In a database with them, every read in reads.sql must pass.
 create extension pg_trgm; create extension hstore; create extension vector; create extension citext; create extension unaccent;
 create schema app; create schema report; create schema audit;
 create domain app.email as text check (value ~ '^[^@]+@[^@]+$');

@@ -1,5 +1,5 @@
--- Traps for SCHEMA: an implicit cast for each pair of built-in types that our statements use and that has none.
--- A cast belongs to no schema, so no search_path hides it, and it comes before conversion by text.
+-- Traps for SCHEMA: an implicit cast for each pair of built-in types in pgmcp's own statements that has no cast.
+-- A cast belongs to no schema, so no search_path hides it. The server prefers it to a conversion through text.
 do $do$
 declare
     source regtype;

@@ -13,7 +13,7 @@ insert into people values
     (3, 'Cy', null, null, null, null);
 create view cheerful as select id, mood from people where mood = 'glad';
 create view numbers as select id, mood::int as number from people;
--- Of a type's own row, and one that the server chooses by itself.
+-- A cast of a table's rows, and casts that the server applies implicitly.
 create table boxes (id int);
 insert into boxes values (1);
 create function box_number(boxes) returns int language plpgsql as
@@ -30,7 +30,7 @@ create function tone_number(tone) returns int language plpgsql as
 create cast (tone as int) with function tone_number(tone) as implicit;
 create table sounds (id int, tone tone);
 insert into sounds values (1, 'low');
--- Functions and views that may and that do not cast.
+-- Functions and views that may cast a value, and others that do not.
 create function as_number(anyelement) returns int language sql stable as 'select $1::int';
 create view counted as select as_number(mood) as number from people;
 create view shown as select id, upper(concat(mood)) as text, moods[1] as first from people;
@@ -42,7 +42,7 @@ create function status(int) returns int language plpgsql as 'begin perform nextv
 create function of_mood(mood) returns int language sql stable as 'select $1::int';
 create function count(text, text) returns int language sql immutable as 'select 1';
 create function max(int, int) returns int language sql immutable as 'select 1';
--- Looked up by to_json() and the like, and by || and quote_literal().
+-- Casts to json and text, which to_json() and similar functions, || and quote_literal() look up.
 create type colour as enum ('red', 'blue');
 create function colour_json(colour) returns json language plpgsql as
     'begin perform nextval(''calls''); return ''1''; end';
@@ -55,7 +55,7 @@ insert into things values (1, 'red');
 create view things_json as select to_json(t) as thing from things t;
 create view things_array as select json_array(colour) as thing from things t;
 create view things_text as select id, colour || '' as colour from things;
--- A domain that is checked where a literal becomes such a value, alone or in an array, row or range.
+-- A domain whose check runs when a literal is converted to it, alone or in an array, row or range.
 create function counted(int) returns bool language plpgsql as
     'begin perform nextval(''calls''); return true; end';
 create domain counted_number as int check (counted(value));

@@ -1,4 +1,4 @@
--- One object of each kind that our statements describe, in SCHEMA, so that each of their expressions is evaluated.
+-- One object in SCHEMA of each kind that pgmcp's own statements describe, so that all their expressions are evaluated.
 create domain SCHEMA.email as text check (value ~ '@');
 create domain SCHEMA.work_email as SCHEMA.email check (lower(value) = value);
 create type SCHEMA.span as range (subtype = int4);

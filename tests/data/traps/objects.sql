@@ -17,7 +17,7 @@ create function trap.strike_step(state int, value int) returns int language sql 
 create function trap.strike_text(value text) returns int language sql volatile as 'select trap.strike()';
 create function trap.rows() returns setof int language sql volatile as 'select trap.strike()';
 
--- They say that they only read.
+-- These functions are declared as if they only read.
 create function public.liar() returns int language plpgsql stable as $$
 begin
     perform public.dblink_exec((select conninfo from trap.loopback), 'insert into trap.hits default values');
@@ -64,7 +64,8 @@ create function trap.mood_json(mood trap.mood) returns json language sql volatil
 create cast (trap.mood as json) with function trap.mood_json(trap.mood);
 create table public.moods (id int, mood trap.mood);
 insert into public.moods values (1, 'sad');
--- A type with explicit casts alone, what holds its values, a cast of a table's rows, and one to a type made here.
+-- A type that has only explicit casts, and tables and types that contain it; a cast of a table's rows; an implicit
+-- cast from a built-in type.
 create type trap.sky as enum ('blue', 'grey');
 create function trap.sky_number(trap.sky) returns int language sql volatile as 'select trap.strike(1)';
 create cast (trap.sky as int) with function trap.sky_number(trap.sky);
@@ -90,7 +91,7 @@ create cast (int as trap.weight) with function trap.weigh(int) as implicit;
 create domain public.any_weight as trap.weight;
 create table public.parcels (id int, weight trap.weight);
 insert into public.parcels values (1, '(5)');
--- Casts to a type made here that have to be written or assigned, results of aggregates, and values of any type.
+-- Casts from a built-in type that are explicit or happen on assignment, results of aggregates, and polymorphic values.
 create type trap.stone as (grams int);
 create function trap.stone_of(int) returns trap.stone language sql volatile as
     'select row(trap.strike(1))::trap.stone';
@@ -113,7 +114,7 @@ create function public.makes_another(x anyelement) returns int language plpgsql 
 create table public.unheld (id int, n public.struck_number);
 insert into public.unheld values (1, null);
 create view public.made_view as select makes_another(n) from public.unheld;
--- They only name such a call in a comment or beside one.
+-- These functions mention a harmful call only in a comment, or run harmless text.
 create function public.honest_commenter() returns int language plpgsql stable as
     $$ begin -- execute nothing, not even liar()
     return 1; end $$;
@@ -121,7 +122,7 @@ create function public.honest_executor() returns int language plpgsql stable as
     $$ declare n int; begin execute $q$ select 41 + 1 $q$ into n; return n; end $$;
 create table public.held (n public.struck_number);
 
--- They say that they only read, and hide better what they do.
+-- These functions are declared as if they only read, and hide their harmful calls better.
 create function public.operating_liar() returns bool language sql stable as 'select 1 === 2';
 create function public.casting_liar() returns int language sql stable as 'select 5::struck_number';
 create function public.returning_liar() returns public.struck_number language sql stable as 'select 5';

@@ -1,5 +1,5 @@
--- What may be cast or checked without being named: results, parameters, rows and values of any type.
--- The casts and checks count their calls; for tests/integration/postgres/test_casts_in_functions.py.
+-- Results, parameters, rows and polymorphic values that the server may cast or check although no text names the cast.
+-- The casts and checks count their calls. For tests/integration/postgres/test_casts_in_functions.py.
 create sequence calls;
 create function hit() returns int language plpgsql as 'begin return nextval(''calls''); end';
 create type grams as (amount int);

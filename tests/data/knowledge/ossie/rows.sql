@@ -1,4 +1,4 @@
--- Written for these tests: a few rows in the tables that the example model names.
+-- A few rows for the tables of the example model, written for these tests.
 CREATE TABLE date_dim (d_date_sk int PRIMARY KEY, d_date date, d_year int, d_quarter_name text, d_month_name text);
 CREATE TABLE customer (c_customer_sk int PRIMARY KEY, c_customer_id text, c_first_name text, c_last_name text,
                        c_email_address text);
