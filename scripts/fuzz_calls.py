@@ -1,0 +1,297 @@
+"""Searches for statements that the validator accepts although they call a writing function of the database.
+
+    python -m scripts.fuzz_calls --statements 3000
+    python -m scripts.fuzz_calls --url postgresql://postgres@127.0.0.1/postgres --seed 7
+
+Each round creates a database with random functions, operators, aggregates, casts and a random search path.
+About half of its functions act: they change a sequence and report their name. Then random statements run on
+the server, and the validator judges them. It is a hole if it accepts a statement that acts. A statement that
+fails without acting proves nothing. `fuzz_calls.txt` contains the parts of databases and statements.
+
+What only a superuser can create is left out: operator classes, and casts between two built-in types (see the
+known limits in docs/threat-model.md).
+
+The seed is printed; the same seed gives the same databases and statements.
+"""
+
+import argparse
+import asyncio
+import random
+import re
+import secrets
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.errors import SqlRejectedError
+from pgmcp.execution.policy import PolicyReader
+from pgmcp.execution.result import Rows
+from pgmcp.validation import FunctionPolicy, validate
+from testing.own_statements import resolve_as_own
+
+_SECTIONS: Final = {
+    section.split(":", 1)[0].split("\n", 1)[0]: section.strip().splitlines()[1:]
+    for section in re.split(
+        r"^== ", Path(__file__).with_suffix(".txt").read_text("utf-8"), flags=re.MULTILINE
+    )
+}
+_VALUES: Final = {
+    type_name: re.split(r"(?<!\|)\|(?!\|)", values)
+    for type_name, values in (line.split(": ", 1) for line in _SECTIONS["values"])
+}
+_TYPES: Final = [each for each in _VALUES if each != "unknown"]
+_OWN_TYPES: Final = ("mood", "other.mood", "pair", "people", "kids", "mrange")
+_POLYMORPHIC: Final = [
+    *("anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anymultirange"),
+    *("anycompatible", "anycompatiblearray", "anycompatiblerange"),
+]
+_NAMES: Final = " ".join(_SECTIONS["names"]).split()
+_COLUMNS: Final = ("a", "b", "f1", "id", "txt", "label", "mood", "pair", "lower", "upper", "z", "extra")
+_SYMBOLS: Final = [
+    *("+", "-", "*", "/", "%", "||", "=", "<>", "<", "<=", ">", ">="),
+    *("@@", "@>", "&&", "->", "~", "~~", "!~~", "~~*", "^", "#", "|", "&"),
+]
+_SOURCE: Final = "people t, kids k, (select 1 as z, 'x' as label) q"
+_PATHS: Final = (
+    *("", "", "public, early", "early, pg_catalog, public", "pg_catalog, early, public"),
+    "early, pg_temp, pg_catalog, public",
+)
+"""Search paths; "" is the server's default."""
+
+_STATEMENTS_PER_ROUND: Final = 150
+_CHANCES_OF_PLAIN_VALUE: Final = (0.15, 0.15, 0.75, 0.9)
+"""Chances that an expression is a plain value, by the number of expressions around it."""
+
+
+class Fuzzer:
+    """Random databases and statements of one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self._types: list[str] = []  # those of the present round, as are the names and symbols
+        self._names: list[str] = []
+        self._symbols: list[str] = []
+
+    def path(self) -> str:
+        """Return a search path; "" for the server's default."""
+        return self._random.choice(_PATHS)
+
+    def objects(self) -> Iterator[str]:
+        """Yield scripts that create random objects. The server refuses some of them."""
+        self._types = self._random.sample(_TYPES, 9)
+        self._names, self._symbols = self._random.sample(_NAMES, 9), self._random.sample(_SYMBOLS, 5)
+        kinds: list[Callable[[str, int], Iterator[str]]] = [
+            *[self._new_function] * 6,
+            *[self._new_operator] * 5,
+        ]
+        kinds += [self._new_aggregate, self._new_cast, self._new_cast]
+        for number in range(self._random.randint(25, 40)):
+            schema = self._random.choice(("public", "public", "public", "early"))
+            yield from self._random.choice(kinds)(schema, number)
+
+    def statement(self) -> str:
+        """Return a random statement."""
+        return self._fill(self._random.choice(_SECTIONS["statements"]), 0)
+
+    def _new_function(self, schema: str, _: int) -> Iterator[str]:
+        types = self._parameters((0, 1, 1, 1, 2, 2, 2, 3))
+        form, parameters = self._random.randrange(6), types
+        if form < 4:
+            parameters = [f"{name} {each}" for name, each in zip("abc", types, strict=False)]
+        if types and form == 0:
+            parameters[-1] = f"variadic {'abc'[len(types) - 1]} {types[-1].removesuffix('[]')}[]"
+        if types and form == 1:
+            parameters[-1] += f" default null::{types[-1]}"
+        name = f"{schema}.{self._random.choice(self._names)}"
+        yield self._function(name, parameters, is_set=self._random.random() < 0.1)
+
+    def _new_operator(self, schema: str, number: int) -> Iterator[str]:
+        types = self._parameters((1, 2, 2, 2, 2, 2))
+        if self._random.random() < 0.4:
+            types = types[:1] * len(types)
+        sides = ", ".join(
+            f"{side} = {each}" for side, each in zip(("rightarg", "leftarg"), reversed(types), strict=False)
+        )
+        function, symbol = f"{schema}.operator{number}", self._random.choice(self._symbols)
+        yield self._function(function, types)
+        yield f"create operator {schema}.{symbol} ({sides}, function = {function})"
+
+    def _new_aggregate(self, schema: str, number: int) -> Iterator[str]:
+        types, state = self._parameters((0, 1, 1, 2)), self._random.choice(("int4", "text"))
+        function = f"public.step{number}"
+        yield self._function(function, [state, *types], result=state)
+        aggregate = f"{schema}.{self._random.choice(self._names)}({', '.join(types) or '*'})"
+        yield f"create aggregate {aggregate} (sfunc = {function}, stype = {state})"
+
+    def _new_cast(self, _: str, number: int) -> Iterator[str]:
+        types = [
+            self._random.choice(_OWN_TYPES),
+            self._random.choice([*self._types, "text", "int4", "jsonb"]),
+        ]
+        self._random.shuffle(types)
+        how = self._random.choice(("as implicit", "as implicit", "as assignment", ""))
+        function = f"public.cast{number}"
+        yield self._function(function, types[:1], result=types[1])
+        yield f"create cast ({types[0]} as {types[1]}) with function {function}({types[0]}) {how}"
+
+    def _parameters(self, numbers: tuple[int, ...]) -> list[str]:
+        return [
+            self._random.choice(_POLYMORPHIC if self._random.random() < 0.15 else self._types)
+            for _ in range(self._random.choice(numbers))
+        ]
+
+    def _function(self, name: str, parameters: list[str], *, result: str = "", is_set: bool = False) -> str:
+        """Return a script that creates a function; about half of them act."""
+        result = result or self._random.choice(self._types)
+        value = _VALUES[result][0]
+        value = value if len(value) > 1 else f"null::{result}"  # a row of FROM
+        declared = f"{name}({', '.join(parameters)})"
+        acts = self._random.random() < 0.5
+        body = f"perform nextval('public.calls'); raise notice '{declared}';" if acts else ""
+        body += f" return next {value}; return;" if is_set else f" return {value};"
+        volatility = "volatile" if acts else "immutable"
+        returns = f"{'setof ' if is_set else ''}{result}"
+        return (
+            f"create function {declared} returns {returns} language plpgsql {volatility} "
+            f"as $body$ begin {body} end $body$"
+        )
+
+    def _fill(self, template: str, depth: int) -> str:
+        return re.sub(r"\{([cefosT])\}", lambda found: self._part(found[1], depth), template)
+
+    def _part(self, kind: str, depth: int) -> str:
+        if kind == "e":
+            return self._expression(depth + 1)
+        if kind == "s":
+            return _SOURCE
+        choices = {"c": _COLUMNS, "f": self._names, "o": self._symbols, "T": self._types}
+        return self._random.choice(choices[kind])
+
+    def _expression(self, depth: int) -> str:
+        if self._random.random() < _CHANCES_OF_PLAIN_VALUE[min(depth, 3)]:
+            is_of_round = self._random.random() < 0.85
+            types = [*self._types, "unknown", "unknown"] if is_of_round else _TYPES
+            return self._random.choice(_VALUES[self._random.choice(types)])
+        return f"({self._fill(self._random.choice(_SECTIONS['expressions']), depth)})"
+
+
+class Judge:
+    """Runs statements in one database, and compares what they do with the validator's verdict."""
+
+    def __init__(self, connection: psycopg.Connection, policy: FunctionPolicy) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._acted: list[str] = []
+        connection.add_notice_handler(lambda notice: self._acted.append(str(notice.message_primary)))
+        connection.execute("set statement_timeout = '2s'")
+
+    def judge(self, statement: str) -> tuple[str, str]:
+        """Return the outcome of one statement, with the functions that acted or the reason of the refusal."""
+        self._acted.clear()
+        before = self._calls()
+        is_valid = True
+        try:
+            self._connection.execute(statement.encode())
+        except psycopg.Error:
+            is_valid = False
+        acts = self._calls() != before
+        if not (acts or is_valid):
+            return "invalid", ""
+        try:
+            validate(statement, functions=self._policy)
+        except SqlRejectedError as error:
+            return ("refused, acts" if acts else "refused, harmless"), str(error)
+        return ("HOLE" if acts else "accepted, harmless"), ", ".join(dict.fromkeys(self._acted))
+
+    def _calls(self) -> tuple[object, ...] | None:
+        return self._connection.execute("select last_value, is_called from public.calls").fetchone()
+
+
+@contextmanager
+def _database(url: str) -> Iterator[str]:
+    """Create a database for one round, and drop it afterwards."""
+    name = f"fuzz_calls_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        try:
+            yield make_conninfo(url, dbname=name)
+        finally:
+            connection.execute(f"drop database {name} with (force)".encode())
+
+
+def _prepare(url: str, fuzzer: Fuzzer, path: str) -> None:
+    """Create the objects of a round, without those that the server refuses."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("\n".join(_SECTIONS["schema"]).encode())
+        for script in fuzzer.objects():
+            with suppress(psycopg.Error):
+                connection.execute(script.encode())
+        if path:
+            statement = f"alter database {connection.info.dbname} set search_path = {path}"
+            connection.execute(statement.encode())
+
+
+def _policy(url: str) -> FunctionPolicy:
+    async def fetch(statement: str) -> Rows:
+        with psycopg.connect(url) as connection:
+            resolve_as_own(connection)
+            return Rows(columns=(), rows=[list(row) for row in connection.execute(statement.encode())])
+
+    return asyncio.run(PolicyReader(fetch, allowed=(), denied=()).read())
+
+
+def fuzz(url: str, seed: int, statements: int, shown: int) -> Counter[str]:
+    """Run rounds until so many statements are valid; print each hole, and some refusals of harmless ones."""
+    counts: Counter[str] = Counter()
+    fuzzer = Fuzzer(seed)
+    while counts.total() - counts["invalid"] < statements:
+        path = fuzzer.path()
+        with _database(url) as database:
+            _prepare(database, fuzzer, path)
+            policy = _policy(database)
+            with psycopg.connect(database, autocommit=True, prepare_threshold=None) as connection:
+                judge = Judge(connection, policy)
+                for _ in range(_STATEMENTS_PER_ROUND):
+                    statement = fuzzer.statement()
+                    outcome, detail = judge.judge(statement)
+                    counts[outcome] += 1
+                    is_shown = outcome == "refused, harmless" and counts[outcome] <= shown
+                    if outcome == "HOLE" or is_shown:
+                        sys.stdout.write(
+                            f"{outcome}: {statement}\n    {detail} (path: {path or 'default'})\n"
+                        )
+                        sys.stdout.flush()
+    return counts
+
+
+def main() -> int:
+    """Fuzz with a number of statements; return 1 if a hole was found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", help="a server, as its superuser; without it an embedded one is started")
+    parser.add_argument("--statements", type=int, default=1000, help="minimum number of valid statements")
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeat an earlier run")
+    parser.add_argument("--show", type=int, default=0, help="number of refused harmless statements to print")
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        url = arguments.url
+        if not url:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.chmod(0o711)  # the server's user enters it
+            url = stack.enter_context(EmbeddedPostgres(folder, settings={"fsync": "off"})).url()
+        counts = fuzz(url, arguments.seed, arguments.statements, arguments.show)
+    sys.stdout.write(f"seed {arguments.seed}: {dict(counts)}\n")
+    return int(counts["HOLE"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
