@@ -104,7 +104,10 @@ class CallGraph:
         return self._refusal(function)
 
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
-        """Return why a relation may not be read. Without a schema, any relation of the search path counts."""
+        """Return why a relation may not be read; None if it may.
+
+        A name without a schema can mean any relation in the search path.
+        """
         if name not in self._relation_names:
             return None
         schemas = [schema] if schema else self._search_path

@@ -309,8 +309,10 @@ class ResolutionFacts:
 
     Attributes:
         types: the known types of arguments, and their casts.
-        functions: PostgreSQL's own functions whose names the database uses, too.
-        operators: PostgreSQL's own operators whose symbols the database uses, too.
+        functions: PostgreSQL's own functions with a name that the database's functions also have, or with
+            overloads that have results of several types.
+        operators: PostgreSQL's own operators with a symbol that the database's operators also have, or with
+            results of several types; and `=`.
         columns: the columns that have the name of a function, by the relation's name, then by its schema.
         result_columns: by the name of a function that returns rows, the columns that the rows of all its
             overloads have. Only columns with the name of a function are included.

@@ -7,7 +7,7 @@ A literal without a type takes the type of the value with which it is compared o
 - Beside an array, a range or a row of the domain, it gets the whole type, whose parts are checked:
   `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`.
 
-An array of the base type that gets the type of an array of the domain is checked, too:
+An array of the base type may also be converted to an array of the domain. Then its elements are checked:
 `SELECT emails … UNION SELECT ARRAY[name]`.
 
 The rules are in the PostgreSQL manual, chapter "Type Conversion", and "Polymorphic Types".

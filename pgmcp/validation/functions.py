@@ -322,7 +322,7 @@ class FunctionPolicy:
     def _without_denied_extensions(
         self, functions: Iterable[CatalogFunction], is_built_in: bool
     ) -> list[CatalogFunction]:
-        """Return the functions. If PostgreSQL has the name, too, those of denied extensions are left out."""
+        """Return the functions, but leave out those of denied extensions if PostgreSQL also has the name."""
         return [
             function
             for function in functions

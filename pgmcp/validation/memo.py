@@ -1,4 +1,4 @@
-"""Caches accepted statements, so that one that differs only in plain literals is not checked again.
+"""Caches accepted statements. A statement with the same text but other plain literals is not checked again.
 
 Hosts often send the same statement with another id, date or text. The key of an entry is the text without its
 plain literals, and the policy that accepted it. This is safe because:
@@ -22,7 +22,7 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
-"""Maximum length of a cached text. Literals are short, so the text with others is within all limits, too."""
+"""Maximum length of a cached text. Plain literals are short, so no limit is exceeded with other literals."""
 
 _MAX_LITERAL: Final = 100
 

@@ -61,8 +61,8 @@ def is_known(name: str) -> bool:
 def gather_words() -> None:
     """Gather the words that sqlglot's parser recognizes, and some more; takes about 0.1 s.
 
-    They come from the constants of its functions, from its tables, and from the names of its classes. sqlglot
-    derives names of SQL functions from the latter.
+    They come from the constants of its functions, from its tables, and from the names of its classes. From
+    class names, sqlglot derives names of SQL functions.
     """
     words: set[str] = set()
     for text in _texts([*(vars(module) for module in _SOURCES), keywords()]):

@@ -159,7 +159,7 @@ class TypeSystem:
         return name in self._by_name or not self.results_by_function.get(name, set()) <= self._types.keys()
 
     def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:
-        """Return the type that a statement names; None if it is not known for sure."""
+        """Return the type that a statement names; None if it is not certain."""
         for place in [schema] if schema else path:
             for each in self._by_name.get(name, ()):
                 if each.schema == place:
@@ -184,7 +184,7 @@ class TypeSystem:
         return (types - {UNKNOWN}).union(bases)
 
     def _common_type(self, inputs: tuple[int, ...]) -> int | None:
-        """Return the type that PostgreSQL's select_common_type() finds; None if that is not sure."""
+        """Return the type that PostgreSQL's select_common_type() finds; None if it is not certain."""
         if len(set(inputs)) == 1:
             return TEXT_TYPE if inputs[0] == UNKNOWN else inputs[0]
         chosen: CatalogType | None = None
@@ -304,7 +304,7 @@ class TypeSystem:
         return left or overloads
 
     def _coercions(self, targets: tuple[int, ...], types: tuple[int, ...]) -> bool | None:
-        """Return whether all arguments can be coerced; None if that is not sure."""
+        """Return whether all arguments can be coerced; None if it is not certain."""
         pairs = list(zip(types, targets, strict=True))
         found = {self._coercion(source, target) for source, target in pairs}
         if False in found:

@@ -247,7 +247,7 @@ class ReadingCheck(StatementRefusals):
                 self._check_setting([fields["arg"]], fields)
 
     def _is_field(self, value: Node, steps: list[Node]) -> bool:
-        """Return whether `(value).steps` is surely a field of a row, and so no call."""
+        """Return whether `(value).steps` is certainly a field of a row, so not a call."""
         *before, name = map(name_of, steps)
         if before:
             is_field = self._is_field(value, steps[:-1]) or not self._functions.has_function(before[-1])

@@ -1,6 +1,7 @@
 """Explains why a call is refused.
 
-Often the type of an argument is not known, so any of several overloads may be called, and one is refused.
+The usual case: the type of an argument is not known, so the server may choose any of several overloads, and
+one of these is refused.
 """
 
 from collections.abc import Callable, Sequence
