@@ -2,8 +2,8 @@
 
 python -m scripts.benchmark_validation
 
-The hostile statements have four sizes, up to the largest that the validator accepts. Their time must grow in
-proportion to their size.
+The hostile statements have four sizes, up to the largest that the validator accepts. The time must grow about
+in proportion to the size (`MAX_GROWTH`).
 """
 
 import statistics
@@ -26,12 +26,12 @@ ROUNDS: Final = 5
 
 SIZES: Final = tuple(MAX_BYTES // part for part in (8, 4, 2, 1))
 MAX_GROWTH: Final = 2.5
-"""Limit of the factor by which the time grows when the size doubles, on average over the sizes."""
+"""Highest allowed factor by which the time grows when the size doubles, averaged over the sizes."""
 
 NEGLIGIBLE_MS: Final = 20.0
 """Shorter times are not compared, because the clock is too coarse to measure them."""
 
-# Beginning, repeated part, end of each repetition, end.
+# Beginning, repeated part, part that closes each repetition, end.
 SHAPES: Final = {
     "open brackets": ("select ", "(", "", ""),
     "balanced brackets": ("select ", "(", ")", ""),

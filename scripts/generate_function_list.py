@@ -205,10 +205,7 @@ class ListedFunction:
 def classify(
     name: str, arguments: int, *, volatile: bool, internal: bool
 ) -> tuple[Reason | None, int | None]:
-    """Return the reason of a refusal, and the argument count if only one overload is refused.
-
-    The reason is None if the function is allowed.
-    """
+    """Return the reason of a refusal or None, and the argument count if the pattern has one (`name/2`)."""
     bare = name.removeprefix("information_schema.")
     for refusal, pattern in _REFUSED_NAMES:
         if re.fullmatch(pattern, bare):

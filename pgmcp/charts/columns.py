@@ -22,7 +22,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _SAMPLE_ROWS = 200
 _MAX_NAME_CHARACTERS = 60
 _MAX_LABEL_CHARACTERS = 80
-_MAX_EMOJI = 11  # as many fit into the width of a label
+_MAX_EMOJI = 11  # this many fit into the width of a label
 _MAX_CATEGORY_CHARACTERS = 200  # longer text is prose, not a category
 
 

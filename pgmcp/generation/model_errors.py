@@ -164,7 +164,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return how many seconds an endpoint asks to wait; 0 if it gives no number (but a date, for example)."""
+    """Return how many seconds an endpoint asks to wait; 0 if it gives nothing or a date."""
     try:
         wait_s = float(headers.get("retry-after", "0"))
     except ValueError:

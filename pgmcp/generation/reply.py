@@ -364,7 +364,7 @@ def _as_title(text: str) -> str:
 
 
 def _distinct(readings: list[Reading]) -> tuple[Reading, ...]:
-    """Return the first of the readings with different titles and SQL; () if there is only one."""
+    """Return the readings without repeated titles or SQL, in order; () if only one is left."""
     kept: dict[tuple[str, ...], Reading] = {}
     for reading in readings:
         titles = {each.title.casefold() for each in kept.values()}

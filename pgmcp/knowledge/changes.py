@@ -127,7 +127,7 @@ class _Merge:
 
     @property
     def has_changed(self) -> bool:
-        """Whether anything is new."""
+        """Whether an entry was added, updated or removed."""
         return bool(self._replaced or self._added)
 
     def take(self, entry: Entry) -> None:
@@ -349,6 +349,6 @@ def _spell_key(name: str) -> str:
 
 
 def _quote(text: str) -> str:
-    """Return text as a string of JSON, which is one of YAML too."""
+    """Return text as a JSON string, which is also a YAML string."""
     escaped = json.dumps(text, ensure_ascii=False)
     return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped)

@@ -1,7 +1,8 @@
 """Reads dbt's `semantic_manifest.json` and `manifest.json`, of dbt 1.6 and later.
 
-The first has metrics over semantic models, the second descriptions of tables, and tests that say which values
-and references are expected. `osi_document.json` is refused: it loses filters and offsets of metrics.
+The first file has metrics over semantic models. The second has descriptions of tables, and tests that say
+which values and references to expect. `osi_document.json` is refused, because it lacks filters and offsets of
+metrics.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@
     {{ TimeDimension('order__ordered_at', 'month') }} > '2026-01-01'
     {{ Dimension('country__region', entity_path=['customer']) }} = 'NA'
 
-Only these calls, `Entity`, `.grain('…')` and `.date_part('…')` are known; filters with anything else are left
+Only these calls, `Entity`, `.grain('…')` and `.date_part('…')` are known. Filters with anything else are left
 out.
 """
 
@@ -37,7 +37,7 @@ class Element:
 
     Attributes:
         path: the entities to go through, in order.
-        grain: the period that a time is cut to; "" for none.
+        grain: the period to which a time is truncated; "" for none.
     """
 
     name: str
@@ -72,7 +72,7 @@ def translate(template: str, spell: Callable[[Element], str]) -> str:
         spell: returns SQL for an element.
 
     Raises:
-        NotTakenError: the template has anything but the known calls.
+        NotTakenError: the template contains something other than the known calls.
     """
     sql = _TEMPLATE.sub(lambda match: spell(read_element(match[1])), template).strip()
     if any(mark in sql for mark in _FORBIDDEN):

@@ -1,7 +1,7 @@
 """Translates dbt's metrics to SQL; describes metrics in words if they need a calendar or a conversion.
 
-Values follow MetricFlow: a ratio is computed in double precision, a derived metric by its own expression.
-Inputs from the same rows share one FROM; others become scalar subqueries.
+Values are the same as in MetricFlow: a ratio is computed in double precision, a derived metric by its own
+expression. Inputs from the same rows share one FROM; other inputs become scalar subqueries.
 """
 
 # ruff: noqa: S608 - such statements pass the guards like any other
@@ -33,7 +33,7 @@ _FORM_BY_AGGREGATE: Final = {
 
 
 class NeedsWordsError(NotTakenError):
-    """A metric cannot be one SQL expression; the message describes the metric in words."""
+    """A metric cannot be one SQL expression; the message defines the metric in words."""
 
 
 @dataclass(frozen=True, slots=True)

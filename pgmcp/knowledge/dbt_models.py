@@ -55,7 +55,7 @@ class SemanticModel:
 
     @property
     def default_time(self) -> str:
-        """The time dimension that its metrics are aggregated by."""
+        """The time dimension by which its metrics are aggregated."""
         return text_of(mapping_of(self.data.get("defaults")).get("agg_time_dimension"))
 
 
@@ -95,7 +95,7 @@ class Models:
     def next_model(
         self, model: SemanticModel, entity: str, element: Element, rest: Sequence[str]
     ) -> SemanticModel:
-        """Return the model that `entity` leads to and that has the element, or the next entity."""
+        """Return the model with `entity` as a key that has the element, or the next entity of the path."""
         for other in self.by_name.values():
             if other is model or other.entity(entity, _ONE_SIDE) is None:
                 continue
@@ -111,7 +111,7 @@ class Models:
 
 @dataclass
 class Joined:
-    """The FROM of one aggregate: a model's table and what its filter joins to it.
+    """The FROM of one aggregate: a model's table, and the tables that its filter needs.
 
     Attributes:
         joins: the LEFT JOIN clauses, by entity, joined model and alias.

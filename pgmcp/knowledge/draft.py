@@ -37,7 +37,7 @@ from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import read_expression
 
 MAX_READ_BYTES: Final = 8 << 20
-"""Only the end of the file is read, about 20,000 calls."""
+"""Only this much of the end of the file is read, about 20,000 calls."""
 
 MAX_QUESTIONS: Final = 60
 _MAX_SQL_CHARACTERS: Final = 1000
@@ -64,7 +64,7 @@ class AskedQuestion:
 
 
 def read_asked(path: Path, database: str) -> list[AskedQuestion]:
-    """Return the questions that were asked about a database, most frequent first.
+    """Return the questions that callers asked about a database, most frequent first.
 
     Raises:
         SettingsError: the file cannot be read.

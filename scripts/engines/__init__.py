@@ -3,5 +3,5 @@
 postgres     PostgreSQL servers of several versions, a streaming replica, Debian's extensions
 pglite       PGlite behind pglite-socket, with extensions
 poolers      PgBouncer and pgpool-II in front of a PostgreSQL
-examination  the checks of each, and their results
+examination  the checks of an engine, and their results
 """

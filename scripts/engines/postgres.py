@@ -59,7 +59,7 @@ _HLL_READS: Final = (
 
 
 def prepare(admin_url: str, *scripts: str) -> Target:
-    """Create the tables and a role that can only read them; return the URL of that role."""
+    """Create the tables and a role that can only read them; return the target with the URL of that role."""
     password = secrets.token_urlsafe(16)
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for script in (TABLE, *scripts):

@@ -1,14 +1,14 @@
 """The evaluated databases, and the questions about them.
 
-The databases are loaded from SQL files; their gold rows and schema are read. A file of questions has one JSON
-object per line, with a question and the SQL that answers it:
+Databases are loaded from SQL files. The rows of gold SQL and the names in the schema are read without pgmcp.
+A file of questions has one JSON object per line, with a question and the gold SQL that answers it:
 
     {"id": "q1", "db": "shop", "question": "How many customers are there?",
      "gold_sql": ["select count(*) from customers"], "category": "count", "context": "…", "ordered": false}
 
 `gold_sql` may be a text or a list of alternatives. `context` (notes of the user) and `ordered` (whether the
-rows must have the gold's order) may be left out; other keys are ignored. `pgmcp evaluate` reads the form of
-the context file instead.
+rows must be in the order of the gold SQL) may be left out. Other keys are ignored. `pgmcp evaluate` reads
+context files instead of this format.
 """
 
 import json
@@ -39,8 +39,8 @@ def read_questions(file: Path, databases: Collection[str] = ()) -> list[Question
     """Return the questions of a file in order.
 
     Args:
-        file: in the format that the module describes.
-        databases: only questions about these; all if empty.
+        file: a file in the format above.
+        databases: the databases whose questions are returned; all if empty.
 
     Raises:
         QuestionFileError: a line is not a question, or no question is selected.

@@ -1,4 +1,4 @@
-"""Adds typical mistakes of models to gold SQL; callers check that the result is wrong."""
+"""Adds typical mistakes of models to gold SQL. A changed statement may still be right: callers check this."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -114,7 +114,7 @@ def _is_name(token: Token, columns: Collection[str]) -> bool:
 
 
 def _replace(statement: str, pieces: dict[int, tuple[int, str]]) -> str:
-    """Return the statement with replacements, given by start: their inclusive end and the new text."""
+    """Return the statement with replacements: by start, the inclusive end and the new text."""
     for start, (end, text) in sorted(pieces.items(), reverse=True):
         statement = statement[:start] + text + statement[end + 1 :]
     return statement

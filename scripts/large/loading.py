@@ -11,7 +11,7 @@ from scripts.large.company import ColumnSpec, TableSpec
 TABLES_IN_BATCH: Final = 200
 """Tables per message and transaction. PostgreSQL locks each table until the end of the transaction."""
 
-_ROWS: Final = 40  # of a table whose columns list values
+_ROWS: Final = 40  # rows of a table that gets rows
 
 # The value of a key is the row's number, so that all references are valid.
 _VALUE_BY_TYPE: Final = {
@@ -36,7 +36,7 @@ def load(
         url: URL of an empty database, with its owner as the role.
         tables: from `growth.grow`.
         progress: called with the number of tables created so far and the number of all tables.
-        is_filled: whether all tables get rows and statistics; partitioned tables never do.
+        is_filled: whether tables without listed values also get rows and statistics, except partitioned ones.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         schemas = dict.fromkeys(table.schema for table in tables)
@@ -88,7 +88,7 @@ def _refer(table: TableSpec, key_by_table: dict[tuple[str, str], str]) -> Iterat
 
 
 def _fill(table: TableSpec, *, is_filled: bool) -> Iterator[str]:
-    """Insert rows into tables whose columns have values, so that pg_stats has these values."""
+    """Yield statements that insert rows and analyse the table, so that pg_stats has the columns' values."""
     key, *others = table.columns
     filled = [column for column in others if column.values or (is_filled and not table.partitions)]
     if filled:

@@ -129,7 +129,7 @@ async def measure(
         try:
             await server.execute(
                 "select 1"
-            )  # so that memory of the modules that the first statement loads is not counted as the schema's
+            )  # loads modules, so that their memory is not counted as the schema's
             idle_mb = processes.resident_mb(server.pid) if processes.IS_LINUX else 0.0
             introspection_s = await _read_schema(server)
             read_mb = _peak_mb(server)

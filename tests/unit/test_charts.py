@@ -1,4 +1,4 @@
-"""Which chart is chosen for which shape of result, and that hostile data stays data."""
+"""The chart for each shape of result; hostile data in a chart stays data."""
 
 import json
 import sys

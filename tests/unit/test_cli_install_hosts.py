@@ -1,4 +1,4 @@
-"""Which file each host reads on every system, and the form of its entries."""
+"""The file that each host reads on each system, and the form of its entries."""
 
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 

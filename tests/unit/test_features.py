@@ -1,4 +1,4 @@
-"""How to install an optional part."""
+"""The command that installs an optional part."""
 
 from pgmcp.features import how_to_install
 

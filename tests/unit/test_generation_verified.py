@@ -176,7 +176,7 @@ def test_defaults_stand_for_parameters_that_a_question_does_not_name() -> None:
 
     assert verified.arguments("largest orders?") == {"n": "10"}
     assert verified.arguments("The 5 largest orders") == {"n": "5"}
-    assert verified.arguments("The 51 largest orders") is None  # out of bounds: another question
+    assert verified.arguments("The 51 largest orders") is None  # out of bounds
     assert verified.read({}) == {"n": "10"}
 
 

@@ -1,4 +1,4 @@
-"""Which package may import which: the design's table, checked for every module."""
+"""Checks for every module which packages and modules it may import."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Whether and how a person is asked: hosts that answer in every way, and state that comes back."""
+"""When and how a person is asked, all kinds of answers of a host, and the state that the host returns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What the built page contains and does not contain, its policy, its size, and the licences of its parts."""
+"""The content of the built page, its policy and size, and the licences of its parts."""
 
 import re
 

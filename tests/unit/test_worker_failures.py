@@ -94,7 +94,7 @@ def test_a_message_of_several_lines_becomes_one(prefix: str) -> None:
 @pytest.mark.parametrize(
     ("sqlstates", "code", "sqlstate"),
     [
-        (["00000"], FailureCode.UNREACHABLE, ""),  # the second attempt was accepted
+        (["00000"], FailureCode.UNREACHABLE, ""),  # "00000": the server accepted this attempt
         (["57P03", "00000"], FailureCode.UNREACHABLE, "57P03"),
         (["53300", "00000"], FailureCode.LIMITED, "53300"),
         (["28P01"], FailureCode.AUTH, "28P01"),

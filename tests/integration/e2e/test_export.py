@@ -165,7 +165,7 @@ def test_a_caller_cannot_choose_the_file_name(server: RawServer, folder: Path) -
 
 
 def test_without_its_folder_only_the_export_fails(server: RawServer, folder: Path) -> None:
-    server.request("tools/list")  # now the server has read its settings, while the folder still exists
+    server.request("tools/list")  # by then, the server has read its settings
     folder.rmdir()
 
     failed = server.call("execute_sql", sql="select 1", export="csv")

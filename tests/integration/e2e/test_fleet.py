@@ -1,4 +1,4 @@
-"""What callers notice when parts fail: three servers behind nginx, with Redis, PgBouncer and a standby.
+"""What callers notice when a part fails: three servers behind nginx, with Redis, PgBouncer and a standby.
 
                  ┌─▶ pgmcp ─┐    ┌─▶ PgBouncer ─▶ primary
 callers ─▶ nginx ┼─▶ pgmcp ─┼────┤                  │

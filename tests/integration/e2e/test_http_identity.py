@@ -56,7 +56,7 @@ class Person:
 
 @dataclass
 class Served:
-    """A server whose callers have roles of their own."""
+    """A server that maps each caller to a role, with its issuer, audit file and callers."""
 
     server: HttpServerProcess
     issuer: Issuer
@@ -230,7 +230,7 @@ def test_an_unmapped_caller_is_refused_everything_that_reads(
         "unmapped_principal: "
     )
     if claims["sub"] == "carol":
-        return  # has a role, but a claim that cannot be passed on
+        return  # the role is mapped, but the tenant claim is invalid
     calls = [
         tool_call("search_schema"),
         tool_call("refresh_schema"),
@@ -346,7 +346,7 @@ def test_a_completed_question_is_one_that_the_role_can_ask(client: httpx2.Client
 
     def questions(name: str) -> list[str]:
         token = served.people[name].token
-        send(client, token, tool_call("search_schema"))  # the schema is known to completions
+        send(client, token, tool_call("search_schema"))  # reads the schema, from which completions come
         completed = answer(client, token, "completion/complete", **typed)["result"]["completion"]
         return sorted(completed["values"])
 
@@ -495,7 +495,7 @@ def test_a_dba_sees_who_runs_a_statement_and_another_caller_does_not_see_it(serv
 
 
 def _names_of(admin: psycopg.Connection) -> list[str]:
-    """Return the application names of the statements that count for a long time."""
+    """Return the application names of the sessions that run the slow count."""
     found = admin.execute(
         "select application_name from pg_stat_activity "
         "where state = 'active' and query like '%as running from%' and pid <> pg_backend_pid()"

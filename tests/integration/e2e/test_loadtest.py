@@ -42,7 +42,7 @@ def plot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gates(plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """What a short run reports, by scenario and gate; it restarts a PostgreSQL of its own."""
+    """The report of a short run, by scenario and gate; the run starts its own PostgreSQL and restarts it."""
     scenarios = ("repeated", "mixed", "front-kill", "restart", "soak", "people")
     done = _run(
         *("--scenario", *scenarios, "--json", "-", "--plot", str(plot_file)),

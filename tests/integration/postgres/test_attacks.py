@@ -1,9 +1,9 @@
 """All attacks go through the whole server, on a cluster whose state is compared before and after.
 
 The roles are a superuser, the owner of the tables and a role that may only read.
-Without the read-only transaction, the validator alone must stop the attacks.
-Further tests show samples of what the other layers stop without the validator;
-`scripts/layers.py` runs all attacks against each layer.
+Without the read-only transaction, the validator alone must stop the attacks. Further tests show examples of
+attacks that the other layers stop without the validator; `scripts/layers.py` runs all attacks against each
+layer.
 """
 
 import tempfile
@@ -31,7 +31,7 @@ from tests.integration.postgres.test_hardened_catalog import TOGETHER, Hardened
 pytestmark = pytest.mark.anyio
 
 _MAX_WAL_BYTES = 1 << 20
-"""A server writes at most so much on its own in a minute. An attack that fills the WAL writes much more."""
+"""Without any client, a server writes less in a minute. An attack that fills the WAL writes much more."""
 
 _SESSION_PROBES = [
     "select name, setting from pg_settings where source = 'session' and name not like '%_timeout'",
@@ -96,7 +96,7 @@ _REACHES_OUT = [
     "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()",
     "select * from password_view where rolname = 'nobody'",
 ]
-# Role, and whether its transactions are READ ONLY.
+# The role, and whether its transactions are READ ONLY, by layer.
 _CLAIMS_BY_LAYER = {
     ("superuser", True): [*_WRITES, *_ENDINGS, "select pg_advisory_lock(4711)", "listen x"],
     ("careless", True): [*_WRITES, *_ENDINGS, "select pg_advisory_lock(4711)", "listen x"],

@@ -19,7 +19,7 @@ _FAST = {"fsync": "off"}
 
 @pytest.fixture(scope="module")
 def folder(cluster: EmbeddedPostgres) -> Path:
-    """A folder that other users may enter, for this module's servers; removed with the cluster's folder."""
+    """A folder for this module's servers that other users may enter; it is inside the cluster's folder."""
     path = cluster.data_dir.parents[1] / "own"
     path.mkdir(mode=0o755)
     return path
@@ -163,7 +163,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cache folde
 
 @pytest.fixture
 def cache(cluster: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of this test's own, removed with the cluster's."""
+    """A cache folder for this test, inside the cluster's folder, which is removed at the end."""
     path = cluster.data_dir.parents[1] / "cache"
     path.mkdir(mode=0o755, exist_ok=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))

@@ -17,9 +17,9 @@ _ROWS = [
     .read_text("utf-8")
     .splitlines()[2:]
 ]
-# They read pages, shared memory, keys or facts of the connection, or draw random numbers, so results can
-# differ from call to call. Functions of these extensions that change something, such as
-# pg_buffercache_evict, are refused.
+# Volatile functions that are allowed. Their results differ between calls, because they read pages, shared
+# memory, keys or facts of the connection, or draw random numbers. Functions of these extensions that change
+# something, such as pg_buffercache_evict, are refused.
 _VOLATILE_READS = {
     "dblink": {"dblink_get_connections", "dblink_get_pkey", "dblink_current_query"}
     | {"dblink_build_sql_delete"},
@@ -87,7 +87,7 @@ def test_the_shipped_list_of_an_extension_matches_the_server(
 
 
 def _listed_names(extension: str, major: int) -> Iterator[str]:
-    """Return the functions, and the types callable like functions, that the list has for this major."""
+    """Yield the functions of the list for a major version, and its types that are called like functions."""
     for owner, name, _, majors in _ROWS:
         first, _, last = majors.partition("-")
         if owner == extension and first.isdigit() and int(first) <= major <= int(last or first):
@@ -100,7 +100,7 @@ def _is_let_through(extension: str, row: tuple[str, int, str, bool, str, str]) -
 
 
 def _is_a_read(extension: str, row: tuple[str, int, str, bool, str, str]) -> bool:
-    """Return whether a function is declared not to change anything, and a body in SQL changes nothing."""
+    """Return whether a function is declared to change nothing and, if it is in SQL, its body only reads."""
     name, _, volatility, is_security_definer, language, source = row
     says_so = volatility != "v" or name in _VOLATILE_READS.get(extension, ())
     if not says_so or is_security_definer or language not in ("c", "internal", "sql"):

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 RESET = "Connection reset by peer"
 ABRUPT = re.compile(r"reset by peer|unexpected EOF|Broken pipe|could not (?:send|receive)|SSL error")
 PATIENCE_S = 60.0
-"""For calls that need a second worker, which a busy machine starts slowly."""
+"""Timeout of calls that need a second worker, because a busy machine starts workers slowly."""
 
 SLOW = "select count(*) from generate_series(1, 100000000) as a"
 

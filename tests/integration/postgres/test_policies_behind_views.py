@@ -71,7 +71,7 @@ create view {owner}_calls_forced as select {owner}_reads_forced() as n;
 """
 _STORED = "create materialized view stored as select * from plain;"
 
-# A view over a view of another owner, which reads with the rights of its own owner or with those of the user.
+# Views over a view of another owner; the inner view reads with the rights of its owner or of the user.
 _CHAINS = {
     "stranger_over_super": "super_forced",
     "super_over_stranger": "stranger_plain",

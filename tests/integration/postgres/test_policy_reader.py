@@ -209,7 +209,7 @@ async def test_a_table_is_readable_if_no_harmful_policy_applies_to_the_role(
 
     policy = await reader(url, role=role).read()
     assert passes("select count_teams(), count_by_loop() from teams", policy)
-    assert not passes("select call_helper()", policy)  # it calls the helper itself
+    assert not passes("select call_helper()", policy)  # here no policy calls the helper
     with psycopg.connect(url) as connection:
         if role:
             connection.execute(f"set role {role}".encode())

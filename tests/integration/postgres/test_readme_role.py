@@ -17,7 +17,7 @@ _PASSWORD = "change-me"
 
 @pytest.fixture
 def admin(new_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
-    """A superuser in a database with a table made before the script has run, and one made after it."""
+    """A superuser's session in a database with two tables: one created before the script ran, one after."""
     with psycopg.connect(new_database(), autocommit=True) as connection:
         connection.execute("create table before_it (id integer); insert into before_it values (1)")
         connection.execute(_script(connection.info.dbname).encode())
@@ -28,7 +28,7 @@ def admin(new_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def reader(admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """The role, in a session where it has turned off the only guard that it can: its read-only default."""
+    """A session of the role without its default of read-only transactions, the only guard it can turn off."""
     conninfo = make_conninfo(admin.info.dsn, user=_ROLE, password=_PASSWORD)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")

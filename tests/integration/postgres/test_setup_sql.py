@@ -1,4 +1,4 @@
-"""The script of `pgmcp setup-sql`, run as a superuser and as an owner, once and again."""
+"""The script of `pgmcp setup-sql`, run once and repeatedly, as a superuser and as an owner."""
 
 import shutil
 import subprocess
@@ -180,7 +180,7 @@ def test_an_owner_can_grant_its_tables_to_an_existing_role(site: Site) -> None:
 
 @pytest.fixture
 def other_owner(site: Site) -> Iterator[str]:
-    """Yield a second owner of tables, of the schema `theirs` with a table and an extension."""
+    """Yield the name of a second owner; the schema `theirs` has a table of this role, and an extension."""
     name = f"other_{site.dbname}"
     site.admin(
         f"""

@@ -1,4 +1,4 @@
-"""Databases not in UTF8: one in SQL_ASCII with names, comments and rows in Latin-1; one in LATIN1."""
+"""Databases in other encodings than UTF8: SQL_ASCII with names, comments and rows in Latin-1, and LATIN1."""
 
 import re
 from collections.abc import Iterator

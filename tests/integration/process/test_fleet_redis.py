@@ -1,4 +1,4 @@
-"""What servers share in a real Redis, through outages, silence and dropped connections."""
+"""Rate limits and stored results in a real Redis, also during outages, silence and dropped connections."""
 
 import asyncio
 import logging

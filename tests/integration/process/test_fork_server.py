@@ -1,4 +1,4 @@
-"""What a worker inherits, and what ends it; with both ways to start one where they may differ."""
+"""What a worker inherits and what ends it, for both ways to start a worker where they may differ."""
 
 import asyncio
 import os

@@ -50,7 +50,7 @@ def _last_words(texts: list[str]) -> str:
     return child.stdout or f"exit {child.returncode}: {child.stderr[-2000:]}"
 
 
-# Beginning, repeated part, middle, end of each repetition, end.
+# Beginning, repeated part, middle, part that closes each repetition, end.
 _PATTERNS = (
     ("select ", "(", "1", ")", ""),
     ("select 1", " + 1", "", "", ""),
