@@ -36,7 +36,7 @@ class Reply:
 
 
 class Watch:
-    """Compares the state of a target before and after statements, while another session listens."""
+    """Observes the state of a target, and another session that attacks may notify or end."""
 
     def __init__(self, target: Target, sessions: ExitStack) -> None:
         """Open the observing sessions, which the stack closes."""

@@ -62,8 +62,8 @@ def run_in_terminal(
 
     Args:
         typed: input that is sent at the start.
-        dialogue: pairs of a text to wait for and the input to send then. Each text is searched after the one
-            before it.
+        dialogue: pairs of a text to wait for and the input to send then. The search for a text begins after
+            the previous text.
         see: called with the output so far, whenever more has arrived.
     """
     pytest.importorskip("termios", reason="pseudo-terminals exist only on POSIX systems")

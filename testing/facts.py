@@ -1,6 +1,6 @@
 """Facts about processes, and waits for them. The waits have a time limit and do not block the event loop.
 
-The fork server of a server and its workers are found in /proc (Linux).
+A server's fork server and workers are found in /proc (Linux).
 """
 
 import os
@@ -24,7 +24,7 @@ async def until(is_so: Callable[[], bool], what: str) -> None:
 
 
 async def until_gone(pid: int) -> None:
-    """Wait until a process has ended and is reaped, and the event loop has noticed its end."""
+    """Wait until a process is gone (ended and reaped), and the event loop has noticed its end."""
     await until(lambda: not is_there(pid), f"process {pid} is gone")
     await anyio.sleep(_POLL_S)  # lets the event loop read the end of the channel
 

@@ -50,8 +50,8 @@ def take_fingerprint(connection: psycopg.Connection, data_dir: Path, *, outside:
     """Return a digest for each catalog, table and kind of state.
 
     Args:
-        connection: a superuser's, in autocommit.
-        outside: a folder beyond the data directory that attacks try to write to.
+        connection: a superuser's connection in autocommit mode.
+        outside: a folder outside the data directory to which attacks try to write.
     """
     digests = {name: _digest(connection, statement) for name, statement in _STATE_BY_NAME.items()}
     digests |= dict(_relations(connection))

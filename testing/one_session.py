@@ -22,7 +22,7 @@ _PARAMETERS = (
 
 
 class OneSession:
-    """Forwards the messages of one client at a time; another client's turn comes outside a transaction."""
+    """Forwards the messages of one client at a time; the turn changes only outside a transaction."""
 
     def __init__(self, session: psycopg.Connection) -> None:
         self._pgconn = session.pgconn

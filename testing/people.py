@@ -65,7 +65,7 @@ def create_people(admin_url: str) -> str:
     """Create roles, tables and policies in a database, and return the URL of the login role.
 
     Args:
-        admin_url: the superuser's, of an empty database.
+        admin_url: the superuser's URL of an empty database.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(_ROLES.encode())

@@ -59,7 +59,7 @@ class PgBouncer:
 
         Args:
             upstream_url: URL of any database of the cluster; only its role may log in.
-            pool_size: server connections per database.
+            pool_size: number of server connections per database.
             pool_mode: transaction, session or statement.
             database: the served database; "*" for all databases of the cluster.
             more: further lines of its configuration.
@@ -95,7 +95,7 @@ class PgBouncer:
         until(self._accepts, "PgBouncer accepts connections")
 
     def change_password(self, password: str) -> None:
-        """Give its role another password, for clients and for the server; wait until clients can use it."""
+        """Use another password for the role, with clients and with the server; wait until it is in effect."""
         parts = self._upstream
         netloc = f"{parts.username}:{quote(password)}@{parts.hostname}:{parts.port}"
         self._upstream = parts._replace(netloc=netloc)

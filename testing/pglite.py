@@ -36,7 +36,7 @@ class Build:
 
     Attributes:
         name: name of the build's folder.
-        packages: name → version.
+        packages: the version of each npm package, by its name.
     """
 
     name: str

@@ -84,7 +84,7 @@ def start(
         arguments: the command and its options.
         environment: the whole environment of the process.
         files: the streams of the process; the caller closes its own copies.
-        controls: whether standard input is a terminal whose Ctrl-C and end must signal the process.
+        controls: whether standard input is a terminal that signals the process on Ctrl-C and when it closes.
     """
     if _can_be_forked(environment):
         job = _Job(list(arguments), dict(environment), str(folder), controls)

@@ -44,7 +44,7 @@ async def serve(
         return {}
 
     sockets = open_sockets(ListenAddress("127.0.0.1", 0))
-    # With a small buffer, a client that does not read soon stops the server's writes.
+    # With a small buffer, the server's writes block soon if a client does not read.
     sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     surface = Surface(surface_settings, backend)
     server = HttpServer(surface, HostCheck(LOOPBACK_NAMES, ()), check, limits, gate=gate, tls=tls)

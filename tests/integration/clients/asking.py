@@ -23,9 +23,9 @@ Heard = dict[str, dict[str, Any]]
 
 
 def check_heard(heard: Heard, *, kinds: tuple[str, ...] = tuple(ANSWERS)) -> None:
-    """Fail unless the chosen reading was answered, and every other answer gave the usual reading.
+    """Fail unless a choice gives the rows of the chosen reading, and any other answer those of the usual one.
 
-    With the usual reading, the follow-up must be the title of the other one.
+    With the rows of the usual reading, the follow-up must be the title of the other reading.
     """
     assert set(heard) == set(kinds)
     for kind, found in heard.items():

@@ -60,7 +60,7 @@ def installed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def uv_environment() -> dict[str, str]:
-    """Return the environment of uv: the variables that locate its cache, and this Python as its Python."""
+    """Return the environment of uv: variables that locate its cache, no network, and this interpreter."""
     passed_on = ("HOME", "PATH", "SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     inherited = {
         name: value for name, value in os.environ.items() if name in passed_on or name.startswith("UV_")

@@ -51,7 +51,7 @@ write_unseen, os.write = os.write, write
 def held_back(
     environment: dict[str, str], folder: Path, slow: tuple[str, ...], watched: tuple[str, ...] = SLOW
 ) -> tuple[dict[str, str], Path]:
-    """Return the environment of a server that imports `slow` only once a file exists, and the file's path."""
+    """Return the environment of a server whose imports of `slow` wait for a file, and the file's path."""
     go = folder / "go"
     code = HOLDING_BACK.format(slow=slow, watched=watched, go=str(go), loaded=str(folder / LOADED))
     (folder / "sitecustomize.py").write_text(code)

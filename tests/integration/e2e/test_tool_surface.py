@@ -13,7 +13,7 @@ from tests.integration.e2e.conftest import StartServer
 
 BUDGET_TOKENS = 2_000
 JSON_BYTES_PER_TOKEN = 3
-"""Deliberately low, so that the estimate is too high: tokenizers need a token for more bytes of a schema."""
+"""Deliberately low, so that the estimate is too high: a token of a schema has more bytes in any tokenizer."""
 
 Tool = dict[str, Any]
 

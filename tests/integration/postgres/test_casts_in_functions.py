@@ -178,7 +178,7 @@ _OF_ARRAYS_OF_DOMAINS = {
     "select more || null, coalesce(more, null), more is distinct from null from counts",
     "select coalesce(more, array[]::int[]), lag(more, 1, more) over () from counts",
 }
-"""In a standard body, the server writes a cast to an array of the domain; an explicit one is refused, too."""
+"""Refused in a standard body, in which the server stores an explicit cast to an array of the domain."""
 
 
 @pytest.mark.parametrize(
