@@ -1,5 +1,5 @@
 // Serves one PGlite in memory over TCP: node pglite_server.mjs PORT PGLITE SOCKET [EXTENSION NAME]
-// The last four are module files and the export's name. It runs until its standard input ends.
+// PGLITE, SOCKET and EXTENSION are module files, NAME is the export of EXTENSION. Runs until standard input ends.
 import { pathToFileURL } from "node:url";
 
 const [port, pglite, socket, extension, name] = process.argv.slice(2);

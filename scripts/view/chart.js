@@ -1,7 +1,7 @@
 // Draws a chart's Vega-Lite specification without eval and without a network.
 //
-// Only the parts of Vega that a specification of pgmcp/charts/ can need are in the page. Expressions are
-// interpreted (ast), because a content security policy forbids compiling them; the loader refuses every address.
+// The page contains only those parts of Vega that a specification from pgmcp/charts/ can need. Expressions are
+// interpreted (ast), because a content security policy forbids compiling them. The loader refuses every address.
 
 import { transforms } from 'vega-dataflow';
 import * as encodings from 'vega-encode';
@@ -18,14 +18,14 @@ import { inLine } from './text.js';
 Object.assign(transforms, dataTransforms, viewTransforms, encodings);
 
 const refuse = () => Promise.reject(new Error('the view loads nothing'));
-// Vega-Lite's advice is for people who write specifications. If a chart cannot be drawn, an error is thrown.
+// Vega-Lite's log is for authors of specifications. If a chart cannot be drawn, Vega throws an error.
 const logger = Object.fromEntries(['level', 'error', 'warn', 'info', 'debug'].map((level) => [level, () => logger]));
 const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 
-const NARROW_PX = 520; // a legend beside the chart would leave it no room
+const NARROW_PX = 520; // narrower charts have no room for a legend beside them
 
 export class Chart {
-  /** @param {object} chart as pgmcp/view/reply_data.py describes it */
+  /** @param {object} chart the chart's data, described in pgmcp/view/reply_data.py */
   constructor({ specification, configs, description, left_out: leftOut }) {
     Object.assign(this, { specification, configs });
     this.canvas = element('div', { class: 'canvas', role: 'img', 'aria-label': description });
@@ -36,7 +36,7 @@ export class Chart {
   }
 
   /**
-   * Draw, in place of what was drawn before.
+   * Draw the chart, replacing an earlier drawing.
    * @param {'light' | 'dark'} theme
    */
   async draw(theme) {

@@ -1,10 +1,10 @@
-// Makes elements. Text goes in as text nodes only: nothing here, or anywhere in the view, parses markup.
+// Creates elements. Text becomes text nodes: no part of the view parses markup.
 
 /**
  * Return a new element.
  * @param {string} name
- * @param {Record<string, unknown>} properties a function is a listener, as `onclick`; all else is an attribute, left
- *     out when null or false
+ * @param {Record<string, unknown>} properties functions are listeners, such as `onclick`; other values are attributes,
+ *     which are left out if null or false
  * @param {...(Node | string)} children
  */
 export function element(name, properties = {}, ...children) {
@@ -18,7 +18,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** Return a button that does nothing to a form. */
+/** Return a button that does not submit a form. */
 export function button(label, onclick, properties = {}) {
   return element('button', { type: 'button', onclick, ...properties }, label);
 }

@@ -1,4 +1,4 @@
-// Rows for a spreadsheet. A cell that a spreadsheet would run as a formula is made text by an apostrophe before it.
+// Writes rows for spreadsheets. An apostrophe before a cell prevents a spreadsheet from running it as a formula.
 
 import { isNumeric } from './order.js';
 
@@ -7,7 +7,7 @@ const FORMULA = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/; // OWASP, CSV Injection
 /** Return one cell exactly as it is. */
 export const cellText = (cell) => (cell === null ? '' : String(cell));
 
-/** Return rows with a header, as RFC 4180 writes them; NULL is empty, an empty text is "". */
+/** Return rows with a header as CSV (RFC 4180); NULL is empty, an empty text is "". */
 export function toCsv(columns, rows) {
   return [columns.map(({ name }) => quoteAlways(harmless(name)))]
     .concat(rows.map((row) => row.map((cell, column) => csvCell(cell, columns[column].type))))
@@ -15,7 +15,7 @@ export function toCsv(columns, rows) {
     .join('');
 }
 
-/** Return rows with a header, cells separated by tabs, as spreadsheets take them from the clipboard. */
+/** Return rows with a header, separated by tabs, in the form that spreadsheets paste. */
 export function toTsv(columns, rows) {
   return [columns.map(({ name }) => tsvText(harmless(name)))]
     .concat(rows.map((row) => row.map((cell, column) => tsvText(spreadsheetText(cell, columns[column].type)))))

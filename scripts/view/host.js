@@ -4,8 +4,8 @@
 const PROTOCOL_VERSION = '2026-01-26';
 
 /**
- * Greet the host and listen.
- * @param {Record<string, (params: any) => void>} listeners by the method of a notification
+ * Open the session with the host, and pass its notifications to the listeners.
+ * @param {Record<string, (params: any) => void>} listeners functions by the method of a notification
  */
 export function connect(listeners) {
   const waiting = new Map();

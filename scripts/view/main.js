@@ -78,7 +78,7 @@ async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    copyBySelection(text); // hosts that grant no clipboard permission
+    copyBySelection(text); // for hosts that do not allow access to the clipboard
   }
   announce(`${what} copied`);
 }

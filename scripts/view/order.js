@@ -11,7 +11,7 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'var
 export const isNumeric = (type) => NUMBER_TYPE.test(type);
 
 /**
- * Return the numbers of the rows in order; equal ones keep their places, and NULL comes last either way.
+ * Return the indices in the order of the rows' cells. Equal cells keep their order; NULL is last in both directions.
  * @param {unknown[][]} rows
  * @param {number[]} indices rows to order
  * @param {1 | -1} direction
@@ -34,12 +34,12 @@ function orderOf(type) {
 }
 
 function numberKey(cell) {
-  const text = String(cell).replace(/[^\d.eEINafinty+-]/g, ''); // money comes as its locale writes it
+  const text = String(cell).replace(/[^\d.eEINafinty+-]/g, ''); // money has the form of its locale
   const number = Number(text);
-  return [Number.isNaN(number) ? Infinity : number, exactDigits(text)]; // PostgreSQL has NaN above all numbers
+  return [Number.isNaN(number) ? Infinity : number, exactDigits(text)]; // PostgreSQL sorts NaN above all numbers
 }
 
-/** Return digits that compare as text, for decimals that round to the same double. */
+/** Return digits that can be compared as text, for decimals that round to the same double. */
 function exactDigits(text) {
   const [, sign, whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? [];
   if (whole === undefined) return '';

@@ -11,7 +11,7 @@ import { inBlock, inLine, plain } from './text.js';
 /**
  * Build the page of a result.
  * @param {ReturnType<import('./result.js').readResult>} result
- * @param {object} host `copy`, `announce`, `download` (null when the host cannot), `expand` (the same)
+ * @param {object} host `copy` and `announce`; `download` and `expand`, which are null if the host cannot do that
  * @returns {{nodes: Node[], layOut: () => void, draw: (theme: 'light' | 'dark') => void}}
  */
 export function buildPage(result, host) {

@@ -8,7 +8,7 @@ const WHY_BY_LIMIT = {
 
 /**
  * Read the result of `query` or `execute_sql`.
- * @param {any} result as the host passes it on
+ * @param {any} result the tool's result from the host
  * @param {Record<string, any>} input the tool's arguments
  */
 export function readResult(result, input) {

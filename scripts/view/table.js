@@ -1,7 +1,7 @@
 // A grid of rows. Only the visible rows are in the document, so that a thousand rows do not slow it down.
 //
-// The table itself has the focus and names its active cell, so that the focus stays when that row is scrolled
-// away (WAI-ARIA Authoring Practices, grid pattern with aria-activedescendant).
+// The table itself has the focus and names its active cell, so that the focus stays when the row of that cell is
+// scrolled away (WAI-ARIA Authoring Practices, grid pattern with aria-activedescendant).
 
 import { button, element } from './dom.js';
 import { isNumeric, orderRows } from './order.js';
@@ -10,7 +10,7 @@ import { inBlock, inLine, plain } from './text.js';
 
 const ROW_HEIGHT_PX = 30;
 const ROWS_BEYOND_SIGHT = 10;
-const CELL_CHARACTERS = 300; // more never fits a cell; the whole text is shown below the table
+const CELL_CHARACTERS = 300; // more never fits into a cell; the whole text is shown below the table
 const MEASURED_ROWS = 200;
 const CELL_PADDING_PX = 26;
 const MIN_COLUMN_PX = 64;
@@ -37,7 +37,7 @@ export class Table {
     return this.shown.map((index) => this.rows[index]);
   }
 
-  /** Show the rows with `text` in a cell, and return their number in words. */
+  /** Show only the rows that contain `text` in a cell, and return their number in words. */
   filterBy(text) {
     this.filter = text.trim().toLowerCase();
     this.#arrange();

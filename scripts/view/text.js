@@ -1,4 +1,4 @@
-// Makes text from the database safe to read: characters that hide, reorder or control text become visible.
+// Makes text from the database safe to read: shows characters that hide, reorder or control text.
 
 import { element } from './dom.js';
 
