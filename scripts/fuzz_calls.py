@@ -4,7 +4,7 @@
     python -m scripts.fuzz_calls --url postgresql://postgres@127.0.0.1/postgres --seed 7
 
 Each round creates a database with random functions, operators, aggregates, casts and a random search path.
-About half of its functions act: they change a sequence and report their name. Then random statements run on
+Some of its functions act: they change a sequence and report their name. Then random statements run on
 the server, and the validator judges them. It is a hole if it accepts a statement that acts. A statement that
 fails without acting proves nothing. `fuzz_calls.txt` contains the parts of databases and statements.
 
@@ -37,37 +37,24 @@ from pgmcp.execution.result import Rows
 from pgmcp.validation import FunctionPolicy, validate
 from testing.own_statements import resolve_as_own
 
+_PARTS: Final = Path(__file__).with_suffix(".txt").read_text("utf-8")
 _SECTIONS: Final = {
-    section.split(":", 1)[0].split("\n", 1)[0]: section.strip().splitlines()[1:]
-    for section in re.split(
-        r"^== ", Path(__file__).with_suffix(".txt").read_text("utf-8"), flags=re.MULTILINE
-    )
+    re.split("[:\n]", section)[0]: section.strip().splitlines()[1:] for section in _PARTS.split("\n== ")[1:]
 }
 _VALUES: Final = {
     type_name: re.split(r"(?<!\|)\|(?!\|)", values)
     for type_name, values in (line.split(": ", 1) for line in _SECTIONS["values"])
 }
 _TYPES: Final = [each for each in _VALUES if each != "unknown"]
-_OWN_TYPES: Final = ("mood", "other.mood", "pair", "people", "kids", "mrange")
-_POLYMORPHIC: Final = [
-    *("anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anymultirange"),
-    *("anycompatible", "anycompatiblearray", "anycompatiblerange"),
-]
-_NAMES: Final = " ".join(_SECTIONS["names"]).split()
-_COLUMNS: Final = ("a", "b", "f1", "id", "txt", "label", "mood", "pair", "lower", "upper", "z", "extra")
-_SYMBOLS: Final = [
-    *("+", "-", "*", "/", "%", "||", "=", "<>", "<", "<=", ">", ">="),
-    *("@@", "@>", "&&", "->", "~", "~~", "!~~", "~~*", "^", "#", "|", "&"),
-]
+_WORDS: Final = {name: " ".join(lines).split(" ") for name, lines in _SECTIONS.items() if len(lines) < 4}
 _SOURCE: Final = "people t, kids k, (select 1 as z, 'x' as label) q"
 _PATHS: Final = (
-    *("", "", "public, early", "early, pg_catalog, public", "pg_catalog, early, public"),
+    *('"$user", public', "public, early", "early, pg_catalog, public", "pg_catalog, early, public"),
     "early, pg_temp, pg_catalog, public",
 )
-"""Search paths; "" is the server's default."""
 
 _STATEMENTS_PER_ROUND: Final = 150
-_CHANCES_OF_PLAIN_VALUE: Final = (0.15, 0.15, 0.75, 0.9)
+_CHANCES_OF_PLAIN_VALUE: Final = (0.1, 0.1, 0.85, 0.95)
 """Chances that an expression is a plain value, by the number of expressions around it."""
 
 
@@ -79,23 +66,24 @@ class Fuzzer:
         self._types: list[str] = []  # those of the present round, as are the names and symbols
         self._names: list[str] = []
         self._symbols: list[str] = []
-
-    def path(self) -> str:
-        """Return a search path; "" for the server's default."""
-        return self._random.choice(_PATHS)
+        self._signatures: list[tuple[str, list[str]]] = []
+        self._share_of_acting = 0.0
 
     def objects(self) -> Iterator[str]:
         """Yield scripts that create random objects. The server refuses some of them."""
-        self._types = self._random.sample(_TYPES, 9)
-        self._names, self._symbols = self._random.sample(_NAMES, 9), self._random.sample(_SYMBOLS, 5)
-        kinds: list[Callable[[str, int], Iterator[str]]] = [
-            *[self._new_function] * 6,
-            *[self._new_operator] * 5,
-        ]
-        kinds += [self._new_aggregate, self._new_cast, self._new_cast]
+        self._types = self._random.sample(_TYPES, 8)
+        self._names = self._random.sample(_WORDS["names"], 5)
+        self._symbols = ["=", *self._random.sample(_WORDS["symbols"], 3)]
+        self._signatures = [("", [each]) for each in self._types[:3]]
+        self._share_of_acting = self._random.choice((0.1, 0.2, 0.4))
+        kinds: list[Callable[[str, int], Iterator[str]]] = [self._new_function] * 6
+        kinds += [self._new_aggregate, *[self._new_operator] * 5]
+        kinds += [self._new_cast] * self._random.choice((0, 0, 2))
         for number in range(self._random.randint(25, 40)):
             schema = self._random.choice(("public", "public", "public", "early"))
             yield from self._random.choice(kinds)(schema, number)
+        setting = f"set search_path = {self._random.choice(_PATHS)}"
+        yield f"do $$ begin execute format('alter database %I {setting}', current_database()); end $$"
 
     def statement(self) -> str:
         """Return a random statement."""
@@ -110,8 +98,9 @@ class Fuzzer:
             parameters[-1] = f"variadic {'abc'[len(types) - 1]} {types[-1].removesuffix('[]')}[]"
         if types and form == 1:
             parameters[-1] += f" default null::{types[-1]}"
-        name = f"{schema}.{self._random.choice(self._names)}"
-        yield self._function(name, parameters, is_set=self._random.random() < 0.1)
+        name = self._random.choice(self._names)
+        self._signatures.append((name, types))
+        yield self._function(f"{schema}.{name}", parameters, is_set=self._random.random() < 0.1)
 
     def _new_operator(self, schema: str, number: int) -> Iterator[str]:
         types = self._parameters((1, 2, 2, 2, 2, 2))
@@ -121,6 +110,7 @@ class Fuzzer:
             f"{side} = {each}" for side, each in zip(("rightarg", "leftarg"), reversed(types), strict=False)
         )
         function, symbol = f"{schema}.operator{number}", self._random.choice(self._symbols)
+        self._signatures.append((symbol, types))
         yield self._function(function, types)
         yield f"create operator {schema}.{symbol} ({sides}, function = {function})"
 
@@ -132,10 +122,8 @@ class Fuzzer:
         yield f"create aggregate {aggregate} (sfunc = {function}, stype = {state})"
 
     def _new_cast(self, _: str, number: int) -> Iterator[str]:
-        types = [
-            self._random.choice(_OWN_TYPES),
-            self._random.choice([*self._types, "text", "int4", "jsonb"]),
-        ]
+        other = self._random.choice([*self._types, "text", "int4", "jsonb"])
+        types = [self._random.choice(_WORDS["own types"]), other]
         self._random.shuffle(types)
         how = self._random.choice(("as implicit", "as implicit", "as assignment", ""))
         function = f"public.cast{number}"
@@ -144,43 +132,58 @@ class Fuzzer:
 
     def _parameters(self, numbers: tuple[int, ...]) -> list[str]:
         return [
-            self._random.choice(_POLYMORPHIC if self._random.random() < 0.15 else self._types)
+            self._random.choice(_WORDS["polymorphic"] if self._random.random() < 0.15 else self._types)
             for _ in range(self._random.choice(numbers))
         ]
 
     def _function(self, name: str, parameters: list[str], *, result: str = "", is_set: bool = False) -> str:
-        """Return a script that creates a function; about half of them act."""
+        """Return a script that creates a function, which may act."""
         result = result or self._random.choice(self._types)
-        value = _VALUES[result][0]
-        value = value if len(value) > 1 else f"null::{result}"  # a row of FROM
+        value = f"null::{result}" if result in ("kids", "people") else _VALUES[result][0]
         declared = f"{name}({', '.join(parameters)})"
-        acts = self._random.random() < 0.5
+        acts = self._random.random() < self._share_of_acting
         body = f"perform nextval('public.calls'); raise notice '{declared}';" if acts else ""
         body += f" return next {value}; return;" if is_set else f" return {value};"
-        volatility = "volatile" if acts else "immutable"
-        returns = f"{'setof ' if is_set else ''}{result}"
+        returns = f"{'setof ' if is_set else ''}{result} {'volatile' if acts else 'immutable'}"
         return (
-            f"create function {declared} returns {returns} language plpgsql {volatility} "
-            f"as $body$ begin {body} end $body$"
+            f"create function {declared} returns {returns} language plpgsql as $body$ begin {body} end $body$"
         )
 
     def _fill(self, template: str, depth: int) -> str:
-        return re.sub(r"\{([cefosT])\}", lambda found: self._part(found[1], depth), template)
+        """Replace the parts in braces; many operands have the types of one function or operator."""
+        name, types = self._random.choice(self._signatures)
+        of_signature = iter(types if self._random.random() < 0.7 else ())
 
-    def _part(self, kind: str, depth: int) -> str:
-        if kind == "e":
-            return self._expression(depth + 1)
-        if kind == "s":
-            return _SOURCE
-        choices = {"c": _COLUMNS, "f": self._names, "o": self._symbols, "T": self._types}
-        return self._random.choice(choices[kind])
+        def part(found: re.Match[str]) -> str:
+            match found[1]:
+                case "e":
+                    return self._expression(depth + 1, next(of_signature, ""))
+                case "f":
+                    return name if name.isidentifier() else self._random.choice(self._names)
+                case "o":
+                    return self._random.choice(self._symbols) if name.isidentifier() else name or "="
+                case "s":
+                    return _SOURCE
+                case kind:
+                    return self._random.choice(self._types if kind == "T" else _WORDS["columns"])
 
-    def _expression(self, depth: int) -> str:
+        return re.sub(r"\{([cefosT])\}", part, template)
+
+    def _expression(self, depth: int, type_name: str = "") -> str:
+        """Return an expression, often one of a type; "" for any type."""
         if self._random.random() < _CHANCES_OF_PLAIN_VALUE[min(depth, 3)]:
-            is_of_round = self._random.random() < 0.85
-            types = [*self._types, "unknown", "unknown"] if is_of_round else _TYPES
-            return self._random.choice(_VALUES[self._random.choice(types)])
-        return f"({self._fill(self._random.choice(_SECTIONS['expressions']), depth)})"
+            is_given = type_name in _VALUES and self._random.random() < 0.75
+            types = [*self._types, "unknown", "unknown"] if self._random.random() < 0.85 else _TYPES
+            return self._random.choice(_VALUES[type_name if is_given else self._random.choice(types)])
+        name, types = self._random.choice(self._signatures)
+        if not name or self._random.random() < 0.5:
+            return f"({self._fill(self._random.choice(_SECTIONS['expressions']), depth)})"
+        values = [self._expression(depth + 1, each) for each in types]
+        return (
+            f"{name}({', '.join(values)})"
+            if name.isidentifier()
+            else f"({f' {name} '.join(['', *values][-2:])})"
+        )
 
 
 class Judge:
@@ -192,6 +195,7 @@ class Judge:
         self._acted: list[str] = []
         connection.add_notice_handler(lambda notice: self._acted.append(str(notice.message_primary)))
         connection.execute("set statement_timeout = '2s'")
+        (self.path,) = connection.execute("show search_path").fetchone() or ("",)
 
     def judge(self, statement: str) -> tuple[str, str]:
         """Return the outcome of one statement, with the functions that acted or the reason of the refusal."""
@@ -227,16 +231,13 @@ def _database(url: str) -> Iterator[str]:
             connection.execute(f"drop database {name} with (force)".encode())
 
 
-def _prepare(url: str, fuzzer: Fuzzer, path: str) -> None:
+def _prepare(url: str, fuzzer: Fuzzer) -> None:
     """Create the objects of a round, without those that the server refuses."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("\n".join(_SECTIONS["schema"]).encode())
         for script in fuzzer.objects():
             with suppress(psycopg.Error):
                 connection.execute(script.encode())
-        if path:
-            statement = f"alter database {connection.info.dbname} set search_path = {path}"
-            connection.execute(statement.encode())
 
 
 def _policy(url: str) -> FunctionPolicy:
@@ -253,9 +254,8 @@ def fuzz(url: str, seed: int, statements: int, shown: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     fuzzer = Fuzzer(seed)
     while counts.total() - counts["invalid"] < statements:
-        path = fuzzer.path()
         with _database(url) as database:
-            _prepare(database, fuzzer, path)
+            _prepare(database, fuzzer)
             policy = _policy(database)
             with psycopg.connect(database, autocommit=True, prepare_threshold=None) as connection:
                 judge = Judge(connection, policy)
@@ -266,7 +266,7 @@ def fuzz(url: str, seed: int, statements: int, shown: int) -> Counter[str]:
                     is_shown = outcome == "refused, harmless" and counts[outcome] <= shown
                     if outcome == "HOLE" or is_shown:
                         sys.stdout.write(
-                            f"{outcome}: {statement}\n    {detail} (path: {path or 'default'})\n"
+                            f"{outcome}: {statement}\n    {detail} (search_path: {judge.path})\n"
                         )
                         sys.stdout.flush()
     return counts
