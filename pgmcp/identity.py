@@ -28,7 +28,8 @@ class Principal:
         scopes: the token's scopes; None for a static token, which has every scope.
         claims: the issuer's claims about the principal.
         issuer: the issuer of the token; "" for a static token.
-        subject: the caller's id, unique within the issuer; "" for a static token, whose name is unique.
+        subject: the caller's id, unique within the issuer; the name if the token has no `sub`; "" for a
+            static token, whose name is unique.
     """
 
     name: str

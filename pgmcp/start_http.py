@@ -60,7 +60,8 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
         proxies: addresses whose X-Forwarded headers are trusted; None for those of the settings.
 
     Raises:
-        PgmcpError: the server could not be built. The message lists all mistakes in settings and options.
+        PgmcpError: the server could not be started. One message lists all invalid settings and options. Other
+            errors, such as a missing host name, are reported one at a time.
     """
     where, sockets = ListenAddress(), list[socket]()
     networks: tuple[str, ...] | None = None

@@ -41,10 +41,11 @@ class Reservation:
         self._minute_ends_s = minute_ends_s
 
     async def settle(self, actual_tokens: int) -> None:
-        """Replace the estimate by the number of tokens that the call used; 0 gives all of them back.
+        """Replace the estimate by the number of tokens that the call used.
 
-        Tokens above the estimate are counted even if they exceed the budget. During an outage of a shared
-        storage, the estimate stays.
+        Tokens above the estimate are counted even if they exceed the budget. Unused tokens are given back
+        only in the minute in which they were reserved. During an outage of a shared storage, the estimate
+        stays.
         """
         excess_tokens = actual_tokens - self._tokens
         # Unused tokens of a past minute do not carry over.

@@ -2,8 +2,9 @@
 
     encrypted = nonce (12 bytes) | AES-256-GCM(key, data, additional data: the binding)
 
-The configured keys are a list: the first one encrypts, all of them decrypt. To rotate, put a new key first on
-every server, and remove the old key when no data is encrypted with it any more.
+The configured keys are a list: the first one encrypts, all of them decrypt. To rotate the keys, do each step
+on every server before the next: add the new key at the end; move it to the front; remove the old key when no
+data is encrypted with it any more.
 """
 
 import secrets
@@ -20,14 +21,14 @@ _PURPOSE: Final = b"pgmcp: kept results"
 
 
 class NotDecryptedError(Exception):
-    """The data was encrypted with an unknown key or for another purpose, or it was changed."""
+    """The data was changed, or encrypted with an unknown key, for another purpose or with another binding."""
 
 
 class Encryptor:
     """Encrypts and decrypts data with the configured keys.
 
     Args:
-        purpose: data that was encrypted for another one cannot be decrypted.
+        purpose: what the data is for; data that was encrypted for another purpose cannot be decrypted.
     """
 
     def __init__(self, keys: Sequence[str], *, purpose: bytes = _PURPOSE) -> None:
@@ -39,10 +40,10 @@ class Encryptor:
         return nonce + self._ciphers[0].encrypt(nonce, data, bound_to)
 
     def decrypt(self, data: bytes, *, bound_to: bytes) -> bytes:
-        """Return the data that was encrypted.
+        """Return the decrypted data.
 
         Raises:
-            NotDecryptedError: no key decrypts it.
+            NotDecryptedError: no key decrypts it with this `bound_to`.
         """
         nonce, encrypted = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
         for cipher in self._ciphers:

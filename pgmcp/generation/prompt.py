@@ -96,14 +96,14 @@ Attempt = FailedAttempt | MismatchedAttempt
 
 @dataclass(frozen=True, slots=True)
 class PromptFacts:
-    """Everything in a prompt.
+    """Everything in a prompt except the fixed rules.
 
     Attributes:
         schema_text: the tables, as `pgmcp.catalog` renders them for prompts.
         server_version: "18.1"; the model must not use newer features.
         today: the reference for "last month".
         time_zone: the time zone of the session, as PostgreSQL names it.
-        max_rows: rows that the caller sees.
+        max_rows: the maximum number of rows that the caller sees.
         examples: similar verified questions, most similar first.
         terms: meanings by business term.
         notes: texts by table or table.column.

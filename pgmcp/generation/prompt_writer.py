@@ -55,7 +55,7 @@ class PromptWriter:
 
         Args:
             today: in the database's time zone.
-            max_rows: rows that the caller sees.
+            max_rows: the maximum number of rows that the caller sees.
             attempts: earlier attempts for this question, oldest first.
             found_values: lines about values found in the data; they follow the lines from the catalog.
             reading: how the question should be read; "" leaves it to the model.

@@ -50,7 +50,7 @@ def load_settings(
     Args:
         environ: variables; the process environment if None.
         env_file: may be missing; None reads no file. `PG_MCP_ENV_FILE` names another file, which must exist.
-        errors_of_options: those of the command line, which are raised with the problems of the settings.
+        errors_of_options: errors of the command line, which are raised with those of the settings.
 
     Raises:
         SettingsError: the message lists all problems, with the names that the operator used.
@@ -75,7 +75,7 @@ def load_settings(
 
 
 def _note_variable_prefixes(settings: Settings, highest_first: Sequence[GivenSource]) -> None:
-    """Note for each database how the operator wrote its variables, which hints repeat."""
+    """Let hints name `PG_MCP_DATABASES__<NAME>__…` for each database with variables of this form."""
     used: dict[str, list[str]] = {}
     for source in highest_first:
         for path, given in source.given.items():
@@ -88,7 +88,7 @@ def _note_variable_prefixes(settings: Settings, highest_first: Sequence[GivenSou
 
 
 def find_unknown_names(environ: Mapping[str, str]) -> list[str]:
-    """Return a message for each name that is not a setting, whatever the values are; `.env` is not read."""
+    """Return a message for each name that is not a setting, without a check of values; `.env` is not read."""
     highest_first = read_sources(environ, None, [])
     try:
         Settings(*highest_first)

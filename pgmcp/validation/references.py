@@ -91,7 +91,7 @@ class References:
 
 
 def find_references(sql: str) -> References:
-    """Return the references of a query; empty for a text that is not a query."""
+    """Return the references of a query; none if the text is over a limit or cannot be parsed."""
     try:
         text, _ = bounds.trim_and_bound(sql)
         statements = grammar.parse(text)
@@ -132,7 +132,7 @@ def column_parts(fields: Node) -> tuple[str, ...]:
 
 
 def relation_of(fields: Node) -> tuple[str, str]:
-    """Return the alias (or name) of a RangeVar, and the relation as written."""
+    """Return the alias (or name) of a RangeVar, and the relation as `table` or `schema.table`."""
     name, schema = fields["relname"], fields.get("schemaname", "")
     alias = fields.get("alias", {}).get("aliasname", name)
     return alias, f"{schema}.{name}" if schema else name

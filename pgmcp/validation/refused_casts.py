@@ -1,4 +1,4 @@
-"""Finds the first place in a statement that may call a refused cast or a refused CHECK of a domain.
+"""Finds the first place where a statement may call a refused cast or a refused CHECK of a domain.
 
 A cast or CHECK is refused if the function that it calls is refused.
 """
@@ -64,17 +64,17 @@ def find_refused_cast(
     cast_types: Mapping[str, Set[str]],
     shows_result: bool = True,
 ) -> CastUse | None:
-    """Return the first place of a statement that may call a refused cast; None if there is none.
+    """Return the first place where a statement may call a refused cast or CHECK; None if there is none.
 
     The statement is searched for implicit casts, then for explicit casts, then for CHECKs. If a search meets
     a form of the tree that it does not know, the whole statement counts as the place.
 
     Args:
         root: the tree of the statement.
-        casts: the refused casts and CHECKs of columns, results of functions, and types that it names.
+        casts: the refused casts and CHECKs of the columns, results of functions, and types in the statement.
         surroundings: facts about the database.
-        cast_types: the types to which the statement casts, by name. For each, the types with casts of their
-            own that its values have or contain.
+        cast_types: by the name of a type to which the statement casts, the types with casts or CHECKs that a
+            value of this type has or contains, such as the element type of an array.
         shows_result: as in `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]

@@ -85,7 +85,7 @@ SECRET_COLUMNS: Final = tuple(
 
 
 class SecretUse(NamedTuple):
-    """A place of a statement that shows or may show a secret column.
+    """A place where a statement shows or may show a secret column.
 
     Attributes:
         relation: the name of the catalog.
@@ -110,7 +110,7 @@ def has_secret_column(schema: str, name: str) -> bool:
 def find_secret_use(
     root: Node, relations: list[Node], *, trusts_conditions: bool, trusts_type_names: bool = False
 ) -> SecretUse | None:
-    """Return the first place of a statement that shows or may show a secret column.
+    """Return the first place where a statement shows or may show a secret column.
 
     Args:
         root: the tree of the statement.

@@ -50,7 +50,7 @@ from pgmcp.errors import (
 from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 
 CHECK_TIMEOUT_S: Final = 60.0
-"""Timeout of a check after the connection; catalogs of ten thousand tables take seconds."""
+"""Timeout of each check except `connection`. It takes seconds to read a catalog of ten thousand tables."""
 
 Found = CheckResult | list[CheckResult] | None
 Check = Callable[[CheckContext, str], Awaitable[Found]]

@@ -54,7 +54,7 @@ async def check_guards() -> CheckResult:
 
 
 async def check_worker_start(fork_server: ForkServer | None, *, memory_limit_mb: int) -> CheckResult:
-    """Start a worker in the same way as the server."""
+    """Start a worker as the server does, and report the start time and the memory limit."""
     check = f"{CHECK}: worker"
     spawn = fork_server.spawn if fork_server else spawn_cold
     try:

@@ -27,6 +27,7 @@ class SettingsRole:
     Attributes:
         url: the role's URL of the module's database.
         owner_url: the superuser's URL.
+        name: the name of the module's database.
     """
 
     def __init__(self, owner_url: str) -> None:

@@ -21,7 +21,7 @@ MAX_CACHED: Final = 10_000
 
 
 class Introspection:
-    """Asks the authorization server about tokens, and caches the answers for `CACHED_S`.
+    """Asks the authorization server about tokens, and caches accepted ones for at most `CACHED_S`.
 
     Args:
         fetcher: sends the requests.
@@ -57,7 +57,7 @@ class Introspection:
         """Return the principal of a token.
 
         Raises:
-            TokenRefusedError: the token is not active or not for this server, or has no usable name.
+            TokenRefusedError: the token is invalid or not for this server, or has no usable name.
             IssuerUnavailableError: the authorization server cannot be reached, or gave no usable answer.
         """
         key = hashlib.sha256(token.encode()).digest()
@@ -74,7 +74,13 @@ class Introspection:
         return principal
 
     def _check(self, claims: Mapping[str, Any], now_s: float) -> float:
-        """Return when the token expires, with the leeway; without a claim `exp`, after `CACHED_S`."""
+        """Check the claims, and return when the token expires, in seconds since 1970.
+
+        The leeway is included. A token without a claim `exp` expires `CACHED_S` after `now_s`.
+
+        Raises:
+            TokenRefusedError: the token is invalid or not for this server.
+        """
         if claims.get("active") is not True:
             raise TokenRefusedError("the token is not active")
         expires_at_s, begins_at_s = claims.get("exp", now_s + CACHED_S), claims.get("nbf", 0)

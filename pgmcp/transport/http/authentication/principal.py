@@ -27,7 +27,7 @@ class IssuerUnavailableError(Exception):
 
 
 def principal_of(claims: Mapping[str, Any], name_claim: str, *, issuer: str) -> Principal:
-    """Return the principal described by claims.
+    """Return the principal described by claims. Without a claim `sub`, its subject is its name.
 
     Args:
         issuer: recorded if the claims name none (`iss`).
