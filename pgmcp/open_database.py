@@ -243,7 +243,7 @@ def _function_policy(
         fetch,
         allowed=server.allowed_functions,
         denied=server.denied_functions,
-        caller_settings=(*_ROLE_SETTINGS, *dict(identity.settings)) if identity else (),
+        caller_settings=(*_ROLE_SETTINGS, *(dict(identity.settings) if identity else ())),
         report=report,
     )
     return RefreshingCache(

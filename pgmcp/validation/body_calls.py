@@ -104,6 +104,18 @@ class BodyCalls:
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
             yield from calls.behind_operators()
+        for root in defaults:
+            yield from self._implied_operators(BodyStatement(root))
+
+    def _implied_operators(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
+        """Yield the functions behind the operators that a stored tree may imply.
+
+        They were looked up when the tree was made, by another search path, and the server does not print
+        their schema.
+        """
+        for operator in statement.operators:
+            if operator.is_implied:
+                yield from self._lookup.behind_symbol(operator.symbol)
 
     def _typed_calls(
         self,
@@ -177,6 +189,8 @@ class BodyCalls:
         called = calls.called()
         yield from called
         yield from calls.behind_operators()
+        if function.is_standard:
+            yield from self._implied_operators(statement)
         relations = list(self._relations_read(statement, path))
         yield from relations
         yield from self._behind_types(statement)

@@ -49,6 +49,7 @@ _BETWEEN_OPERATORS: Final = ("<", "<=", ">", ">=")
 _MAKES_ROWS_BY_OPERATOR: Final = "#="  # hstore's populate_record()
 
 _ROWS_IN_FROM: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
+_IMPLYING_EXPRESSIONS: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF", "AEXPR_IN"})
 _KINDS_IN_FROM: Final = _ROWS_IN_FROM | {"RangeFunction", "RangeTableFunc", "JsonTable"}
 
 
@@ -68,12 +69,14 @@ class OperatorUse(NamedTuple):
         schema: as written; "" without one.
         operands: None if they are not known.
         join: the join that compares columns with it, by USING or NATURAL; None for other operators.
+        is_implied: whether the statement does not write it as an operator.
     """
 
     schema: str
     symbol: str
     operands: Operands | None
     join: Node | None = None
+    is_implied: bool = True
 
 
 class BodyStatement:
@@ -183,7 +186,9 @@ def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
         if isinstance(fields.get(field), list):
             *schemas, symbol = strings(fields[field])
             known = list(written_operands(fields)) if field == "name" and "rexpr" in fields else [None]
-            yield from (OperatorUse(".".join(schemas), symbol, each) for each in known)
+            is_implied = fields.get("kind") in _IMPLYING_EXPRESSIONS
+            schema = ".".join(schemas)
+            yield from (OperatorUse(schema, symbol, each, is_implied=is_implied) for each in known)
     match kind:
         case "A_Expr" if "BETWEEN" in fields.get("kind", ""):
             pairs = operand_pairs(fields["lexpr"], fields["rexpr"])

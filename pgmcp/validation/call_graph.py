@@ -213,11 +213,23 @@ class CallGraph:
             yield from self._called_by(node)
             yield from (each for name in node.types for each in self._casts.of_type(name))
             yield from self._behind_given_values(node)
-        elif node.parts and not self._own_refusals.is_allowed_by_settings(node):
+            return
+        yield from self._counterparts(node)
+        if node.parts and not self._own_refusals.is_allowed_by_settings(node):
             for part in node.parts:
                 yield from self._read_namesakes(part)
         elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
             yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
+
+    def _counterparts(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
+        """Yield the functions of the negators and commutators of the operators that call a function."""
+        for schema, name, types in function.counterparts:
+            argument_types = tuple(map(int, types.split()))
+            yield from (
+                each
+                for each in self._functions.get((schema, name), ())
+                if each.argument_types in (None, argument_types)
+            )
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that may be a part of an aggregate and whose body has to be read.

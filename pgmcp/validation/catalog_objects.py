@@ -123,6 +123,8 @@ class CatalogFunction:
         argument_names: the names of all arguments, "" for one without; empty if none has a name.
         spares_literals: whether casts call it, but never for a literal. This holds if no CHECK calls it, and
             each of the casts is explicit, or an assignment cast to a user-defined type.
+        counterparts: the functions of the negators and commutators of its operators, each with its schema,
+            name and argument types. The server can call them in its place, to plan or to run a statement.
     """
 
     schema: str
@@ -156,6 +158,7 @@ class CatalogFunction:
     spares_literals: bool = False
     result_type: int = 0
     argument_names: tuple[str, ...] = ()
+    counterparts: tuple[tuple[str, str, str], ...] = ()
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call, in its order; None if they are not known."""

@@ -239,3 +239,37 @@ def test_an_aggregate_is_judged_by_its_parts(part: CatalogFunction, is_allowed: 
     else:
         with pytest.raises(SqlRejectedError):
             validate("select gather(id) from customers", functions=policy)
+
+
+def test_an_operator_is_refused_for_its_negator() -> None:
+    equal = CatalogFunction(
+        "public",
+        "is_equal",
+        "i",
+        operators=("===",),
+        argument_types=(23, 23),
+        counterparts=(("app", "differs", "23 23"),),
+    )
+    other = CatalogFunction("app", "differs", "v", argument_types=(25, 25))
+    unsafe = replace(other, argument_types=(23, 23))
+    validate("select 1 where not (1 === 2)", functions=FunctionPolicy(catalog_functions=[equal, other]))
+
+    with pytest.raises(SqlRejectedError, match="operator === is not allowed"):
+        validate(
+            "select 1 where not (1 === 2)", functions=FunctionPolicy(catalog_functions=[equal, other, unsafe])
+        )
+
+
+@pytest.mark.parametrize("implied", ["NULLIF(1, 2)", "1 IS DISTINCT FROM 2", "CASE 1 WHEN 2 THEN 3 END"])
+def test_a_stored_body_is_refused_for_an_equality_of_any_schema(implied: str) -> None:
+    trap = CatalogFunction("hidden", "equals", "v", operators=("=",))
+    trap = replace(trap, overloads=(CatalogOperator("hidden", "=", 23, 25),))
+    head = "CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql STABLE"
+    stored = CatalogFunction("public", "f", "s", definition=f"{head} RETURN {implied}")
+    text = replace(stored, definition=f"{head} AS $f$ SELECT {implied} $f$")
+    validate("select f()", functions=FunctionPolicy(catalog_functions=[text, trap], search_path=["public"]))
+
+    with pytest.raises(SqlRejectedError, match="volatile"):
+        validate(
+            "select f()", functions=FunctionPolicy(catalog_functions=[stored, trap], search_path=["public"])
+        )

@@ -30,6 +30,7 @@ _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
 _decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int, int]]).decode
+_decode_counterparts = msgspec.json.Decoder(tuple[tuple[str, str, str], ...]).decode
 _decode_oids = msgspec.json.Decoder(frozenset[int]).decode
 _Part = tuple[str, str, Volatility, bool, str, str, tuple[str, ...] | None]
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
@@ -72,7 +73,8 @@ def read_function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
-    owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type, names = runs_as
+    owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type, *named = runs_as
+    names, counterparts = named
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -104,6 +106,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         spares_literals=spares_literals,
         result_type=result_type,
         argument_names=decode_texts(names) if names else (),
+        counterparts=_decode_counterparts(counterparts) if counterparts else (),
     )
 
 

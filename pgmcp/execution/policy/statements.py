@@ -216,6 +216,14 @@ WITH RECURSIVE operators (id, symbols) AS (
         a.aggminvtransfn::pg_catalog.oid, a.aggmfinalfn::pg_catalog.oid)
     WHERE a.aggfnoid::pg_catalog.oid >= '16384'
     GROUP BY 1
+), counterparts (id, list) AS (
+    SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
+               f.nspname, f.proname, pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes))))
+    FROM pg_catalog.pg_operator AS o
+    JOIN pg_catalog.pg_operator AS c ON c.oid IN (o.oprcom, o.oprnegate)
+    JOIN functions AS f ON f.oid = c.oprcode::pg_catalog.oid
+    WHERE o.oprnamespace <> '11'
+    GROUP BY 1
 )
 SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
        f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_one,
@@ -238,12 +246,13 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
        EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid),
        EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid), f.prorettype::pg_catalog.int8,
-       f.input_names
+       f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list))
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
 LEFT JOIN parts AS a ON a.id = f.oid
 LEFT JOIN casts AS c ON c.id = f.oid
+LEFT JOIN counterparts AS k ON k.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants
 

@@ -232,3 +232,16 @@ select (u.n).makes_another from unheld u
 select * from made_view
 select (null::skies).sky::int
 select r.sky::int from jsonb_populate_record(null::skies, '{"sky": "blue"}') r
+select id from customers where not (id::int <~> 1)
+select id from customers where not (id::int <~> any (array[1, 2]))
+select case when not (n <~> 1) then 2 end from compared
+select negating_liar()
+select * from negating_view
+select count(*) from compared where 5::bigint ~> n
+explain select count(*) from compared where 5::bigint ~> n
+select nullifying_liar()
+select distinguishing_liar()
+select choosing_liar()
+select defaulting_to_liar()
+select acting_liar()
+select * from acting_view

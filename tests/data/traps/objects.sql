@@ -46,6 +46,28 @@ create operator public.@# (function = trap.strike_if, rightarg = int);
 create operator public.<-> (function = trap.strike_pair, leftarg = int, rightarg = int);
 create operator public.!? (function = pg_try_advisory_lock, rightarg = bigint);
 
+-- To plan `not (a <~> b)` and `b ~> a`, the server calls the negator and the commutator.
+create function public.is_same(a int, b int) returns bool language plpgsql immutable as 'begin return a operator(pg_catalog.=) b; end';
+create operator public.<~> (function = public.is_same, leftarg = int, rightarg = int, negator = operator(public.!<~>));
+create operator public.!<~> (function = trap.strike_pair, leftarg = int, rightarg = int, negator = operator(public.<~>));
+create function public.is_more(a bigint, b int) returns bool language plpgsql immutable as 'begin return a operator(pg_catalog.>) b; end';
+create function trap.strike_less(a int, b bigint) returns bool language plpgsql volatile as 'begin return trap.strike() > 0; end';
+create operator public.~> (function = public.is_more, leftarg = bigint, rightarg = int, commutator = operator(public.<~), restrict = scalargtsel);
+create operator public.<~ (function = trap.strike_less, leftarg = int, rightarg = bigint, commutator = operator(public.~>), restrict = scalarltsel);
+create function public.negating_liar() returns bigint language sql stable as 'select count(*) from customers where not (id::int <~> 1)';
+create view public.negating_view as select id from customers where not (id::int <~> 1);
+create table public.compared as select n from generate_series(1, 200) as n;
+
+-- The server does not print which `=` these bodies and this default use.
+create function trap.strike_equal(a int, b text) returns bool language plpgsql volatile as 'begin return trap.strike() > 0; end';
+create operator trap.= (function = trap.strike_equal, leftarg = int, rightarg = text);
+set search_path = public, trap;
+create function public.nullifying_liar() returns int stable return nullif(1, 'a'::text);
+create function public.distinguishing_liar() returns bool stable begin atomic select n is distinct from 'a'::text from compared limit 1; end;
+create function public.choosing_liar() returns int stable return case 1 when 'a'::text then 2 end;
+create function public.defaulting_to_liar(n int default nullif(1, 'a'::text)) returns int language plpgsql stable as 'begin return n; end';
+reset search_path;
+
 create type trap.box as (v int);
 create function trap.to_box(value int) returns trap.box language sql volatile as
     'select row(trap.strike(value))::trap.box';
@@ -200,6 +222,8 @@ insert into public.guarded values (1, 'a note');
 alter table public.guarded enable row level security, force row level security;
 create policy striking on public.guarded for select using (trap.strike() > 0);
 
+create function public.acting_liar() returns bigint language sql stable set role = pg_read_all_data as 'select count(*) from guarded';
+create view public.acting_view as select acting_liar();
 create table public.definer_guarded (id int primary key);
 insert into public.definer_guarded values (1);
 alter table public.definer_guarded enable row level security, force row level security;
