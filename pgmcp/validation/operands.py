@@ -21,6 +21,9 @@ OF_TYPES: Final = "OfTypes"
 _KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Expressions whose operator takes the elements of the array on the right."""
 
+_KINDS_OF_LITERALS = frozenset({"CollateClause", "TypeCast"})
+"""Expressions that may be string literals without a type."""
+
 
 def written_operands(expression: Node) -> Iterator[Operands]:
     """Yield the operands of each call of the operator that an A_Expr names."""
@@ -58,8 +61,10 @@ def operands_of_case(case: Node) -> list[Operands]:
     """Return the operands of each `=` in `CASE x WHEN y`; none for a CASE of conditions."""
     if "arg" not in case:
         return []
-    # A string literal has type text there; it is not untyped.
+    # A string literal has type text there; it is not untyped, nor is `'x' COLLATE "C"` or `'x'::unknown`.
     arg = None if "A_Const" in case["arg"] else case["arg"]
+    if arg and not _KINDS_OF_LITERALS.isdisjoint(arg):
+        arg = {"CoalesceExpr": {"args": [arg]}}  # COALESCE makes it text, too
     return [(arg, when["CaseWhen"]["expr"]) for when in case["args"]]
 
 

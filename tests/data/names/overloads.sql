@@ -42,6 +42,9 @@ create function same(pair, pair) returns bool language sql volatile as 'select h
 create operator = (leftarg = pair, rightarg = pair, function = same);
 create function same(people, people) returns bool language sql volatile as 'select hit() is null';
 create operator = (leftarg = people, rightarg = people, function = same);
+create function same(text, int) returns bool language sql volatile as 'select hit() is null';
+create operator = (leftarg = text, rightarg = int, function = same);
+create function compares_in_case() returns int language plpgsql stable as $$ begin return (select case 'x' collate "C" when id then 1 end from people limit 1); end $$;
 create function reads_several() returns text language sql stable as $$ select a::text from unnest(array[1], array['x']) u(a, b) $$;
 create function reads_rows() returns text language sql stable as $$ select u::text from rows from (unnest(array[1], array['x'])) u $$;
 create function reads_in_plpgsql() returns text language plpgsql stable as $$ begin return (select label(b) from unnest(array[1], array['x']) u(a, b)); end $$;

@@ -48,3 +48,8 @@ select pair = pair from people
 select p = p from people p
 select calls_own()
 select calls_own_in_plpgsql()
+select case 'x' collate "C" when id then 1 end from people
+select case ('x'::unknown) collate "C" when id then 1 end from people
+select case cast('x' as unknown) when id then 1 end from people
+select case null::unknown when id then 1 end from people
+select compares_in_case()

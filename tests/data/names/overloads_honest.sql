@@ -29,3 +29,6 @@ select * from unnest('a b'::tsvector, array['x'::text])
 select m.k from people p, lateral unnest(array[p.id], array['x'::text]) m(k, l) where m.k + 1 > 0
 select reads_several(), reads_rows(), reads_in_plpgsql()
 select * from several
+select case '1' collate "C" when 'x' then 1 end from people
+select case id::int when 1 then 1 end from people
+select case '1'::text when '1' then 1 end from people
