@@ -194,7 +194,7 @@ class Judge:
         self._policy = policy
         self._acted: list[str] = []
         connection.add_notice_handler(lambda notice: self._acted.append(str(notice.message_primary)))
-        connection.execute("set statement_timeout = '2s'")
+        connection.execute("set statement_timeout = '300ms'")
         (self.path,) = connection.execute("show search_path").fetchone() or ("",)
 
     def judge(self, statement: str) -> tuple[str, str]:
