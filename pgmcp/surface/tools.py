@@ -116,8 +116,8 @@ def _query_tool(settings: SurfaceSettings) -> Tool:
         title="Ask the database",
         description=(
             "Answer a question in plain language from a PostgreSQL database: writes SQL, checks it, runs it "
-            "read-only, and returns the rows and how they were found. Each call stands alone: restate "
-            "follow-ups, with dates and status."
+            "read-only, and returns the rows and how they were found. Calls are independent: ask "
+            "complete questions, with dates and filters."
         ),
         output_schema=ANSWER_SCHEMA,
     )

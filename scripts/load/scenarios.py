@@ -33,17 +33,17 @@ SCENARIOS: Final = (
     Scenario(
         "cold-crowd",
         front.measure_cold_crowd,
-        (Gate("lookup p95 beside 20 heavy queries on a cold pool, to alone", 5, RATIO),),
+        (Gate("lookup p95 beside 20 heavy queries on a cold pool, divided by alone", 5, RATIO),),
     ),
     Scenario(
         "sort",
         latency.measure_sort,
-        (Gate("first 501 of 5 M sorted, to a hand-written LIMIT", 1.3, RATIO),),
+        (Gate("first 501 of 5 M sorted, divided by a hand-written LIMIT", 1.3, RATIO),),
     ),
     Scenario(
         "distance",
         latency.measure_distance,
-        (Gate("safe read at 10 ms, to a plain execute", 1.15, RATIO),),
+        (Gate("safe read at 10 ms, divided by a plain execute", 1.15, RATIO),),
     ),
     Scenario(
         "deadline",
@@ -67,7 +67,7 @@ SCENARIOS: Final = (
         "runaways",
         crowd.measure_storm,
         (
-            Gate("other calls' p95 beside 4 runaways, to alone", 2, RATIO),
+            Gate("other calls' p95 beside 4 runaways, divided by alone", 2, RATIO),
             Gate("the same beside 4 that take all processors", None, RATIO),
         ),
     ),
@@ -75,7 +75,7 @@ SCENARIOS: Final = (
         "heavy",
         crowd.measure_heavy,
         (
-            Gate("lookup p50 beside 20 heavy queries, to alone", 5, RATIO),
+            Gate("lookup p50 beside 20 heavy queries, divided by alone", 5, RATIO),
             Gate("the same through psycopg, without pgmcp", None, RATIO),
         ),
     ),

@@ -66,7 +66,7 @@ async def check_worker_start(fork_server: ForkServer | None, *, memory_limit_mb:
     how = "forked" if fork_server else "started as a new interpreter"
     limit = f"at most {probe.memory_limit_mb} MB of address space"
     if probe.memory_limit_mb is None:
-        limit = "no memory limit, which needs Linux"
+        limit = "no memory limit: only Linux has one"
     return CheckResult(Status.OK, check, f"{how} in {probe.ready_ms:.0f} ms, {limit}")
 
 

@@ -49,7 +49,7 @@ def test_only_the_tool_that_asks_a_model_reaches_beyond_the_database(tools: list
 
 def test_the_instructions_ask_a_hosts_model_to_restate_the_question(tools: list[Tool]) -> None:
     (description,) = [tool["description"] for tool in tools if tool["name"] == "query"]
-    assert "Each call stands alone: restate follow-ups" in description
+    assert "Calls are independent: ask complete questions" in description
 
 
 def test_every_tool_has_a_title_a_description_and_both_schemas(tools: list[Tool]) -> None:

@@ -126,7 +126,7 @@ async def test_rows_without_columns_are_counted(supervisor: Supervisor) -> None:
     assert (rows.columns, rows.rows) == ((), [[], [], []])
 
 
-async def test_as_many_columns_as_postgresql_has_arrive(supervisor: Supervisor) -> None:
+async def test_1600_columns_arrive_with_their_names(supervisor: Supervisor) -> None:
     names = [
         f"a_column_with_a_rather_long_name_that_fills_sixty_three_byte_{n:04}"[:63] for n in range(1_600)
     ]
