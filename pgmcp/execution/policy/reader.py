@@ -28,7 +28,7 @@ from pgmcp.execution.policy.rows import (
     read_relations,
     resolution_facts,
 )
-from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUBJECT, OWNERS, POLICIES, RELATIONS
+from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUBJECT, IS_SUPERUSER, OWNERS, POLICIES, RELATIONS
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
 
@@ -43,11 +43,12 @@ SELECT t.oid, 'unreadable_policy', pg_catalog.row_security_active(t.oid),
            FROM owners AS owner WHERE {IS_SUBJECT}), ']')
 FROM pg_catalog.pg_class AS t
 WHERE t.relrowsecurity)""",  # noqa: S608 - of constants
-    "pg_rewrite": """
+    "pg_rewrite": f"""
 SELECT c.oid, 'unreadable_view', true, NULL::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relkind = 'v' AND c.oid >= '16384' AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend AS e
-    WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')""",
+    WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e'
+      AND {IS_SUPERUSER.format(role="c.relowner")})""",  # noqa: S608 - of constants
     "pg_foreign_table": """
 (WITH RECURSIVE unknown (id) AS (
     SELECT c.oid FROM pg_catalog.pg_class AS c

@@ -11,6 +11,9 @@ _IS_INVOKER: Final = """EXISTS (
     WHERE o.text LIKE 'security_invoker=%'
       AND pg_catalog.boolin(pg_catalog.textout(pg_catalog.split_part(o.text, '=', 2))))"""
 
+# Who owns an extension may add objects of their own. Only a superuser creates functions in C.
+IS_SUPERUSER: Final = "EXISTS (SELECT FROM pg_catalog.pg_roles AS s WHERE s.oid = {role} AND s.rolsuper)"
+
 # Owners of views and of SECURITY DEFINER functions, through which tables are read with the owner's
 # privileges. Row policies do not apply to superusers and roles with BYPASSRLS. If pg_roles may not be read,
 # these count as other roles, which refuses more, not less.
@@ -50,10 +53,8 @@ WHERE policy.is_ours OR policy.owners IS NOT NULL"""  # noqa: S608 - of constant
 
 # Types whose values contain values of another type: domains, ranges, arrays and rows.
 _WHOLES: Final = """
-SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t
-UNION ALL
-SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
-UNION ALL
+SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t UNION ALL
+SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r UNION ALL
 SELECT d.refobjid, d.objid
 FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.objid AND t.typtype = 'm'
 WHERE d.classid = '1247' AND d.refclassid = '1247'
@@ -94,8 +95,7 @@ WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384' AND c.c
 
 # Types with casts by functions: their source types, and their target types.
 _TYPES_WITH_CASTS: Final = f"""
-SELECT c.type FROM ({_CASTS}) AS c
-UNION
+SELECT c.type FROM ({_CASTS}) AS c UNION
 SELECT c.casttarget FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # noqa: S608 - of constants
 
@@ -182,8 +182,7 @@ WITH RECURSIVE operators (id, symbols) AS (
 ), extensions (id, name) AS (
     SELECT d.objid, e.extname
     FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
-    WHERE d.classid = '1255' AND d.deptype = 'e'
-      AND d.refclassid = '3079'
+    WHERE d.classid = '1255' AND d.deptype = 'e' AND d.refclassid = '3079'
 ), functions AS (
     SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
            CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
@@ -206,6 +205,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
     LEFT JOIN extensions AS x ON x.id = p.oid
+        AND (l.lanname IN ('c', 'internal') OR p.proowner = '0' OR {IS_SUPERUSER.format(role="p.proowner")})
 ), parts (id, list) AS (
     SELECT a.aggfnoid::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                f.nspname, f.proname, f.provolatile, f.prosecdef, f.lanname, f.extension, f.settings))
@@ -238,8 +238,7 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        CASE WHEN f.prosecdef THEN pg_catalog.pg_get_userbyid(f.proowner)::pg_catalog.text ELSE '' END,
        pg_catalog.textin(pg_catalog.json_out(f.settings)),
        (SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT t.typname)))
-        FROM (SELECT f.prorettype
-              UNION ALL
+        FROM (SELECT f.prorettype UNION ALL
               SELECT f.proallargtypes[place.number]
               FROM pg_catalog.generate_subscripts(f.proargmodes, 1) AS place (number)
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
@@ -277,7 +276,8 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= '16384'
     WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend AS e
-        WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
+        WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e'
+          AND {IS_SUPERUSER.format(role="c.relowner")})
     UNION ALL
     SELECT p.id, p.tree FROM policies AS p
 ), called (id, function) AS (

@@ -245,3 +245,5 @@ select choosing_liar()
 select defaulting_to_liar()
 select acting_liar()
 select * from acting_view
+select member_liar()
+select * from member_view

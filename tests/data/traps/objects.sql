@@ -242,3 +242,16 @@ create foreign table public.child_program () inherits (public.parent_of_program)
 create view public.view_of_parent as select line from public.parent_of_program;
 
 select lo_from_bytea(4711, 'large-object-secret');
+
+-- Who owns a trusted extension may add objects of their own.
+create role installer;
+grant create on schema public to installer;
+grant usage on schema trap to installer;
+do $$ begin execute format('grant create on database %I to installer', current_database()); end $$;
+set role installer;
+create extension btree_gin;
+create function public.member_liar() returns int language plpgsql stable as 'begin return trap.strike(1); end';
+create view public.member_view as select trap.strike(1) as v;
+alter extension btree_gin add function public.member_liar();
+alter extension btree_gin add view public.member_view;
+reset role;
