@@ -17,7 +17,7 @@ from pgmcp.validation.functions_in_from import FunctionsInFrom
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.item_columns import either
 from pgmcp.validation.name_lookup import Lookup
-from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands
+from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands, inputs_of
 from pgmcp.validation.overloads import ANY_ROW, ANY_ROWS, RECORD, UNKNOWN, CallArguments
 from pgmcp.validation.polymorphic_results import types_of_parts
 from pgmcp.validation.polymorphic_types import is_polymorphic
@@ -25,7 +25,6 @@ from pgmcp.validation.polymorphic_types import is_polymorphic
 VariableTypes = Mapping[str, Iterable[Node | None]]
 """The types with which each parameter or variable is declared; None for one without a fixed type."""
 
-_NULL: Final[Node] = {"A_Const": {"isnull": True}}
 _BOOL: Final = frozenset({16})
 _UNKNOWN: Final = frozenset({UNKNOWN})
 _COMPARING_KINDS: Final = frozenset(
@@ -36,6 +35,8 @@ _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SU
 _KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
 _ARRAYS: Final = frozenset({2277, 5078})
 """Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
+
+_RECORDS: Final = frozenset({RECORD, 2287})  # record, record[]
 
 _ROWS_OF_CHANGES: Final = frozenset({"excluded", "new", "old"})
 """Names of rows in INSERT, UPDATE, DELETE and MERGE that no FROM contains."""
@@ -115,7 +116,7 @@ class ArgumentTypes:
             case "A_Const":
                 return type_of_constant(fields)
             case "TypeCast":
-                return self._of_cast(fields["typeName"])
+                return self._of_written_cast(fields)
             case "ColumnRef":
                 return self._of_column(fields)
             case "SQLValueFunction":
@@ -148,7 +149,7 @@ class ArgumentTypes:
             case "A_Expr":
                 return self._of_operator(fields)
             case "CoalesceExpr" | "MinMaxExpr" | "CaseExpr":
-                return self._in_common(_inputs(kind, fields))
+                return self._in_common(inputs_of(kind, fields))
             case "CollateClause" | "NamedArgExpr":
                 return self.of(fields["arg"])
             case "A_ArrayExpr":
@@ -304,7 +305,7 @@ class ArgumentTypes:
             return plain
         given = either(map(self.of, arguments))  # of all arguments, although not all decide the type
         given = given and self._types.with_bases(given)
-        held: set[int] = set()
+        held = {each.array for each in map(self._types.get, given or ()) if each} - {0}  # also of domains
         for each in map(self._types.base, given or ()):
             parts = None if each is None else types_of_parts(self._types, each)
             if parts is None:
@@ -327,6 +328,13 @@ class ArgumentTypes:
         """Return the types of an array's elements; an array of arrays has the elements of these."""
         types = self.of(array)
         return types if types is None or types == _UNKNOWN else self._types.elements(types)
+
+    def _of_written_cast(self, cast: Node) -> frozenset[int] | None:
+        """Return the types of a cast; a value that is cast to a pseudo-type keeps its own type."""
+        types = self._of_cast(cast["typeName"])
+        kept = {each for each in types or () if each in _RECORDS or is_polymorphic(each)}
+        given = self.of(cast["arg"]) if kept else frozenset()
+        return None if types is None or given is None else (types - kept) | given | (kept & _RECORDS)
 
     def _of_cast(self, type_name: Node) -> frozenset[int] | None:
         names = [name["String"]["sval"] for name in type_name.get("names", [])]
@@ -411,14 +419,6 @@ class ArgumentTypes:
         names = expression.get("ColumnRef", {}).get("fields", [])
         name = name_of(names[0]) if len(names) == 1 else ""
         return bool(name) and name not in self._parameters and self._columns.is_row(name)
-
-
-def _inputs(kind: str, fields: Node) -> list[Node]:
-    """Return the expressions that can be the value of COALESCE, GREATEST, LEAST or CASE."""
-    if kind != "CaseExpr":
-        return list(fields["args"])
-    results = [each["CaseWhen"]["result"] for each in fields["args"]]
-    return [fields.get("defresult", _NULL), *results]  # the order in which the server resolves their type
 
 
 def _may_be_any_row(declared: Node) -> bool:

@@ -27,17 +27,18 @@ TYPES_BY_SPECIAL_VALUE: Final = {
 """The types of special values, by the `op` of an SQLValueFunction."""
 
 _JSON: Final = frozenset({114})
+_JSON_OR_JSONB: Final = frozenset({114, 3802})  # jsonb if one of the values is jsonb
 _TEXT: Final = frozenset({25})
 TYPES_BY_KIND: Final = {
     "BoolExpr": _BOOL,
     "BooleanTest": _BOOL,
     "GroupingFunc": _INT4,
-    "JsonArrayAgg": _JSON,
-    "JsonArrayConstructor": _JSON,
-    "JsonArrayQueryConstructor": _JSON,
+    "JsonArrayAgg": _JSON_OR_JSONB,
+    "JsonArrayConstructor": _JSON_OR_JSONB,
+    "JsonArrayQueryConstructor": _JSON_OR_JSONB,
     "JsonIsPredicate": _BOOL,
-    "JsonObjectAgg": _JSON,
-    "JsonObjectConstructor": _JSON,
+    "JsonObjectAgg": _JSON_OR_JSONB,
+    "JsonObjectConstructor": _JSON_OR_JSONB,
     "JsonParseExpr": _JSON,
     "JsonScalarExpr": _JSON,
     "JsonSerializeExpr": _TEXT,

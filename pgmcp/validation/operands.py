@@ -21,6 +21,7 @@ OF_TYPES: Final = "OfTypes"
 _KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Expressions whose operator takes the elements of the array on the right."""
 
+_NULL: Final[Node] = {"A_Const": {"isnull": True}}
 _KINDS_OF_LITERALS = frozenset({"CollateClause", "TypeCast"})
 """Expressions that may be string literals without a type."""
 
@@ -55,6 +56,14 @@ def operand_pairs(left: Node, right: Node) -> list[Operands]:
         else:
             pairs.append((left, each))
     return pairs
+
+
+def inputs_of(kind: str, fields: Node) -> list[Node]:
+    """Return the expressions that can be the value of COALESCE, GREATEST, LEAST or CASE."""
+    if kind != "CaseExpr":
+        return list(fields["args"])
+    results = [each["CaseWhen"]["result"] for each in fields["args"]]
+    return [fields.get("defresult", _NULL), *results]  # the order in which the server resolves their type
 
 
 def operands_of_case(case: Node) -> list[Operands]:

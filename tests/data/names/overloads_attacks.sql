@@ -53,3 +53,20 @@ select case ('x'::unknown) collate "C" when id then 1 end from people
 select case cast('x' as unknown) when id then 1 end from people
 select case null::unknown when id then 1 end from people
 select compares_in_case()
+select of_labels(array_agg('x'::label_domain))
+select of_labels(array_agg(x::label_domain order by id)) from (select 'x' as x, 1 as id) q
+select of_labels(array_append(null, 'x'::label_domain))
+select of_labels(array_agg(x)) from (select 'x'::label_domain as x) q
+select of_ranges(array_agg('[1,2)'::range_domain))
+select of_labels_in_sql()
+select of_rows(people::record) from people
+select of_rows(cast(p as record)) from people p
+select of_values(mood::anyelement) from people
+select of_values(mood::anyenum) from people
+select of_values('sad'::mood::anynonarray)
+select of_json(json_array('1'::jsonb))
+select of_json(json_array(1, '1'::jsonb))
+select of_json(json_array(select '1'::jsonb))
+select of_json(json_object('a': '1'::jsonb))
+select of_json(json_objectagg('a': '1'::jsonb))
+select of_json(json_arrayagg('1'::jsonb))

@@ -32,3 +32,8 @@ select * from several
 select case '1' collate "C" when 'x' then 1 end from people
 select case id::int when 1 then 1 end from people
 select case '1'::text when '1' then 1 end from people
+select of_labels(array_agg('x'::text))
+select of_labels(array_agg(people.tags[1])) from people
+select of_ranges(array_agg(int4range(1, 2)))
+select of_rows(row(1, 2)::record)
+select of_values(id::anyelement) from people
