@@ -166,7 +166,7 @@ class ArgumentTypes:
         sorted_by = [each["SortBy"]["node"] for each in call.get("agg_order", [])]
         arguments = [*call.get("args", []), *sorted_by]
         results: Set[int] | None = self._types.results_by_function.get(name)
-        if results and len(results) > 1:
+        if results and len(results) > 1 and name != "substring":  # before version 14 always pg_catalog's
             results = (
                 self._lookup.result_types(".".join(schemas), name, self._path, self.of_call(call)) or results
             )
