@@ -305,16 +305,19 @@ class ArgumentTypes:
             return plain
         given = either(map(self.of, arguments))  # of all arguments, although not all decide the type
         given = given and self._types.with_bases(given)
-        held = {each.array for each in map(self._types.get, given or ()) if each} - {0}  # also of domains
+        held = self._array_types(given or ())  # also of domains
         for each in map(self._types.base, given or ()):
             parts = None if each is None else types_of_parts(self._types, each)
             if parts is None:
                 return None
-            held |= parts
+            held |= parts | self._array_types(parts)  # int2vector becomes int2[]
         if given is None:
             return None
         is_array = results - plain <= _ARRAYS
         return plain | {each for each in given | held if not is_array or self._may_be_array(each)}
+
+    def _array_types(self, elements: Iterable[int]) -> set[int]:
+        return {each.array for each in map(self._types.get, elements) if each} - {0}
 
     def _may_be_array(self, type_oid: int) -> bool:
         base = self._types.base(type_oid)

@@ -50,6 +50,8 @@ create function of_labels(text[]) returns text language sql stable as $$ select 
 create function of_labels(label_domain[]) returns text language sql volatile as 'select hit()';
 create function of_ranges(int4range[]) returns text language sql stable as $$ select 'x' $$;
 create function of_ranges(range_domain[]) returns text language sql volatile as 'select hit()';
+create function of_vector(int2vector) returns text language sql stable as $$ select 'x' $$;
+create function of_vector(int2[]) returns text language sql volatile as 'select hit()';
 create function of_json(json) returns text language sql stable as $$ select 'x' $$;
 create function of_json(jsonb) returns text language sql volatile as 'select hit()';
 create function of_rows(record) returns text language plpgsql stable as $$ begin return 'x'; end $$;

@@ -70,3 +70,6 @@ select of_json(json_array(select '1'::jsonb))
 select of_json(json_object('a': '1'::jsonb))
 select of_json(json_objectagg('a': '1'::jsonb))
 select of_json(json_arrayagg('1'::jsonb))
+select of_vector('1'::int2vector || '1'::int2vector)
+select of_vector(array_remove('1'::int2vector, null))
+select of_vector(indkey || indkey) from pg_index

@@ -37,3 +37,5 @@ select of_labels(array_agg(people.tags[1])) from people
 select of_ranges(array_agg(int4range(1, 2)))
 select of_rows(row(1, 2)::record)
 select of_values(id::anyelement) from people
+select of_vector(indkey) from pg_index
+select of_vector('1 2'::int2vector)
