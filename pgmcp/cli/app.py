@@ -1,4 +1,4 @@
-"""The commands; not imported when serving over stdio."""
+"""Defines the commands and their options. Not imported when serving over stdio."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +95,7 @@ def ask(
 ) -> None:
     """Ask a question; show the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
-    _refuse_file_after_csv(csv, question[1:])  # it would be part of the question
+    _refuse_file_after_csv(csv, question[1:])  # otherwise the file's name becomes part of the question
     options = with_extras(OutputOptions(form, database, limit), extras)
     from pgmcp.cli.ask import ask
 
@@ -157,7 +157,7 @@ def schema(
     detail: Annotated[
         Detail | None,
         typer.Option(
-            help="One line per table, also columns, or everything; default: names for all tables, else full."
+            help="Only names, also columns, or everything; default: names if all tables are shown, else full."
         ),
     ] = None,
     database: DatabaseOption = None,
@@ -175,7 +175,7 @@ def schema(
 def shell(
     database: DatabaseOption = None,
     no_history: Annotated[
-        bool, typer.Option("--no-history", help="Neither read nor save earlier inputs.")
+        bool, typer.Option("--no-history", help="Do not read or write the history of inputs.")
     ] = False,
 ) -> None:
     """Open a prompt for SQL and questions, with history and completion."""
@@ -207,7 +207,7 @@ def learn(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
-    """Show the rows of a question, and save its SQL as verified once you confirm them."""
+    """Answer a question, and save its SQL as verified once you confirm the rows."""
     from pgmcp.cli.learn import keep, preview_answer
     from pgmcp.cli.terminal import confirm, require_terminal
 
@@ -237,7 +237,8 @@ def evaluate(
         typer.Option("--database", "-d", metavar="NAME", help="Only this database; may be repeated."),
     ] = None,
     no_baseline: Annotated[
-        bool, typer.Option("--no-baseline", help="Do not also ask by a plain prompt with the whole schema.")
+        bool,
+        typer.Option("--no-baseline", help="Do not compare with a plain prompt that has the whole schema."),
     ] = False,
     ask_model: Annotated[
         bool,
@@ -246,7 +247,7 @@ def evaluate(
     fail_under: Annotated[
         float | None,
         typer.Option(
-            metavar="PERCENT", min=0, max=100, help="Exit with 1 if fewer answers are right, in percent."
+            metavar="PERCENT", min=0, max=100, help="Exit with 1 if a smaller share of the answers is right."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -284,7 +285,7 @@ app.add_typer(set_up_commands)
 def token(
     name: Annotated[str, typer.Argument(help="The principal's name, for the log and the audit file.")],
 ) -> None:
-    """Make a bearer token for `serve --http`: shown once; the settings keep only its hash."""
+    """Make a bearer token for `serve --http`. It is shown once; the settings need only its hash."""
     from pgmcp.transport.http.authentication.static_tokens import make_token
 
     made, setting = make_token(name)
@@ -310,7 +311,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="ADDRESSES",
-            help="With --http: proxies whose X-Forwarded-For names the client, such as 10.0.0.0/8.",
+            help="With --http: proxies whose X-Forwarded-For header names the client, such as 10.0.0.0/8.",
         ),
     ] = None,
     only_check: Annotated[

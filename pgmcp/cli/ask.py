@@ -31,7 +31,7 @@ from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.settings import Settings
 
 MAX_INPUT_BYTES: Final = 1 << 20
-"""Read limit for standard input; larger than the accepted length, so that the right error is raised."""
+"""Read limit for standard input. It is above the limit of validation, which refuses longer statements."""
 
 EXPLAIN: Final = "EXPLAIN "
 
@@ -43,7 +43,7 @@ def ask(question: str, options: OutputOptions, extras: Mapping[str, Any], *, rea
 
     Args:
         extras: values of the options that features add, by name.
-        reading: how to read the question; "" leaves it open.
+        reading: how to read the question; "" leaves it to the model.
     """
     if not _run_catalog_command(question, options):
         _run_and_show(partial(_answer_question, question, reading), options, extras)
@@ -61,7 +61,7 @@ def run_sql(sql: str | None, options: OutputOptions, extras: Mapping[str, Any]) 
 
 
 def _run_catalog_command(text: str, options: OutputOptions) -> bool:
-    r"""Run a command of psql such as `\dt`; return whether the text is one."""
+    r"""Run a command of psql such as `\dt`; return False if the text is not such a command."""
     command = parse_command(text)
     if command is None:
         return False

@@ -32,7 +32,7 @@ class CommandHelp:
 
     Attributes:
         usage: its names, each with a backslash, and its argument.
-        in_shell_only: whether it needs a shell, because it refers to earlier inputs or changes later ones.
+        in_shell_only: whether it works only in the shell: it refers to earlier inputs or changes later ones.
     """
 
     usage: str
@@ -68,7 +68,7 @@ COMMANDS: Final = (
     CommandHelp(r"\follow [on|off]", "let every question refer to the last one"),
     CommandHelp(r"\reading NUMBER", "answer the last question in another of its readings"),
     CommandHelp(r"\csv FILE", "write the rows of the last statement to a file, up to the export limits"),
-    CommandHelp(r"\parquet FILE", "the same as Parquet"),
+    CommandHelp(r"\parquet FILE", "write them to a file as Parquet"),
     CommandHelp(r"\x [on|off]", "show each row as a record"),
     CommandHelp(r"\timing [on|off]", "show how long each answer took, in total and by stage"),
     CommandHelp(r"\?, \h", "this help"),
@@ -105,7 +105,7 @@ class BackslashCommand:
 
     Attributes:
         name: without the backslash.
-        is_detailed: it ends in "+".
+        is_detailed: whether the command ends in "+".
     """
 
     name: str
@@ -129,7 +129,7 @@ def first_name(name: str) -> str:
 async def run_catalog_command(
     command: BackslashCommand, session: Session, database: str | None = None, *, in_shell: bool = False
 ) -> str | Answer:
-    """Return what a command shows: text, or rows.
+    """Return the output of a command: text, or an answer with rows.
 
     Raises:
         InvalidArgumentError: there is no such command, or no such table.

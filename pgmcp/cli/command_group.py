@@ -20,12 +20,15 @@ class CommandGroup(TyperGroup):
     """The group of all commands."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program; if its output cannot be written, for example to a full disk, print a message."""
+        """Run the program. If its output cannot be written, for example to a full disk, exit with a message.
+
+        A closed pipe, as in `pgmcp sql … | head`, ends the program without a message.
+        """
         try:
             try:
                 return super().main(*args, **options)
             finally:
-                sys.stdout.flush()  # else Python does, after the exit code is decided
+                sys.stdout.flush()  # otherwise Python flushes it when the exit code is already decided
         except OSError as error:
             if error.errno not in {errno.EPIPE, *_DISK_ERRORS}:
                 raise

@@ -1,4 +1,4 @@
-"""Opens the pipeline for a command, with the guards that hosts have, and with few connections."""
+"""Opens the pipeline for a command, with the same guards as for hosts, and with few connections."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -43,7 +43,7 @@ async def open_session(
 
     Args:
         context_file: the context file, if it has been read already.
-        observers: of calls, besides those of the settings.
+        observers: observe calls, in addition to the observers that the settings configure.
     """
     # Started first, so that it imports its modules in parallel.
     fork_server = start_fork_server()
@@ -74,8 +74,8 @@ def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Sett
     """Read the settings for one database, and set up logging for a terminal.
 
     Args:
-        warnings: handles warnings, if LOG_LEVEL has its default. Otherwise log lines are written as by the
-            server.
+        warnings: handles warnings, if LOG_LEVEL has its default. Otherwise the command logs as the server
+            does.
         database: None means the default one. No other database is opened.
 
     Raises:
@@ -95,7 +95,7 @@ def load_settings_of_all(warnings: logging.Handler, database: str | None) -> Set
     settings = read_settings_quietly(warnings)
     name = _choose(settings, database)
     names = [name, *(other for other in settings.databases if other != name)]
-    # One for the statement, and one to read the catalog.
+    # One connection for the statement, and one to read the catalog.
     databases = {each: _limited(settings.databases[each], 2) for each in names}
     return settings.with_databases(databases)
 
@@ -148,7 +148,7 @@ WORDS_BY_STAGE: Final = {
 
 
 def report_stages(say: Callable[[str], None], *, model: str) -> OnStage:
-    """Return a function that shows each stage; shows immediately that the database is being connected."""
+    """Show that the database is being connected, and return a function that shows each stage."""
     say("connecting")
 
     def on_stage(stage: Stage) -> None:

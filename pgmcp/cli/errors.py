@@ -52,7 +52,7 @@ _FOR_PEOPLE: Final = (
 # Hints name tools for a host's model; a person at a terminal needs commands.
 _COMMAND_BY_TOOL: Final = {"execute_sql": "`pgmcp sql`", "search_schema": "`pgmcp schema`"}
 _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
-# Replaced in this order, because longer texts contain a shorter one.
+# Replaced in this order, because the longer texts contain the last one.
 _IN_SHELL: Final = {
     "; or write SQL (`pgmcp sql`)": '; or type SQL that ends with ";"',
     "`pgmcp schema`": r"`\d`",
@@ -96,7 +96,7 @@ def describe(error: PgmcpError, *, in_shell: bool = False) -> str:
 
 
 def _escape(text: str) -> str:
-    r"""Return a text in one line that cannot act on a terminal; unlike for models, `\` is not doubled."""
+    r"""Return a text on one line without control characters; unlike for models, `\` is not doubled."""
     return escape_untrusted_block(text).replace("\n", r"\n").replace("\t", r"\t")
 
 

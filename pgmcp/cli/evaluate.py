@@ -1,6 +1,6 @@
-"""`pgmcp evaluate`: a team's own questions, put to the pipeline and, for comparison, to a plain prompt.
+"""`pgmcp evaluate`: asks a team's own questions, and shows how many answers are right.
 
-Runs the evaluation, and shows its results.
+The pipeline answers each question and, for comparison, so does the model with a plain prompt.
 """
 
 import json
@@ -43,7 +43,7 @@ class EvaluateOptions:
     Attributes:
         databases: only questions about these; all if empty.
         with_baseline: also ask with the plain prompt.
-        asks_model: leave out a question's own verified SQL, so that the model has to answer it.
+        asks_model: leave out a question's own verified SQL, so that the model has to answer the question.
         output: where to write the report as JSON; None: nowhere.
     """
 
@@ -199,7 +199,7 @@ _FIGURES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
 
 
 def show_outcome(outcome: Outcome, terminal: Terminal) -> None:
-    """Print the tables, and all questions that were not answered right."""
+    """Print the tables, and the questions that were answered wrong, refused, failed or skipped."""
     results = outcome.results
     names = names_of(results)
     if results:
@@ -239,7 +239,7 @@ def _summary_table(results: Sequence[Result], names: Sequence[str]) -> Table:
 
 
 def _show_wrong(results: Sequence[Result], name: str, terminal: Terminal) -> None:
-    """Print the wrong rows that a reader would believe, with their SQL."""
+    """Print the questions with wrong rows: first those without a note, whose rows a reader would believe."""
     found = plausible_but_wrong(results, name)
     noted = [
         result

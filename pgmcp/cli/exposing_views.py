@@ -1,11 +1,11 @@
 """Finds the views that show a hidden column: for the script of `pgmcp setup-sql`, and for its `--check`.
 
-What a view reads is in pg_depend, except for whole rows, which only the view's rule shows (`:varattno 0`). A
-view with the caller's rights (security_invoker) shows a role only what the table would show, even inside
-another view. A materialized view, however, stores the rows that its owner sees. Views that the script made
-show only what was requested. If the role may read only some columns of a view, the view is harmless if it
-uses the hidden column only in other columns. Its rule shows that if the view is one SELECT; any other view
-counts as showing the column.
+pg_depend lists the columns that a view reads. Only the view's rule shows whether it reads whole rows, by a
+`:varattno` of 0. A view with the caller's rights (security_invoker) shows a role only what the table would
+show, even inside another view. A materialized view, however, stores the rows that its owner sees. Views that
+the script made show only what was requested. A view is harmless if only those of its columns use the hidden
+column that the role may not read. The rule shows this if the view is one plain SELECT; any other view counts
+as showing the column.
 """
 
 from collections.abc import Sequence
@@ -117,8 +117,9 @@ def exposing_views_sql(columns: Sequence[tuple[str, str, str]], role: str | None
     read a column of the view; the view's oid; whether the current role has the rights of the view's owner.
 
     Args:
-        columns: schema, table and column; those of partitions and children are found. At least one.
-        role: who reads; None for the current role.
+        columns: schema, table and name of at least one hidden column. The query itself finds the same columns
+            of partitions and children.
+        role: the role that may read views; None for the current role.
     """
     rows = (
         f"({', '.join(f'{quote_literal(name)}::pg_catalog.name' for name in column)})" for column in columns

@@ -18,8 +18,8 @@ from pgmcp.untrusted import escape_untrusted
 
 Fetch = Callable[[str], Awaitable[Sequence[Sequence[JsonScalar]]]]
 
-# Partitions are left out if their parent is readable, because queries read them through it. The names of
-# policies are NULL if none is permissive: restrictive policies alone show no row.
+# Partitions are left out if the role cannot read them, or can read their parent: queries read them through
+# the parent. The names of policies are NULL if none is permissive: restrictive policies alone show no row.
 _RELATIONS_SQL: Final = """
 SELECT n.nspname, c.relname,
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
@@ -79,7 +79,8 @@ class Grants:
     Attributes:
         readable: tables and views, at least one column of each.
         unreadable: the others.
-        policies: those of readable tables that filter what the role sees; "" if none lets it see a row.
+        policies: the names of the policies that choose the role's rows, by readable table with row-level
+            security; "" if no policy lets the role see a row.
     """
 
     readable: list[str]
@@ -94,7 +95,7 @@ async def read_grants(
 
     Args:
         fetch: runs a statement as the role.
-        includes: whether a schema counts.
+        includes: returns whether relations of a schema count.
         unreadable: the parts of the catalog that the role may not use. Without pg_policy, no policy has a
             name; without row_security_active(), every table counts as filtered.
     """
@@ -131,7 +132,7 @@ async def read_usable_schemas(fetch: Fetch) -> set[str]:
 
 
 async def check_hidden(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:
-    """Return a line for each column that should be hidden, and can be read or does not exist."""
+    """Return a line for each column that should be hidden but can be read, or does not exist."""
     if not columns:
         return []
     readable = {tuple(map(str, row[:3])): bool(row[3]) for row in await fetch(_COLUMNS_SQL)}
@@ -183,7 +184,7 @@ async def find_exposing_views(fetch: Fetch, columns: Sequence[ColumnName]) -> li
 
 
 def count_relations(names: Sequence[str]) -> str:
-    """Return how many tables and views there are."""
+    """Return the number of tables and views, in words."""
     return "1 table or view" if len(names) == 1 else f"{len(names)} tables and views"
 
 
@@ -196,12 +197,12 @@ def describe_policies(policies: dict[str, str]) -> list[str]:
 
 
 def check_grants(databases: Sequence[str], schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
-    """Print what the configured roles can read in the schemas; return whether it is what they should read.
+    """Print what the configured roles can read; return whether they lack nothing and read no hidden column.
 
     Args:
         databases: names of databases, PostgreSQL's or those of the settings; none means all configured ones.
-        schemas: those that they should read, in each of these databases.
-        hidden: columns that they should not read.
+        schemas: the schemas that the roles should read, in each of these databases.
+        hidden: columns that the roles should not read.
     """
     terminal = Terminal()
     settings = read_settings_quietly(terminal.warning_handler())
@@ -242,7 +243,7 @@ def find_configured(settings: Settings, databases: Sequence[str]) -> list[str]:
 async def _check(
     schemas: Sequence[str], hidden: Sequence[ColumnName], session: Session
 ) -> dict[str, tuple[list[str], bool]]:
-    """Return for each configured database the lines about it, and whether all is as it should be.
+    """Return the lines about each configured database, and whether its role reads what it should.
 
     Raises:
         PgmcpError: the only database could not be asked.

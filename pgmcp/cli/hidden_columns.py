@@ -8,8 +8,8 @@ from pgmcp.errors import InvalidArgumentError
 from pgmcp.quoting import qualify, quote_always, quote_array, quote_literal
 
 _HIDDEN = """
--- Table {table}, and its partitions and children: all columns but {hidden}. Columns and partitions that are
--- added later are not covered until this is run again.
+-- Table {table}, and its partitions and children: SELECT on all columns but {hidden}. Columns and partitions
+-- that are added later are not covered until this script is run again.
 DO $pgmcp$
 DECLARE
   relation record;
@@ -47,7 +47,7 @@ END $pgmcp$;
 """
 
 _STALE_VIEW = """
--- View {view}, if an earlier script made it: it is dropped if it shows a column that is now to be hidden.
+-- Drop the view {view} if an earlier script made it and it shows a column that is now to be hidden.
 DO $pgmcp$
 BEGIN
   IF EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
@@ -58,15 +58,15 @@ BEGIN
       RAISE NOTICE 'the view % shows a column that is now hidden: it is dropped', {view_text};
       DROP VIEW {view};
     ELSE
-      RAISE WARNING '% has a column of a name that is hidden in the table, and is readable', {view_text};
+      RAISE WARNING '% is readable, and one of its columns has the name of a hidden column', {view_text};
     END IF;
   END IF;
 END $pgmcp$;
 """
 
 _MASKED = """
--- View {view}: all columns of {table} but hidden ones, with {masked} masked. It has the rights of its owner,
--- who is the table's, so expressions can read what the table's owner can.
+-- View {view}: all columns of {table} but hidden ones, with {masked} masked. The view belongs to the table's
+-- owner and has the owner's rights, so expressions can read what the owner can read.
 DO $pgmcp$
 DECLARE
   columns text;
@@ -163,7 +163,7 @@ class ColumnName:
     """A column that is hidden or masked.
 
     Attributes:
-        expression: the SQL to show in its place; None hides it.
+        expression: the SQL to show in place of the column; None hides the column.
     """
 
     schema: str
@@ -176,7 +176,7 @@ def read_column(text: str, schemas: Sequence[str], *, is_masked: bool = False) -
     """Return a column from `table.column` or `schema.table.column`, with `=expression` if it is masked.
 
     Raises:
-        InvalidArgumentError: it has another form, or its schema is not one of these.
+        InvalidArgumentError: the text has another form, or its schema is not one of `schemas`.
     """
     name, equals, expression = text.partition("=")
     parts = [part.strip() for part in name.split(".")]
@@ -190,7 +190,7 @@ def read_column(text: str, schemas: Sequence[str], *, is_masked: bool = False) -
     ):
         form = "schema.table.column=expression" if is_masked else "schema.table.column"
         raise InvalidArgumentError(
-            f"{text!r}: expected {form}", hint="the schema may be left out if there is one"
+            f"{text!r}: expected {form}", hint="the schema may be left out if there is only one"
         )
     if parts[0] not in schemas:
         raise InvalidArgumentError(f"{text!r}: its schema is not one of those that the role may read")

@@ -19,11 +19,11 @@ from pgmcp.settings import Settings, load_settings
 _PACKAGE: Final = Path(pgmcp.__file__).resolve().parent
 
 SHOWN_ROWS = 20
-"""Enough to judge an answer."""
+"""Maximum rows of the preview: enough to judge an answer."""
 
 
 def preview_answer(question: str, *, sql: str | None, database: str | None, file: Path | None) -> Answer:
-    """Answer a question, with the SQL if given, and show the answer.
+    """Run the given SQL or ask the question, show the answer, and return it.
 
     Args:
         file: where the question is to be saved; None for the context file.
@@ -82,13 +82,13 @@ def check_target(file: Path) -> None:
     """Check that questions can be saved in a file, which need not exist yet.
 
     Raises:
-        SettingsError: they cannot.
+        SettingsError: questions cannot be saved there.
     """
     if file.exists():
         load_context(file, named_by="--to: ")
     elif not file.absolute().parent.is_dir():
         raise SettingsError(f"--to: the folder {file.parent} does not exist")
-    # The file is replaced by a new one in its folder.
+    # Saving replaces the file by a new one, so the folder must be writable.
     if not os.access(file.resolve().parent, os.W_OK | os.X_OK):
         raise SettingsError(f"--to: cannot write {file}: its folder is not writable")
 

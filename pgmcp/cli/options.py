@@ -40,7 +40,7 @@ class OutputOptions:
     Attributes:
         database: None means the default one.
         limit: maximum rows; None means as many as the settings allow.
-        goes_to_file: an option of a feature writes the rows to a file.
+        goes_to_file: whether an option of a feature writes the rows to a file.
     """
 
     form: Form = Form.TABLE
@@ -73,14 +73,14 @@ def choose_form(**asked: bool) -> Form:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOption:
-    """An option that a feature adds to `pgmcp ask` and `pgmcp sql`; None if it is not given.
+    """An option that a feature adds to `pgmcp ask` and `pgmcp sql`; its value is None if it is not given.
 
     Attributes:
-        type: with a `typer.Option`.
+        type: the option's annotation, with a `typer.Option`.
         check: raises typer.BadParameter if the option cannot be used; called before anything is run.
         run: called after the answer was shown.
-        takes_all_rows: it writes the rows to a file: as many as an export may have, and instead of a table.
-        examples: of `pgmcp ask`, for its help.
+        takes_all_rows: whether the rows go to a file instead of a table, as many as an export may have.
+        examples: commands with `pgmcp ask`, for its help.
     """
 
     name: str
@@ -98,9 +98,9 @@ class EntryOption:
     Attributes:
         flag: such as --demo.
         entry_name: the default name of the entry.
-        arguments: those of `pgmcp`.
+        arguments: the arguments of `pgmcp` in the entry.
         check: raises SettingsError if the command cannot be run here.
-        examples: of `pgmcp install`, for its help.
+        examples: commands with `pgmcp install`, for its help.
     """
 
     name: str
@@ -113,7 +113,7 @@ class EntryOption:
 
     @property
     def type(self) -> Any:
-        """The option's type, with a `typer.Option`."""
+        """The option's annotation, with a `typer.Option`."""
         return Annotated[bool, typer.Option(self.flag, help=self.help)]
 
 

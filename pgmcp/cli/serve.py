@@ -10,7 +10,7 @@ from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.transport.stdio.descriptors import claim_standard_streams
 
 _WAITING: Final = (
-    "waiting for an MCP host on standard input; `pgmcp --help` lists the commands, Ctrl-C ends it\n"
+    "waiting for an MCP host on standard input; `pgmcp --help` lists the commands, Ctrl-C ends the server\n"
     "A terminal changes the stream: a host must start a container with -i alone, without -t or `tty: true`\n"
 )
 
@@ -19,7 +19,7 @@ def serve_stdio() -> None:
     """Serve MCP over stdio until the host closes the connection."""
     descriptors = claim_standard_streams()
     fork_server = start_fork_server()
-    is_person = os.isatty(descriptors.reading)  # shows a person that the server is waiting
+    is_person = os.isatty(descriptors.reading)  # a host would have connected a pipe
     if is_person:
         sys.stderr.write(_WAITING)
     from pgmcp.start_stdio import run
@@ -29,7 +29,8 @@ def serve_stdio() -> None:
     except PgmcpError as error:
         if is_person:
             exit_with(error)
-        sys.exit(exit_code_of(error))  # the log has the error, and does not wait for a reader
+        # The log has the error already. Writing it to standard error again could wait for a reader.
+        sys.exit(exit_code_of(error))
 
 
 def serve_http(address: str | None, proxies: str | None = None) -> None:
@@ -37,10 +38,11 @@ def serve_http(address: str | None, proxies: str | None = None) -> None:
 
     Args:
         address: `HOST:PORT`; None for the default one.
-        proxies: addresses whose X-Forwarded headers are trusted; None for those of the settings.
+        proxies: addresses of proxies whose X-Forwarded headers are trusted; None for those of the settings.
 
     Raises:
-        SettingsError: the settings are invalid, or the server would accept others without authentication.
+        SettingsError: the settings are invalid, or the server would accept callers from other machines
+            without authentication.
     """
     fork_server = start_fork_server()
     from pgmcp.start_http import run
@@ -61,7 +63,10 @@ def check() -> None:
 
 
 def start_fork_server() -> ForkServer | None:
-    """Start the process that workers are forked from; call this first, so that it imports in parallel."""
+    """Start the process that workers are forked from; None if this system cannot fork.
+
+    Call this first, so that the process imports its modules in parallel.
+    """
     if not can_fork():
         return None
     fork_server = ForkServer()

@@ -11,7 +11,7 @@ from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import SET_UP, entry_options, examples, examples_of, with_options
 
 set_up_commands = typer.Typer()
-"""Has no name, so its commands become direct commands of `pgmcp`."""
+"""This group has no name, so its commands become direct commands of `pgmcp`."""
 
 _ENTRY_NAMES: Final = ", or ".join(
     ["pgmcp", *(f"{option.entry_name} with {option.flag}" for option in entry_options())]
@@ -22,7 +22,7 @@ def read_host(name: str) -> HostName:
     """Return the host with this name.
 
     Raises:
-        typer.BadParameter: it is unknown.
+        typer.BadParameter: the host is unknown.
     """
     try:
         return HostName(name)
@@ -33,10 +33,10 @@ def read_host(name: str) -> HostName:
 
 
 def read_scope(name: str) -> Scope:
-    """Return the scope with this name; Typer's own message would begin with "Value error".
+    """Return the scope with this name. Typer's own message about a wrong one would begin with "Value error".
 
     Raises:
-        typer.BadParameter: it is unknown.
+        typer.BadParameter: the scope is unknown.
     """
     try:
         return Scope(name)
@@ -58,7 +58,7 @@ def read_scope(name: str) -> Scope:
 def install(
     host: Annotated[
         HostName,
-        typer.Argument(parser=read_host, help="The program that starts this server."),
+        typer.Argument(parser=read_host, help="The program that uses this server."),
     ],
     scope: Annotated[
         Scope,
@@ -149,7 +149,7 @@ def setup_sql(
     owner: Annotated[
         list[str] | None,
         typer.Option(
-            help="A role that will own tables later; may be repeated. Owners of tables are found without it."
+            help="A role that will own tables later; may be repeated. Roles that own tables now are found."
         ),
     ] = None,
     rls: Annotated[bool, typer.Option("--rls", help="Add comments that explain row-level security.")] = False,

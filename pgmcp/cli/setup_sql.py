@@ -72,8 +72,8 @@ _REVOKE_TEMPORARY = """
 """
 
 _SCHEMA = """
--- Schema {schema}: grants on the existing tables, views and sequences, and default privileges for later
--- ones of their owners and of other roles that may create some.
+-- Schema {schema}: grants on the existing tables, views and sequences, and default privileges for those that
+-- their owners, or other roles that may create tables there, create later.
 DO $pgmcp$
 DECLARE
   relation record;
@@ -176,12 +176,12 @@ def setup_script(
 
     Args:
         databases: with several, psql connects to each in turn.
-        connections: limit for the role: the sum of MAX_POOL_SIZE of all servers.
-        statement_timeout_s: slightly above the query timeout of the servers.
-        columns: those that the role may not read as they are.
+        connections: connection limit of the role. It should be the sum of MAX_POOL_SIZE of all servers.
+        statement_timeout_s: should be slightly above the query timeout of the servers.
+        columns: columns that the script hides or masks.
         owners: further roles that will own tables; the script finds roles that own or may create tables now.
         revokes: revoke from PUBLIC the privileges to create tables; otherwise these statements are comments.
-        row_security: explain policies.
+        row_security: add comments that explain row-level security.
     """
     names = [databases] if isinstance(databases, str) else list(databases)
     where = f"-d {quote_always(names[0])} " if len(names) == 1 else ""
@@ -202,7 +202,8 @@ def setup_script(
         script += _ROLE.format(**words, database=quote_always(name), database_text=quote_literal(name))
         for schema in schemas:
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
-        # Last: a table in one schema may have partitions in another, whose script grants them as a whole.
+        # Last: a table may have partitions in another schema, whose part of the script grants SELECT on whole
+        # partitions.
         script += "".join(hide_columns(columns, role, words))
         script += _REVOKE_TEMPORARY.format(**words, database=quote_always(name))
         if "public" in schemas:

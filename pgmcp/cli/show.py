@@ -1,7 +1,7 @@
 """Prints an answer in the requested form.
 
-The answer goes to standard output. How it was found goes there too in forms for people, and to standard error
-in forms for programs.
+The answer goes to standard output. In forms for people, lines about how it was found go there, too. With
+--sql and --csv they go to standard error, and JSON contains them.
 """
 
 import json
@@ -82,7 +82,7 @@ def show(
             in_shell=settings.in_shell,
         )
     if result.answer and result.answer.rows:
-        # Below a table, the line about how the rows were found has their number.
+        # Below a table, the line about how the rows were found says how many there are.
         is_counted = form is Form.TABLE and result.plan is None
         for sentence in truncation_notes(result.answer.rows, settings, is_counted=is_counted):
             terminal.remark(sentence)
@@ -131,7 +131,7 @@ def show_answer(
 
 def _describe_cut(layout: Layout, rows: Rows, *, in_shell: bool) -> str:
     """Return how many cells were cut, and what shows more of them."""
-    # The database's values may have been cut too: then a file has more of them, but not all.
+    # The values may also have been cut when they were read: then a file has more of them, but not all.
     part = "more" if rows.cut_cells else "all"
     whole = f"\\csv FILE writes {part} of them" if in_shell else f"--csv and --json give {part} of them"
     if in_shell and not layout.shows_most:
@@ -171,7 +171,7 @@ def _escape_unprintable(character: re.Match[str]) -> str:
 
 
 def truncation_notes(rows: Rows, settings: RowSettings, *, is_counted: bool = False) -> Iterator[str]:
-    """Yield a sentence for each limit that cut the rows, which says how to get more.
+    """Yield a sentence about each limit that cut rows or values, and about how to get more.
 
     Args:
         is_counted: another line has said how many rows there are.

@@ -96,7 +96,7 @@ def lay_out(rows: Rows, *, room: int | None, expanded: bool = False) -> Layout:
 
 
 def _choose_widths(columns: Sequence[_ShownColumn], room: int) -> list[int] | None:
-    """Return the column widths of a table, which fit cells rather than names; None if it does not fit."""
+    """Return the column widths of a table; None if it does not fit. Cells get space before names do."""
     widths = fit_widths([each.cells_width for each in columns], [each.least_width for each in columns], room)
     return widths and fit_widths([each.width for each in columns], widths, room)
 

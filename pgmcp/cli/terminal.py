@@ -4,8 +4,8 @@ Answers go to standard output and everything else to standard error, so that a p
 Rich decides about colour: none in a pipe or with NO_COLOR, always with FORCE_COLOR. Text from a database or
 model is never interpreted as markup, and is never sent to a terminal as a control sequence.
 
-PAGER names the pager for long output, as for psql and git: unset means `less`, and "" or `cat` none. Unless
-LESS is set, less gets the options of `_LESS_OPTIONS`.
+PAGER names the pager for long output, as for psql and git. If it is unset, `less` is used; "" and `cat` turn
+paging off. Unless LESS is set, less gets the options of `_LESS_OPTIONS`.
 """
 
 import logging
@@ -124,7 +124,7 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Show a spinner with elapsed time; yields a function that sets its text."""
+        """Show a spinner with the elapsed time; yield a function that sets the spinner's text."""
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         is_hidden = not (self._stderr.isatty() and self._error.is_interactive)
         spinner = Progress(*columns, console=self._error, transient=True, disable=is_hidden)
@@ -135,7 +135,7 @@ class Terminal:
 
 @contextmanager
 def _keys_are_not_shown() -> Iterator[None]:
-    """Let the terminal not show keys, which would break the spinner's line; later input gets them."""
+    """Hide typed keys, which would break the spinner's line. The next read of the input still gets them."""
     try:
         import termios
     except ImportError:  # Windows shows keys only while a program reads them
@@ -222,7 +222,10 @@ def run_pager(command: list[str], text: str, environ: Mapping[str, str]) -> None
 
 @contextmanager
 def _ctrl_c_is_for_the_pager() -> Iterator[None]:
-    """Ignore Ctrl-C here, which ends a search in the pager. Not SIG_IGN, which the pager would inherit."""
+    """Ignore Ctrl-C in this process, because it ends a search in the pager.
+
+    SIG_IGN is not used, because the pager would inherit it.
+    """
     old = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield

@@ -124,7 +124,7 @@ class Parameter:
         if argument is None:
             raise InvalidArgumentError(
                 f"{name}: expected {self._expected}, got {shorten(repr(value), _SHOWN_CHARACTERS)}",
-                hint="the tool's input schema says what it takes",
+                hint="the tool's input schema describes its arguments",
             )
         if problem := self._out_of_bounds(argument):
             raise InvalidArgumentError(f"{name}: {problem}", hint="the operator set this bound")

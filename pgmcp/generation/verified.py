@@ -95,7 +95,7 @@ class VerifiedQuestion:
         for name, parameter in self.parameters.items():
             if name not in values and parameter.default is None:
                 raise InvalidArgumentError(
-                    f"{name}: field required", hint="the tool's input schema says what it takes"
+                    f"{name}: field required", hint="the tool's input schema describes its arguments"
                 )
         return self._with_defaults(
             {name: self.parameters[name].read(name, value) for name, value in values.items()}

@@ -6,16 +6,16 @@
     execute_sql  admit → validate → execute
 
 The check finds values that a column does not contain, default filters that the statement lacks, and
-aggregates over rows that a join repeats. If it finds something, the model is asked once to reconsider. The
-first answer is returned unless the second one is better. If the caller wants only SQL, the statement is
-planned instead of executed.
+aggregates over rows that a join repeats. If it finds a problem, and a repair is left, the model is asked once
+to reconsider. The first answer is returned unless the second one is better. If the caller wants only SQL, the
+statement is planned instead of executed.
 
 pipeline        the order of the stages
 admission       admits calls, limits their time and reports them
 databases       finds a database by name, and what a caller may see of it
 identities      one database with the rights of each caller's role
-repair_loop     the model writes SQL, and repairs what is rejected, fails, or fails a check after it ran
-writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
+repair_loop     lets the model write SQL, and repair SQL that is rejected, fails, or gives a suspect result
+writing         finds the operator's verified SQL, or asks the model for SQL and charges the token budget
 choice          the readings of an ambiguous question, before one is chosen
 statements      validate → execute or plan; adds hints to a statement that fails
 schema_access   searches the schema, reads it again, and bounds reads of resources

@@ -56,7 +56,7 @@ class Calls:
         principal: Principal | None,
         on_stage: OnStage | None = None,
     ) -> Call:
-        """Return a new call; `bounded` runs it.
+        """Return a new call; `bounded` then limits its time and reports it.
 
         Args:
             operation: what the caller does.
@@ -184,7 +184,7 @@ class TimeLimit:
         self._timer.clear(self)
         if not self._is_expired:
             return
-        # If the task was cancelled for another reason too, that takes precedence over the time limit.
+        # If the task was also cancelled for another reason, that reason takes precedence over the time limit.
         is_ours = self._task.uncancel() <= self._cancel_requests
         if is_ours and isinstance(exc, asyncio.CancelledError):
             raise TimeoutError from exc

@@ -30,7 +30,7 @@ _NO_CONTEXT: Final = DatabaseContext()
 
 
 class Operation(StrEnum):
-    """The operations of a caller; those of tools have the tools' names."""
+    """What a caller can do. The operation of a tool has the tool's name."""
 
     QUERY = "query"
     EXECUTE_SQL = "execute_sql"
@@ -111,14 +111,16 @@ class Database:
         role: checks the role's privileges.
         functions: the policy of function calls; a new object only if the database's functions changed.
         context: returns the operator's current notes; may read a file, so do not call it on the event loop.
-        row_security: where policies apply for its role; None if answers do not mention them.
-        fetch: runs pgmcp's own catalog statements, to explain names that the catalog leaves out; None
-            explains none.
+        row_security: the relations whose row-level security applies to the role; None if answers do not
+            mention it.
+        fetch: runs pgmcp's own catalog statements, to explain names that the catalog leaves out; None if
+            such names are not explained.
         identities: returns the database with each caller's role; None if all callers have the login role.
-        identity: the caller of this object; None for the login role.
-        named: returns this database for the calls of a principal (its name, its id) and a host:
-            pg_stat_activity shows both names, and the principal gets only a share of the workers. None keeps
-            the connection's name.
+        identity: the caller whose role and settings the statements of this object use; None for the login
+            role.
+        named: returns a copy of a database for a principal (its name, its id) and a host. pg_stat_activity
+            shows both names for the copy's statements, and the principal gets only a share of the workers.
+            None if connections keep their name.
     """
 
     name: str
@@ -142,7 +144,7 @@ class Database:
         """Return the database with a caller's rights.
 
         Raises:
-            UnmappedPrincipalError: the settings give the caller no role in it.
+            UnmappedPrincipalError: the settings give the caller no role in this database.
         """
         return self if self.identities is None else self.identities.of(principal)
 
@@ -269,15 +271,16 @@ class Request(Struct, kw_only=True):
         limits: limits of the result.
         return_type: what the answer should contain.
         context: the operator's notes on the database.
-        found_values: values of the question that were found through indexes; None before they are looked up.
+        found_values: words of the question that indexed columns contain; None before they are looked up.
         notes: remarks on the rows of the last statement that ran.
         reading: how the question should be read; "" leaves it to the model.
         is_follow_up: whether the question refers to an earlier one. `question` then ends with that question
             and its SQL.
         follow_up: other readings that the caller can ask for.
-        spent: the readings that one was chosen from, with the cost of the model's reply; None if a person did
-            not choose.
-        parsed: the text of each statement without a final ";" and what follows it, by the text as written.
+        spent: the readings that a person was offered, with the cost of the model's reply that had them; None
+            if no readings were offered.
+        parsed: the text of each statement without a final ";" and what follows it. The keys are the texts as
+            written, without surrounding whitespace.
     """
 
     call: Call
@@ -317,7 +320,7 @@ class Request(Struct, kw_only=True):
         assumptions: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> Answer:
-        """Return the answer that has this statement and its rows, and note both in the call.
+        """Return the answer with this statement and its rows, and note statement and row count in the call.
 
         Args:
             rows: None if the statement was only planned.

@@ -33,7 +33,7 @@ class Databases:
 
     @property
     def have_verified_questions(self) -> bool:
-        """Whether the operator has verified a question in any of them; may read files."""
+        """Whether the operator has verified a question for any of the databases; may read files."""
         return any(database.context().verified for database in self._databases.values())
 
     def get(self, name: str | None) -> Database:
@@ -66,8 +66,8 @@ class Databases:
         """Return the catalog of a database for a caller; read it if it is not cached.
 
         Raises:
-            PgmcpError: as `serve`, or the catalog could not be read. If there are several databases, it names
-                this one.
+            PgmcpError: as `serve`, or the catalog could not be read. If there are several databases, the
+                error names this one.
         """
         served = self.get(name)
         try:
@@ -89,7 +89,7 @@ class Databases:
         return None if role is None else database.identities.cached_catalog(role)
 
     def role_of(self, name: str, principal: Principal | None) -> str | None:
-        """Return a caller's role in a database; None if it has none, or if all have the login role."""
+        """Return a caller's role in a database; None without one, or if all callers share the login role."""
         identities = self.get(name).identities
         with suppress(UnmappedPrincipalError):
             return identities.role_of(principal) if identities is not None else None
@@ -111,8 +111,8 @@ class Databases:
     async def verified_questions(self, name: str, principal: Principal | None = None) -> list[str]:
         """Return the questions whose SQL the operator has verified.
 
-        A caller with a role of its own gets those that read only relations of that role's cached catalog;
-        none if it is not cached.
+        A caller with a role of its own gets only questions whose SQL reads relations of that role's cached
+        catalog alone, and none if that catalog is not cached.
 
         Raises:
             UnmappedPrincipalError: the caller has no role in the database.

@@ -86,7 +86,7 @@ class RoleDatabases:
         self._listeners.append(listener)
 
     async def close(self) -> None:
-        """Cancel the reads that are running."""
+        """Close the cached databases, which cancels the reads that are running."""
         while self._opened:
             _, (_, close) = self._opened.popitem()
             await close()
@@ -100,8 +100,8 @@ class RoleDatabases:
         opened[0].schema.subscribe(partial(self._notify, role))
         self._opened[role] = opened
         if len(self._opened) > MAX_ROLES:
-            # The removed database is not closed, because callers may wait for its reads. It reads nothing
-            # more.
+            # The removed database is not closed, because callers may wait for its reads. It starts no read
+            # unless a caller asks.
             self._opened.popitem(last=False)
         return opened[0]
 
@@ -111,7 +111,7 @@ class RoleDatabases:
 
 
 class BothRoles:
-    """Admits a database only if two roles may be served: the login role, and the role that it becomes."""
+    """Admits a database only if both roles may be served: the login role, and the caller's mapped role."""
 
     def __init__(self, login: RoleGate, mapped: RoleGate) -> None:
         self._login = login

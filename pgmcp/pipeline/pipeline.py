@@ -157,8 +157,8 @@ class Pipeline:
         Args:
             choice: the readings.
             title: one of the choice's titles; None for the usual reading.
-            is_new_call: whether to count it against the rate limit; False within the call that found the
-                readings.
+            is_new_call: whether to count the call against the rate limit; False within the call that found
+                the readings.
 
         Raises:
             UnanswerableError: the title is "None of these".
@@ -277,7 +277,7 @@ class Pipeline:
 
 
 def _add_earlier(request: Request, earlier: str) -> None:
-    """Append to the question what it refers to, so that the model sees it."""
+    """Append the earlier question and its SQL, to which the question refers, for the model."""
     if earlier:
         request.is_follow_up = True
         request.question = f"{request.question}\n\n{earlier}"[:MAX_QUESTION_CHARACTERS]

@@ -1,7 +1,7 @@
 """Lets the model repair SQL that was rejected or failed, and reconsider SQL once if a check finds a problem.
 
-The checks of a query that ran find values that do not exist, missing default filters, and aggregates over
-repeated rows.
+The checks of a query that ran find three problems: texts that the compared columns do not contain, missing
+default filters, and aggregates over repeated rows.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from pgmcp.pipeline.writing import SqlWriter, unanswerable
 from pgmcp.validation.references import References, find_references
 
 SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
-"""Timeout of the value lookups for a statement that found rows, which should not wait for long."""
+"""Timeout of the value lookups for a statement that found rows; its answer should not wait for long."""
 
 SMALL_TABLE_ROWS: Final = 10_000
-"""Tables up to this size are checked even if rows were found, because it takes only a few milliseconds."""
+"""Tables up to this size are searched even if rows were found, because this takes only a few milliseconds."""
 
 KEPT_MISMATCH = "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
 
@@ -91,7 +91,7 @@ async def _find_remarks(
         missing = find_missing_filters(references, request.context.filters, catalog, request.question)
     if not suspects and not missing:
         return []
-    # The probes contain text of the statement and of the operator: the search path resolves its names.
+    # The probes contain text of the statement and of the operator, whose names the search path resolves.
     fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S, origin=StatementOrigin.CALLER)
     return [*await drop_without_effect(missing, fetch), *await drop_unrepeated(suspects, fetch)]
 
@@ -101,8 +101,8 @@ async def find_mismatches(
 ) -> list[Mismatch]:
     """Return the texts in a statement that its columns do not contain.
 
-    If the statement found rows, only texts that a complete list of values lacks, and texts that a column has
-    in another case, are returned.
+    If the statement found rows, only two kinds are returned: texts that a complete list of values lacks, and
+    texts that a column has in another case.
     """
     catalog = await request.database.schema.get()
     comparisons = resolve(references, catalog)
@@ -188,7 +188,7 @@ class RepairLoop:
             reply = await self._writer.write(request)
 
     async def _check_answer(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
-        """Ask the model once to reconsider, given the results of the checks; keep the better answer."""
+        """Check the answer; if there is a problem, ask the model once more and keep the better answer."""
         findings, notes = await self._check(request, reply.sql, rows), request.notes
         if findings.is_offered and len(request.attempts) < self._max_sql_retry:
             described = tuple(mismatch.describe() for mismatch in findings.mismatches)
@@ -230,5 +230,8 @@ def take_usual_reading(request: Request, reply: SqlReply) -> SqlReply:
 
 
 def is_better(second: SecondAnswer, first_rows: Rows | None, first: CheckResult) -> bool:
-    """Return whether the second answer is better; if it corrects values, it must not lose the rows."""
+    """Return whether to prefer the second answer.
+
+    If the first one compared with texts that are not in the data, the second must not lose its rows.
+    """
     return not first.mismatches or found_something(second.rows) or not found_something(first_rows)

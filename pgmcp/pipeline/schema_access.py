@@ -116,7 +116,7 @@ class SchemaAccess:
         """Return the requested tables by database; arguments as for `find_tables`.
 
         Raises:
-            InvalidArgumentError: a name is in no database.
+            InvalidArgumentError: all databases were searched, and a name is in none of them.
             PgmcpError: no database could be searched.
         """
         check_search(text, names)
@@ -142,7 +142,10 @@ class SchemaAccess:
     async def refresh(
         self, database: str | None, *, caller: str = "", principal: Principal | None = None
     ) -> Outcome[CatalogChange]:
-        """Read the catalog of one database or of all again, and return what changed, by database.
+        """Read the catalog and the function policy of one database or of all again.
+
+        Return what changed in the catalogs, by database.
+
 
         Raises:
             PgmcpError: no database could be read.
@@ -177,7 +180,7 @@ class SchemaAccess:
 
     @property
     def _each_timeout_s(self) -> float:
-        """The time limit of each of several databases, so that the others can still answer."""
+        """The time limit of each database in seconds. It is shorter than the call's, so others can answer."""
         return self._calls.timeout_s * _SHARE_OF_TIMEOUT
 
 
@@ -214,8 +217,8 @@ async def _refuse_unknown(
     """Raise an error for the first of the names that no database has.
 
     Raises:
-        InvalidArgumentError: the message or the hint says which database leaves the relation out of its
-            catalog, or which names are similar.
+        InvalidArgumentError: the message says which database has the relation but leaves it out of its
+            catalog; or the hint has similar names.
     """
     for name in names:
         names_by_database = {database: _without_database([name], database) for database in found}

@@ -67,7 +67,7 @@ class StatementRunner:
         """Validate a statement, and run it; if only the SQL was requested, plan it and return None.
 
         Raises:
-            SqlRejectedError: the statement is not one harmless read.
+            SqlRejectedError: the text is not exactly one read-only statement that the caller may run.
             ExecutionError: the statement failed, or the functions of the database could not be read. If a
                 name does not exist, the hint has similar ones.
         """
@@ -78,7 +78,7 @@ class StatementRunner:
         except StatementFailedError as error:
             if not await _add_advice(request.database, error):
                 raise
-            # The missing name exists by now, for example because a table was replaced.
+            # The missing name exists by now, for example because a table was replaced. Run it again.
             rows = await self._run_once(request, sql)
         if rows is not None and _may_have_row_security(request.database):
             request.notes = await _row_security_notes(request.database, sql)
@@ -138,7 +138,7 @@ class StatementRunner:
         )
 
     async def _plan(self, request: Request, statement: ValidatedStatement) -> None:
-        """Check a statement's names by planning it; errors that need more than a plan are ignored."""
+        """Plan a statement to find wrong names and syntax; other errors are ignored."""
         if statement.kind is not StatementKind.QUERY:
             return
         try:
@@ -162,7 +162,7 @@ async def _function_policy(database: Database, sql: str) -> FunctionPolicy:
     """Return the policy to validate a statement with.
 
     Raises:
-        SqlRejectedError: the policy cannot be read, and the statement would be refused with any.
+        SqlRejectedError: the policy cannot be read, and the statement would be refused with any policy.
         ExecutionError: the policy cannot be read.
     """
     policies = database.functions
@@ -177,7 +177,7 @@ async def _function_policy(database: Database, sql: str) -> FunctionPolicy:
 def _refuse_row_counts(database: Database, statement: ValidatedStatement) -> None:
     """Refuse EXPLAIN ANALYZE to a caller with a separate role.
 
-    Its "Rows Removed by Filter" counts the rows that a policy hides.
+    "Rows Removed by Filter" in its plan counts the rows that row-level security hides.
 
     Raises:
         SqlRejectedError: the statement is EXPLAIN ANALYZE.

@@ -135,7 +135,7 @@ def _no_model(request: Request) -> ModelNotConfiguredError:
 
 def _describe_verified(request: Request) -> str:
     """Return the end of a hint: the first verified questions, and where all of them are."""
-    # Callers with a role of their own may not know all of them.
+    # Callers with a role of their own may not see the questions about relations that the role cannot read.
     verified = () if request.database.identity is not None else request.context.verified
     if not verified:
         return ""

@@ -1,4 +1,4 @@
-"""Answers everything that a host can request, with plain data. Transports encode the results.
+"""Answers every request of a host with plain data. Transports encode the results as JSON-RPC.
 
 surface_settings  values from the settings, and the server's name and instructions
 arguments         reads arguments into structs: JSON schema, validation, error messages
@@ -16,8 +16,8 @@ schema_pages      a whole schema as text, in pages if it is long
 caller            the host behind a request
 reply             replies and errors
 
-`Surface` needs two objects, which become available at different times: the settings and the pipeline. The
-lists of tools and resources need only the settings, so they are answered while the rest of the program still
+`Surface` needs two objects that become available at different times: the settings and the pipeline. The
+lists of tools and resources need only the settings, so they can be sent while the rest of the program still
 loads. (The list of the operator's tools waits for the pipeline if callers have database roles of their own.)
 """
 
@@ -86,8 +86,8 @@ class Backend:
         presenter: makes replies from answers.
         asker: asks a person which reading is meant.
         trace: wraps requests in spans; None unless requests are traced.
-        metrics: returns metrics as Prometheus reads them; None if they are not shown.
-        relay: passes answers of hosts on between the servers of a fleet; None without one.
+        metrics: returns the metrics in the text format of Prometheus; None if the settings do not offer them.
+        relay: passes a person's answer to the server of the fleet that waits for it; None without a fleet.
     """
 
     pipeline: "Pipeline"
@@ -265,7 +265,7 @@ class Surface:
         """Return a prompt in the form of the protocol.
 
         Raises:
-            RequestError: there is no such prompt, its arguments are invalid, or the settings are.
+            RequestError: there is no such prompt, or its arguments or the settings are invalid.
         """
         settings = await self._wait_for_settings()
         if not settings.database_names:
@@ -283,7 +283,7 @@ class Surface:
         """Return the protocol's completion of an argument; arguments as for `completions.complete`.
 
         Raises:
-            RequestError: there is no such prompt or template, or the server could not be built.
+            RequestError: there is no such prompt or template, or the pipeline could not be built.
         """
         completions.check_reference(reference)
         backend = await self._built_for_request()
@@ -321,8 +321,9 @@ class Surface:
 def _event_of(future: "asyncio.Future[Any]") -> asyncio.Event:
     """Return an event that is set when a future is done.
 
-    Thousands of requests may wait. If one of them stopped waiting for the future itself, asyncio would search
-    the list of all others.
+    Requests wait for the event, because a cancelled task would cancel the future that it awaits.
+    `asyncio.shield` would prevent that, but thousands of requests may wait, and each one that stops waiting
+    would make asyncio search the callbacks of all others.
     """
     done = asyncio.Event()
     future.add_done_callback(lambda _: done.set())

@@ -1,6 +1,6 @@
 """Reads arguments of tools into structs, which define the JSON schema, the validation and the error messages.
 
-Hosts and models often send arguments in other types, so these are accepted:
+Hosts and models often send values of other types than the schema has, so these are accepted:
 
     "", "null", null, []  counts as left out, for every optional argument
     "5", 5.0              an integer
@@ -24,11 +24,11 @@ MAX_NOTED_ARGUMENTS: Final = 5
 """Maximum number of unknown arguments in a note; a call can contain thousands."""
 
 MAX_INTEGER: Final = 2**63 - 1
-"""PostgreSQL has no larger integers, and messages repeat a number."""
+"""Larger integers are refused: PostgreSQL has none, and a message would repeat all their digits."""
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
-_HINT: Final = "the tool's input schema says what it takes"
+_HINT: Final = "the tool's input schema describes its arguments"
 _ANY: Final[Mapping[str, tuple[int, int]]] = {}
 
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
@@ -49,10 +49,11 @@ class ArgumentReader(Generic[Arguments]):
     Args:
         kind: the struct; a field with a default is an optional argument.
         withheld: fields that these settings do not offer, with a hint on how to enable each.
-        ranges: the least and the greatest value of integers, for hints; the pipeline checks them.
+        ranges: the least and the greatest value of integer arguments, by name, for hints. The pipeline checks
+            the values.
 
     Attributes:
-        offered: the names of the other fields.
+        offered: the names of the fields that are not withheld.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class ArgumentReader(Generic[Arguments]):
         self.offered = [name for name in self._fields if name not in withheld]
 
     def read(self, raw: Mapping[str, Any]) -> tuple[Arguments, tuple[str, ...]]:
-        """Return the arguments, and notes on what was ignored.
+        """Return the arguments, and notes on ignored arguments.
 
         Raises:
             InvalidArgumentError: an argument is missing, invalid or not offered, or an unknown name is
-                similar to an argument's.
+                similar to that of an argument.
         """
         values: dict[str, Any] = {}
         unknown: list[str] = []
@@ -99,7 +100,7 @@ class ArgumentReader(Generic[Arguments]):
         """Return the JSON schema of the offered arguments.
 
         Args:
-            additions: keywords to add to arguments, by name.
+            additions: keywords of JSON schema to add, by argument.
         """
         (_, *_), components = msgspec.json.schema_components([self._kind])
         described = components[self._kind.__name__]
@@ -180,7 +181,7 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
-    """Return the values of a `Literal`, in its order: msgspec sorts them."""
+    """Return the values of a `Literal` in the order of the source, in which msgspec does not keep them."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     return next((found for part in get_args(hint) if (found := _choices(part))), ())

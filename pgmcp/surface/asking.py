@@ -5,9 +5,10 @@
                                person's answer and the encrypted state, which contains the SQL of each
                                reading, so the model is not asked again
 
-Only `accept` with one of the listed titles is an answer. Some hosts decline without asking, cancel without
-showing a form, or accept an empty form. Then the answer uses the usual reading and lists the others. A host
-that gives no answer, or answers too fast for a person, is not asked again for `QUIET_S`.
+Only `accept` with the title of a reading counts as a choice. Some hosts decline without asking, cancel
+without showing a form, or accept an empty form. In these cases the tool's reply uses the usual reading and
+lists the others. A host that gives no answer, or answers too fast for a person, is not asked again for
+`QUIET_S`.
 """
 
 import asyncio
@@ -33,10 +34,10 @@ STATE_LIFETIME_S: Final = 600.0
 """Maximum time for a person's answer in version 2026-07-28."""
 
 FASTEST_PERSON_S: Final = 1.0
-"""A sooner answer without a choice comes from the host itself, not from a person."""
+"""An answer without a choice in less time comes from the host itself, not from a person."""
 
 QUIET_S: Final = 600.0
-"""Pause before pgmcp asks a host again that gave no answer, or answered without asking a person."""
+"""How long pgmcp asks nothing of a host that gave no answer, or that answered without asking a person."""
 
 _MAX_QUIET_HOSTS: Final = 1_000
 _FIELD: Final = "reading"
@@ -49,11 +50,12 @@ class Asker:
     """Asks the hosts of one server.
 
     Args:
-        timeout_s: timeout of an answer while the call waits (up to version 2025-11-25); 0 never asks, in any
-            version.
-        keys: keys for the state; the first one encrypts. Not needed if one server answers all calls.
+        timeout_s: how long a call waits for an answer (up to version 2025-11-25). With 0, nobody is asked, in
+            any version of the protocol.
+        keys: keys that decrypt the state; the first one also encrypts it. Without keys, a random key is made,
+            which is enough if one server answers all calls.
         clock: seconds, monotonic; measures how fast a host answers.
-        now: Unix time in seconds, which other servers of a fleet know, too.
+        now: returns the Unix time in seconds, which dates the state: another server of a fleet may check it.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class Asker:
     async def resume(self, arguments: msgspec.Struct, caller: Caller) -> "tuple[Choice, str | None] | None":
         """Return the choice of a repeated call, with the chosen title or None for the usual reading.
 
-        None for a first call, or if the state was not encrypted for this caller and these arguments.
+        Return None for a first call, or if the state was not encrypted for this caller and these arguments.
         """
         channel = caller.channel
         if channel is None or not isinstance(channel.state, str):

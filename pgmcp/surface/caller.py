@@ -1,4 +1,4 @@
-"""Describes the host behind a request for the handlers; the transport creates a `Caller` for each request."""
+"""Describes the host that sent a request. The transport creates a `Caller` for each request of a tool."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +22,7 @@ APP_MIME_TYPE: Final = "text/html;profile=mcp-app"
 
 _MESSAGE_BY_STAGE: Final = {
     "schema": "reading the schema",
-    "prompt": "finding the tables it needs",
+    "prompt": "finding the tables for the question",
     "model": "asking the model",
     "validate": "checking the SQL",
     "plan": "planning the statement",
@@ -36,9 +36,10 @@ class Channel:
     """How pgmcp can ask the person who uses a host.
 
     Attributes:
-        shows_forms: whether the host has declared forms.
-        elicit: sends `elicitation/create` with these parameters, and returns the host's result, or None for
-            an error. This is None in version 2026-07-28, in which the result of the call makes the host ask.
+        shows_forms: whether the host has declared that it can show forms.
+        elicit: sends `elicitation/create` with the given parameters, and returns the host's result, or None
+            for an error. The attribute is None in version 2026-07-28, in which the result of the call makes
+            the host ask.
         responses: the person's answers in a repeated call, as the host sent them.
         state: the state in a repeated call, as the host sent it.
     """
@@ -50,7 +51,7 @@ class Channel:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the host repeats a call after it has asked."""
+        """Whether the host repeats a call after it has asked the person."""
         return self.responses is not None or self.state is not None
 
 
@@ -112,7 +113,7 @@ def supports_apps(capabilities: Any) -> bool:
 
 
 def shows_forms(capabilities: Any) -> bool:
-    """Return whether a host's capabilities declare elicitation by forms; `{}` does."""
+    """Return whether a host's capabilities declare elicitation by forms, as `"elicitation": {}` does."""
     match capabilities:
         case {"elicitation": dict(kinds)}:
             return "form" in kinds or "url" not in kinds

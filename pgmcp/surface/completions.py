@@ -1,7 +1,7 @@
 """Suggests values while a person types an argument: databases, tables, and verified questions.
 
-Names come from cached catalogs. If the default database, which is connected from the start, has not been
-read yet, it is read now; completions connect to no other database.
+Names come from cached catalogs. If the catalog of the default database has not been read yet, it is read now,
+because that database is connected from the start. Completions connect to no other database.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class _Names:
         """Return all values, the most likely first.
 
         Args:
-            argument: `database`, `table` or `question`; others have no values.
+            argument: `database`, `table` or `question`; other arguments have no values.
             chosen: values of other arguments.
         """
         known = self._pipeline.databases.names
@@ -119,7 +119,7 @@ class _Names:
 
 
 def _spellings(catalog: "Catalog") -> Iterator[str]:
-    """Yield the tables as SQL names them; then with their schema, if their name alone is enough."""
+    """Yield the name of each table as SQL spells it; then, for names without a schema, the name with it."""
     names = [catalog.display_name(table) for table in catalog.tables]
     yield from names
     for name, table in zip(names, catalog.tables, strict=True):

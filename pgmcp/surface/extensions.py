@@ -20,7 +20,7 @@ def extended(kind: type[Struct], extensions: Sequence[AnswerExtension]) -> type[
 
 
 def withheld(extensions: Sequence[AnswerExtension]) -> dict[str, str]:
-    """Return the arguments that these settings do not offer, each with what an operator can do."""
+    """Return the arguments that these settings do not offer, each with a hint on how to enable it."""
     return {
         each.argument.name: each.argument.needs
         for each in extensions
@@ -34,8 +34,9 @@ class Chosen(NamedTuple):
     Attributes:
         acting: features that may change the answer or the reply, with the values of their arguments. A
             feature with an argument acts only if the call uses the argument.
-        row_limits: limits of the result from a feature in use; None for the usual limits.
-        more_rows_hint: how a caller gets more rows from features that are not used; "" if from none.
+        row_limits: limits of the result that a feature in use sets; None for the usual limits.
+        more_rows_hint: how a caller gets more rows with features that this call does not use; "" if none of
+            them gives more.
     """
 
     acting: tuple[tuple[AnswerExtension, Any], ...]
@@ -44,7 +45,7 @@ class Chosen(NamedTuple):
 
 
 def choose(extensions: tuple[AnswerExtension, ...], given: Struct, *, is_executed: bool) -> Chosen:
-    """Return the features of a call, after a check of the values of those in use.
+    """Return the features of a call, after a check of the values of their arguments.
 
     Raises:
         PgmcpError: a feature cannot be used in this call.

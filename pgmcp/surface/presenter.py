@@ -42,7 +42,7 @@ class Presenter:
 
         Args:
             owner: the id of the principal that asked; no other principal may read the stored rows.
-            more_rows_hint: another way to get the other rows.
+            more_rows_hint: a way to get the remaining rows without the stored result.
         """
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
         if not fitted.missing:
@@ -63,7 +63,7 @@ class Presenter:
         if self.store is None:
             raise ResultGoneError(
                 "the server stores no results",
-                hint="run the call again with a smaller result; PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0",
+                hint="ask for fewer rows or columns; PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0",
             )
         # A row takes at least one token, so more rows cannot fit.
         rows, row_count = await self.store.read(result_id, first_row, max_rows=self.max_tokens, owner=owner)
@@ -93,7 +93,7 @@ class Presenter:
         return result_id and result_uri(result_id, fitted.shown_rows + 1)
 
     def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail, *, share: int = 1) -> str:
-        """Return the tables in as much detail as the budget allows, at least their names.
+        """Return as many tables in this detail as the budget allows, then names of the others.
 
         Args:
             share: the number of texts that share the budget.

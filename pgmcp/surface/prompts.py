@@ -1,7 +1,7 @@
 """Prompts that a person starts by name: hosts offer them in a menu or as /commands.
 
-Each tells the model in which order to use pgmcp's tools. All arguments can be left out; the model then asks
-the user.
+Each tells the model in which order to use pgmcp's tools. All arguments can be left out: without a database,
+the prompt names the default one; without a question or a statement, the model asks the user for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ and what looks odd or is missing. End with five questions that it can answer wel
 
 ASK: Final = """\
 {question}
-1. Say which measure, which dates and which states it means. Where two readings would give different \
+1. Say which measure, which dates and which states the question means. If two readings would give different \
 answers, ask me first.
 {steps}
 Then answer in your first sentence. Below it: the SQL, what you assumed, and whether rows were cut off.
@@ -45,7 +45,7 @@ ASK_BY_SQL: Final = """\
 4. Check the result: joins that count rows twice, a missing filter, the dates' time zone."""
 
 EXPLAIN: Final = """\
-Find out why a statement is slow, and what would make it faster. {database} is where it runs.
+Find out why a statement is slow, and what would make it faster. It runs in {database}.
 {statement}
 1. execute_sql with EXPLAIN before it: this plans the statement and does not run it.
 2. search_schema with tables=[…] of its tables and detail="full": types, indexes, estimated rows.
@@ -64,7 +64,8 @@ class Prompt:
 
     Attributes:
         arguments: name and description of each; all may be left out.
-        write: returns the text, given the settings and the arguments by name; "" for one that was left out.
+        write: returns the text, given the settings and the arguments by name; an argument that was left out
+            is "".
     """
 
     name: str
@@ -157,7 +158,7 @@ PROMPTS: Final = (
     Prompt(
         "ask_question",
         "Ask a question well",
-        "An exact question, its SQL checked, and the answer with what was assumed.",
+        "Makes the question exact, checks the SQL, and says what the answer assumes.",
         [("question", "What to find out, in plain language"), _DATABASE],
         _ask,
     ),

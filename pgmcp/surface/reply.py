@@ -31,7 +31,8 @@ class ToolReply(Struct, frozen=True):
         content: content blocks of the protocol, text first.
         structured: the same as JSON values; None for an error.
         meta: the result's `_meta`, which hosts do not show to their model, or None.
-        input_required: what makes the host ask and call again (2026-07-28), instead of the rest, or None.
+        input_required: fields of the result that makes the host ask a person and call again (2026-07-28). The
+            other attributes are then unused. None for every other result.
     """
 
     content: tuple[dict[str, Any], ...]

@@ -51,7 +51,7 @@ class RefreshSchema(Struct, kw_only=True, frozen=True):
 async def search_schema(
     backend: "Backend", given: SearchSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
-    """Return the tables of one database or of all that match."""
+    """Return the matching tables of one database, or of all databases."""
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
@@ -89,7 +89,7 @@ async def refresh_schema(
 async def _search_all_schemas(
     backend: "Backend", given: SearchSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
-    """Return the tables of all databases that match, and the errors of databases that cannot be searched."""
+    """Return the matching tables of all databases, and the errors of databases that could not be searched."""
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 

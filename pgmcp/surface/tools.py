@@ -89,7 +89,7 @@ class Tool:
         definition: the tool's entry in the protocol's list.
         arguments: reads the arguments of a call.
         run: answers a call.
-        database: the only database that it reads; "" if a call names the database.
+        database: the only database that the tool reads; "" if each call chooses the database.
     """
 
     name: str
@@ -217,7 +217,7 @@ def _tool(
 def _additions(settings: SurfaceSettings) -> Mapping[str, Mapping[str, Any]]:
     """Return the keywords of arguments' schemas that depend on the settings.
 
-    They only inform hosts. The pipeline checks the bounds, because its messages say more.
+    These keywords only inform hosts. The pipeline checks the bounds, because its messages say more.
     """
     rows_by_argument = {
         extension.argument.name: extension.row_limits.max_rows

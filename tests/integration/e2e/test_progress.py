@@ -67,12 +67,12 @@ def test_a_question_reports_every_stage_and_its_repair(server: RawServer, endpoi
 
     assert messages(reported) == [
         "reading the schema",
-        "finding the tables it needs",
+        "finding the tables for the question",
         "asking the model",
         "checking the SQL",
         "running the statement",
         "reading the schema",
-        "finding the tables it needs",
+        "finding the tables for the question",
         "repairing the SQL, attempt 2",
         "checking the SQL",
         "running the statement",
