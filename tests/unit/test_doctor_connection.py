@@ -71,7 +71,12 @@ def test_what_is_checked_or_does_not_leave_the_machine_is_fine(
             Status.WARN,
             "the connection to the pooler may be without TLS",
         ),
-        (Protection(TLS, is_near=False), VERIFY_FULL, Status.OK, f"it connects to the server with {TLS}"),
+        (
+            Protection(TLS, is_near=False),
+            VERIFY_FULL,
+            Status.OK,
+            f"the pooler connects to the server with {TLS}",
+        ),
         (Protection("", is_near=True), VERIFY_FULL, Status.OK, "on the same machine without TLS"),
         (Protection("", is_near=False), VERIFY_FULL, Status.WARN, "over a network without TLS"),
         (

@@ -34,7 +34,10 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
    AND pg_catalog.pg_relation_size(c.oid::pg_catalog.regclass) > 0
  ORDER BY 1
 """
-"""Tables with rows, and whether the role can see their statistics, which row-level security hides."""
+"""Tables with rows, and whether the role can see their statistics.
+
+Tables with row-level security are left out, because it hides their statistics.
+"""
 
 
 _VIEWS_WITHOUT_POLICIES_SQL: Final = """
@@ -137,7 +140,7 @@ def _describe_filters(grants: Grants, unreadable: Collection[str]) -> str:
     by_name = "pg_policy" not in unreadable
     filtered = describe_policies(grants.policies) if by_name else list(grants.policies)
     listed = escape_untrusted(enumerate_some(filtered))
-    subject = "row policies filter" if by_name else "row policies that it may not read filter"
+    subject = "row policies filter" if by_name else "row policies, which the role may not read, filter"
     return f"; {subject} {len(grants.policies)} of them: {listed}"
 
 
@@ -235,7 +238,7 @@ async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
             check,
             "nothing: the role may read no table",
             "GRANT USAGE on the schema and SELECT on its tables (`pgmcp setup-sql` prints the script); "
-            "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may exclude all, too",
+            "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may also exclude all schemas",
         )
     if not context.model_endpoint:
         text = "nothing: no model is configured; the host's own model sees what the tools return"

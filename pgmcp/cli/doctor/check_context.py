@@ -1,4 +1,4 @@
-"""The arguments of the checks of a database."""
+"""Describes a database to check, and runs statements of the checks."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +20,7 @@ class CheckContext:
 
     Attributes:
         model_endpoint: host and port that prompts are sent to; "" if no model is configured.
-        principal: the caller as whom statements run; None: a caller without a token.
+        principal: the caller for whom statements run; None for a caller without a token.
     """
 
     database: Database
@@ -31,7 +31,7 @@ class CheckContext:
     principal: Principal | None = None
 
     def as_caller(self) -> "CheckContext":
-        """Return the context with the role of a caller, where callers have roles of their own."""
+        """Return the context with the role of an example caller, if callers have roles of their own."""
         identities = self.database.identities
         if identities is None:
             return self

@@ -17,7 +17,7 @@ MIN_SERVER_VERSION: Final = 13
 """The oldest major version that the catalog queries support."""
 
 CONNECT_TIMEOUT_S: Final = 35.0
-"""More than a pool allows for several hosts, so that the pool reports the cause."""
+"""Longer than a pool tries to connect to several hosts, so that the pool's own error says the cause."""
 
 _IDENTITY_SQL: Final = """
 SELECT current_catalog::text, current_user::text
@@ -96,7 +96,8 @@ class Protection:
 
     Attributes:
         cipher: version and cipher of TLS; "" without TLS.
-        is_near: whether client and server are on the same machine; through a tunnel, bastion and server.
+        is_near: whether client and server are on the same machine; with a tunnel, whether the bastion and
+            the server are.
     """
 
     cipher: str
@@ -121,14 +122,22 @@ async def check_tls(context: CheckContext, check: str) -> CheckResult:
 
 
 def judge_tls_to_pooler(check: str, protection: Protection, address: Address) -> CheckResult:
-    """Return the result for a connection to a pooler; the server reports only the one behind the pooler."""
+    """Return the result for a connection to a pooler.
+
+    Args:
+        check: the check's name.
+        protection: of the connection from the pooler to the server, the only one that the server reports.
+        address: the pooler's address.
+    """
     text, is_safe = _judge_way_to_pooler(address)
     if protection.cipher:
-        text += f"; it connects to the server with {protection.cipher}"
+        text += f"; the pooler connects to the server with {protection.cipher}"
     elif protection.is_near:
-        text += "; it connects to the server on the same machine without TLS"
+        text += "; the pooler connects to the server on the same machine without TLS"
     else:
-        text += "; it connects to the server over a network without TLS, where everyone can read the rows"
+        text += (
+            "; the pooler connects to the server over a network without TLS, where everyone can read the rows"
+        )
         hint = "let the pooler use TLS (PgBouncer: server_tls_sslmode), unless that network is trusted"
         return CheckResult(Status.WARN, check, text, hint if is_safe else f"{hint}; set {_USE_TLS}")
     return (

@@ -1,7 +1,7 @@
 """The checks of one database: connection, safety, and the basis of answers.
 
-Each check is one function, and uses workers like a host's statements. A failed connection ends the checks of
-its database only.
+Each check is one function, and runs its statements on workers, as the server runs those of hosts. A failed
+connection ends the checks of its database only.
 """
 
 import asyncio
@@ -137,7 +137,7 @@ async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: 
         return unexpected_failure(
             check_name,
             error,
-            "the server may answer unlike PostgreSQL; please report it with the engine and its version",
+            "the server may differ from PostgreSQL; please report this with the engine and its version",
         )
 
 

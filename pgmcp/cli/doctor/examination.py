@@ -42,7 +42,7 @@ _REPORT_IT: Final = "please report it with the output of `pgmcp doctor --json`"
 
 def run_doctor(*, with_json: bool) -> bool:
     """Run all checks and print the report; return whether none failed."""
-    configure_logging("ERROR")  # warnings of other modules are results here
+    configure_logging("ERROR")  # the results report what other modules log as warnings
     terminal = Terminal()
     with terminal.progress() as say:
         say("settings")

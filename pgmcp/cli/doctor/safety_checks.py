@@ -98,7 +98,7 @@ def _judge_reader(
     """Return the result for a role without known risks.
 
     Args:
-        unknown: what could not be read of its privileges, beside its attributes.
+        unknown: privileges of the role that could not be read, besides its attributes.
     """
     if posture.knows_attributes:
         text = f"{posture.role} can only read"
@@ -126,7 +126,7 @@ async def check_login_triggers(context: CheckContext, check: str) -> CheckResult
 
 
 async def check_read_only(context: CheckContext, check: str) -> CheckResult:
-    """Try to create a table in the transaction of statements; it is rolled back in any case."""
+    """Try to create a temporary table as a statement of a caller would; it is rolled back in any case."""
     if not context.settings.server.use_readonly_transactions:
         return CheckResult(
             Status.WARN,
@@ -230,8 +230,8 @@ class _Sleep:
     """A running sleep.
 
     Attributes:
-        mark: a name in its text, to find it in pg_stat_activity.
-        task: waits for it.
+        mark: a name in the statement's text, which finds the statement in pg_stat_activity.
+        task: waits for the statement.
     """
 
     context: CheckContext
@@ -239,11 +239,11 @@ class _Sleep:
     task: asyncio.Task[list[list[JsonScalar]]]
 
     async def has_begun(self) -> bool:
-        """Wait until it runs on the server; return whether it did in time."""
+        """Wait until the sleep runs on the server; return whether it did in time."""
         return await self._ms_until(runs=True, within_s=SEEN_WITHIN_S) is not None
 
     async def ms_until_ended(self) -> float | None:
-        """Wait until it has ended; return the milliseconds, or None if it is still running."""
+        """Wait until the sleep has ended; return the milliseconds, or None if it is still running."""
         return await self._ms_until(runs=False, within_s=GONE_WITHIN_S)
 
     async def _ms_until(self, *, runs: bool, within_s: float) -> float | None:
@@ -298,7 +298,7 @@ async def check_mapped_roles(context: CheckContext, check: str) -> list[CheckRes
 
 
 async def _describe_role(context: CheckContext, check: str, role: MappedRole, seen: Database) -> CheckResult:
-    posture = await seen.role.posture()  # by taking the role
+    posture = await seen.role.posture()  # of a worker that has taken the role
     risks = role.risks + tuple(risk for risk in posture.risks if not _is_reported_by(risk, role.risks))
     if risks:
         is_required = context.settings.server.require_readonly_role and bool(posture.risks)

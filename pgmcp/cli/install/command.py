@@ -31,11 +31,11 @@ class Request:
     """The options of the command line.
 
     Attributes:
-        name: of the entry; None for the default.
+        name: the entry's name; None for the default.
         variant: an entry that starts another command, such as the demo.
         file: the host's file, if it is not in the usual place.
         pairs: variables as NAME=value.
-        url: of a server over HTTP that the host uses instead of starting one.
+        url: the URL of a server over HTTP, which the host uses instead of starting one.
     """
 
     host: HostName
@@ -105,12 +105,12 @@ class Change:
 
     def _warn(self) -> Iterator[str]:
         if self.is_shared:
-            yield "Its paths are those of this machine: everyone who shares the project needs the same paths."
+            yield "The entry has paths of this machine: everyone who shares the project needs the same paths."
         if not self.secrets:
             return
         names = ", ".join(self.secrets)
         yield f"{names}: the secret shown as {conninfo.HIDDEN} is written to that file in plain text."
-        yield "With --env-file or --config-file it stays in your own file."
+        yield "With --env-file or --config-file the secret stays in your own file."
         if self.file.is_open_to_others:
             yield "Other users can read the file; this permission will be removed."
 
@@ -193,7 +193,7 @@ def make_remote_entry(request: Request, url: str, there: Mapping[str, Any]) -> d
     """Return the entry of a server over HTTP; headers of an existing entry stay.
 
     Raises:
-        PgmcpError: the host cannot use it, or the options do not fit together.
+        PgmcpError: the host takes no URL, the URL is invalid, or other options exclude it.
     """
     host = HOST_BY_NAME[request.host]
     if host.http_transport is None:

@@ -25,10 +25,10 @@ _SYSTEM_ROOTS: Final = "system"
 def server_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return the program's absolute path and the arguments that run this installation from any folder.
 
-    The program is the interpreter. The console script would not do: its first line cannot contain a path with
-    spaces, and on Windows it is an .exe. `-P` prevents imports of modules in the host's folder. A virtual
-    environment's interpreter is a link. It is not resolved, because its target does not use the virtual
-    environment.
+    The program is the interpreter. The console script is not used, because its first line cannot contain a
+    path with spaces, and on Windows it is an .exe. `-P` prevents imports of modules in the host's folder. A
+    virtual environment's interpreter is a link. It is not resolved, because its target does not use the
+    virtual environment.
 
     Raises:
         SettingsError: this installation is in a cache, such as that of `uvx`, and may be deleted.
@@ -60,8 +60,8 @@ def read_variables(pairs: Sequence[str], env_file: Path | None, config_file: Pat
 def check_variables(variables: Mapping[str, str]) -> None:
     """Reject settings with which the server would not start, or that depend on its working directory.
 
-    Only the host knows the value of `${…}`. If a variable contains it, the values are not checked together:
-    only the names, and the other paths.
+    Only the host knows the value of a reference `${…}`. If a variable contains one, the settings are not
+    loaded: only the names of all variables and the paths in the other variables are checked.
 
     Raises:
         SettingsError: the server would not start (its message is repeated), or a path is relative.

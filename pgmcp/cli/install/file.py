@@ -23,8 +23,8 @@ class HostFile:
     Attributes:
         path: as the user or the host names it; it may be a symbolic link.
         target: the file that `path` leads to.
-        text: "" if there is none.
-        status: None if there is none.
+        text: "" if there is no file.
+        status: None if there is no file.
     """
 
     path: Path
@@ -59,13 +59,13 @@ def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | 
     """Replace the file's text atomically.
 
     Args:
-        is_private: remove read access of others; a new file is private anyway.
+        is_private: remove the access of other users; a new file is private anyway.
 
     Returns:
         The backup; None for a new file.
 
     Raises:
-        SettingsError: it has changed since it was read, or cannot be written. The file is unchanged then.
+        SettingsError: the file has changed since it was read, or cannot be written. It is unchanged then.
     """
     try:
         if file.target.exists() != (file.status is not None) or (
@@ -82,7 +82,7 @@ def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | 
 
 def _follow_links(path: Path) -> Path:
     target = path.resolve()
-    if target.is_symlink():  # until Python 3.12 `resolve` raises this error
+    if target.is_symlink():  # up to Python 3.12, `resolve` itself raises this error
         raise RuntimeError(_LOOP)
     return target
 

@@ -136,7 +136,7 @@ def config_file(
 
 
 def _desktop_file(places: Places, packages: Sequence[str]) -> PurePath:
-    """Return Claude Desktop's file; its Windows package reads a different one than its menu opens.
+    """Return the file that Claude Desktop reads; its Windows package opens another one from its menu.
 
     See the issues 26073 and 25579 of anthropics/claude-code.
     """

@@ -38,8 +38,8 @@ class Node:
 
     Attributes:
         value: as returned by `json.loads`.
-        members: of an object, in order; None for other values.
-        items: of an array, in order.
+        members: the members of an object, in order; None for other values.
+        items: the items of an array, in order.
     """
 
     start: int
@@ -57,7 +57,7 @@ def parse(text: str, *, takes_comments: bool) -> Node:
     """Return the parsed text with positions.
 
     Raises:
-        ValueError: it is not JSON; the message begins with line and column, and contains no part of the text.
+        ValueError: the text is not JSON. The message begins with line and column, and quotes no part of it.
     """
     try:
         return _Reader(text, takes_comments).read()

@@ -60,7 +60,7 @@ _EXPECTS_COLUMN: Final = re.compile(
 )
 _CONTEXTS_OF_COLUMNS: Final = frozenset(("select", "where", "on", "by", "having"))
 _MAX_COLUMNS: Final = 200
-"""How many columns are offered before a table is named."""
+"""Maximum number of columns that are offered for a statement that names no table yet."""
 
 _COMMAND: Final = re.compile(r"\s*(\\[\w?]*\+?)(\s+)?")
 _ALL_KINDS: Final = tuple(TableKind)

@@ -59,7 +59,7 @@ class Turn:
 
 
 def describe_earlier(question: str, last: Turn) -> str:
-    """Return the last question and its SQL, to which a question refers."""
+    """Return the last question and its SQL, for a question that refers to them."""
     earlier = (
         f"It follows the question: {last.question}\nwhose"
         if last.question
@@ -105,7 +105,7 @@ class Conversation:
         r"""Run an input; return False for `\q`.
 
         Raises:
-            PgmcpError: there is no answer.
+            PgmcpError: the input failed.
         """
         match item.kind:
             case InputKind.SQL if item.refused:
@@ -129,7 +129,7 @@ class Conversation:
         """Read the catalog of a database, and use the database.
 
         Raises:
-            PgmcpError: it is unknown, or cannot be reached.
+            PgmcpError: the database is unknown, or cannot be reached.
         """
         with self._terminal.progress() as say:
             say("connecting")

@@ -37,9 +37,10 @@ class HistoryFile:
         self._max_entries = max_entries
 
     def load(self) -> list[str]:
-        """Return the inputs, oldest first; a longer file is shortened.
+        """Return the last `max_entries` inputs, oldest first; a much longer file is shortened.
 
-        If it cannot be shortened, for example on a full disk, it stays as it is.
+        A file that cannot be shortened, for example on a full disk, stays as it is.
+
 
         Raises:
             OSError: the file cannot be read.

@@ -7,9 +7,9 @@ r"""Splits the input of a person into SQL, questions and commands.
     ? select the best month  a question, because it begins with "?"
     Show the best month?     a question, because the line ends with "?"
 
-The first word decides, so that a person can predict it. Questions often begin with one of four keywords. They
-begin SQL only if the line ends with ";" or continues like SQL: SHOW with the name of one setting, EXPLAIN
-with a statement, DO with a block, TABLE with a name.
+The first word decides, so that a person can predict the kind. Questions often begin with the words SHOW,
+EXPLAIN, DO and TABLE. These words begin SQL only if the line ends with ";" or continues like SQL: SHOW with
+the name of one setting, EXPLAIN with a statement, DO with a block, TABLE with a name.
 """
 
 import difflib
@@ -75,7 +75,7 @@ class Input:
         meant: the keyword that the first word of a question resembles, if the question may be SQL; else "".
         as_records: SQL that ends with `\gx`.
         refused: another command that follows SQL on its last line, as in `select 1 \watch`; "" if none does.
-        line: where it begins in the whole text, from 1.
+        line: the line of the whole text on which the input begins, from 1.
     """
 
     kind: InputKind

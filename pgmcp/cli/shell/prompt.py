@@ -24,7 +24,7 @@ class Prompt:
     """A prompt in the terminal.
 
     Args:
-        remark: shows that the history cannot be saved, once.
+        remark: called once with a message if the history cannot be saved.
     """
 
     def __init__(self, history: HistoryFile, complete: Complete, remark: Callable[[str], None]) -> None:

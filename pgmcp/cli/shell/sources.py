@@ -1,7 +1,7 @@
 """Finds the tables, columns and listed values of a statement, also of an incomplete one.
 
-The columns are also those of WITH queries and subqueries. Values are those that the catalog lists for the
-column that a condition compares; it lists no values of a column that the operator hides.
+Columns of WITH queries and subqueries are found, too. The values are those that the catalog lists for the
+column that a condition compares. The catalog lists no values of a column that the operator hides.
 """
 
 import re
@@ -22,7 +22,7 @@ union intersect except for window tablesample as set
 """
 _CLAUSES: Final = "|".join(_CLAUSE_TEXT.split())
 NO_ALIAS: Final = rf"(?!(?:{_CLAUSES})\b)"
-"""Refuses words after a table that are not an alias."""
+"""A lookahead that fails at keywords, which may follow a table but are not its alias."""
 _SOURCE: Final = re.compile(
     rf"(?:\b(?:from|join|table)|,)\s+(?:only\s+|lateral\s+)?({NAME}(?:\.{NAME})?)"
     rf"(?:\s+(?:as\s+)?{NO_ALIAS}({NAME}))?",
@@ -89,7 +89,8 @@ class Derived:
 
     Attributes:
         queries: WITH queries, by name in lower case.
-        subqueries: those in FROM, by their alias; also functions whose columns are named there.
+        subqueries: subqueries in FROM, each as a table named by its alias; also functions whose columns FROM
+            names.
     """
 
     queries: dict[str, Table]
@@ -112,7 +113,7 @@ class _Body:
 
 
 def find_derived(statement: str, catalog: Catalog) -> Derived:
-    """Return the WITH queries and subqueries of a statement; an unclosed body extends to its end."""
+    """Return the WITH queries and subqueries of a statement; unclosed ones extend to its end."""
     text = _TEXT.sub(lambda found: "'" + " " * (len(found[0]) - 1), statement)
     queries: dict[str, Table] = {}
     subqueries: dict[int, Source] = {}
@@ -255,7 +256,7 @@ def listed_values(head: str, sources: Sequence[Source]) -> list[tuple[str, str]]
     for column in _named(found[1], sources):
         if values := column.enum_labels or column.values:
             kind = escape_untrusted(column.type)
-            # A value that must be escaped to be shown is not the same value.
+            # A value that escaping changes is not offered, because SQL would compare with another value.
             return [(value, kind) for value in values if escape_untrusted(value) == value]
     return []
 

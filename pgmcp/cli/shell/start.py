@@ -123,7 +123,7 @@ async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) 
 
 
 def _suggest_another(error: PgmcpError, others: list[str]) -> None:
-    """Add to the error's hint how to begin with a database that may be up."""
+    """Add to the error's hint how to begin with another database, which may be up."""
     if others:
         other = f"`pgmcp shell --database {others[0]}` begins with another database"
         error.hint = f"{error.hint}; {other}" if error.hint else other

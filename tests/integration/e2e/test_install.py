@@ -216,7 +216,7 @@ def test_comments_in_the_file_of_vs_code_stay(project: Path) -> None:
     done = install(project, "vscode", "--scope", "project", "--env-file", ".env", "--yes")
     removed = install(project, "vscode", "--scope", "project", "--remove", "--yes")
 
-    assert "Its paths are those of this machine" in done.stdout
+    assert "The entry has paths of this machine" in done.stdout
     assert done.returncode == removed.returncode == 0
     assert file.read_text() == '{\n  // ours\n  "servers": {}, // none yet\n}\n'
     assert '  // ours\n  "servers": {\n    "pgmcp": {' in file.with_name("mcp.json.bak2").read_text()

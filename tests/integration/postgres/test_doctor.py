@@ -274,7 +274,7 @@ async def test_a_pooler_in_transaction_mode_passes_every_check(shop_url: str) ->
     databases = [result for check, result in results.items() if check.startswith("database")]
     assert [result for result in databases if result.status is not Status.OK] == []
     assert results["database main: TLS"].text == (
-        "the pooler is on this machine; it connects to the server on the same machine without TLS"
+        "the pooler is on this machine; the pooler connects to the server on the same machine without TLS"
     )
 
 

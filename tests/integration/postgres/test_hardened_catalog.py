@@ -413,7 +413,10 @@ async def test_doctor_claims_no_more_than_it_may_read(hardened: Hardened) -> Non
     assert results["role"].text == (
         "hardened_reader has no known right to change anything; not known: whether it owns functions"
     )
-    assert "row policies that it may not read filter 1 of them: public.guarded" in results["grants"].text
+    assert (
+        "row policies, which the role may not read, filter 1 of them: public.guarded"
+        in results["grants"].text
+    )
     assert "it is not known where row policies filter rows" in grants.text
 
 
