@@ -192,7 +192,7 @@ async def open_pipeline(
         preparing = asyncio.create_task(_prepare(default, rate_limit))
         cleanup.push_async_callback(_cancel, preparing)
         pipeline = Pipeline(
-            Databases(databases, are_of_several=settings.has_several_databases),
+            Databases(databases, has_several=settings.has_several_databases),
             bounds=_bounds(settings.server),
             rate_limit=rate_limit,
             model=model,

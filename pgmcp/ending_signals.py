@@ -50,7 +50,7 @@ def ended_like_ctrl_c() -> Iterator[None]:
                 raise KeyboardInterrupt
             signal.raise_signal(signal.SIGINT)
 
-    with _handlers(interrupt, but_for=signal.SIGINT):
+    with _handlers(interrupt, except_for=signal.SIGINT):
         try:
             yield
         except KeyboardInterrupt:
@@ -78,8 +78,8 @@ def deferred() -> Iterator[None]:
 
 
 @contextmanager
-def _handlers(handle: Any, but_for: int = 0) -> Iterator[None]:
-    old = {number: signal.signal(number, handle) for number in ending_signals() if number != but_for}
+def _handlers(handle: Any, except_for: int = 0) -> Iterator[None]:
+    old = {number: signal.signal(number, handle) for number in ending_signals() if number != except_for}
     try:
         yield
     finally:

@@ -148,7 +148,7 @@ class RoleMapping:
             return Principal(first.value)
         return Principal("example", claims={first.claim: first.value})
 
-    def of_role(self, role: str) -> Identity:
+    def identity_of(self, role: str) -> Identity:
         """Return a role with empty claims, for everything that all callers with the role share."""
         return Identity(role, tuple((name, "") for name, _ in self._claim_settings))
 

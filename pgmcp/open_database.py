@@ -106,12 +106,12 @@ def open_database(
     cleanup.push_async_callback(close)
     context_check = ContextCheck(name, context, database.schema, database.find_hidden)
     cleanup.push_async_callback(context_check.close)
-    named = partial(_named, supervisor, values(conninfo).get("application_name", "pgmcp"))
-    cached = lru_cache(MAX_CACHED_CALLERS)(named)
-    database = replace(database, context=context_check.context, named=cached)
+    for_caller = partial(_for_caller, supervisor, values(conninfo).get("application_name", "pgmcp"))
+    cached = lru_cache(MAX_CACHED_CALLERS)(for_caller)
+    database = replace(database, context=context_check.context, for_caller=cached)
     if not settings.maps_roles:
         return database
-    open_role = partial(_open_mapped_role, name, settings, server, database, named)
+    open_role = partial(_open_mapped_role, name, settings, server, database, for_caller)
     identities = RoleDatabases(_role_mapping(name, settings), supervisor, open_role)
     cleanup.push_async_callback(identities.close)
     return replace(database, identities=identities)
@@ -150,7 +150,7 @@ def _open_mapped_role(
     settings: DatabaseSettings,
     server: ServerSettings,
     login: Database,
-    named: Callable[[Database, str | None, str | None, str], Database],
+    for_caller: Callable[[Database, str | None, str | None, str], Database],
     identity: Identity,
     executor: StatementExecutor,
 ) -> tuple[Database, Close]:
@@ -165,12 +165,12 @@ def _open_mapped_role(
         role=BothRoles(login.role, database.role),
         context=login.context,
         identity=identity,
-        named=named,
+        for_caller=for_caller,
     )
     return database, close
 
 
-def _named(
+def _for_caller(
     supervisor: Supervisor,
     base: str,
     database: Database,

@@ -67,7 +67,7 @@ class Answer(Struct, frozen=True):
         tokens_out: completion tokens over all model calls.
         elapsed_ms: milliseconds by stage, in order; stages do not overlap.
         notes: other remarks for the reader, one sentence each.
-        follow_up: other readings of the question, which a caller can ask for.
+        other_readings: other readings of the question, which a caller can ask for.
         attachments: other requested forms of the rows; each contains all of `rows`.
     """
 
@@ -86,7 +86,7 @@ class Answer(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     statement: str | None = None
     attachments: tuple[Attachment, ...] = ()
-    follow_up: tuple[str, ...] = ()
+    other_readings: tuple[str, ...] = ()
 
     def pictured(self) -> "Answer":
         """Return the answer with the rows for a chart or the result view, at most MAX_PICTURED_ROWS."""

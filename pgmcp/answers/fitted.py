@@ -133,7 +133,14 @@ def _frame_tokens(
 ) -> int:
     """Return the tokens of everything except the rows; if there are few, an upper bound."""
     answer = fitted.answer
-    words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes, *answer.follow_up]
+    words = [
+        answer.database,
+        fitted.sql,
+        answer.model,
+        *fitted.assumptions,
+        *fitted.notes,
+        *answer.other_readings,
+    ]
     words += [text for column in columns for text in (column.name, column.type)]
     attachments = {attachment.key: attachment.facts for attachment in answer.attachments}
     texts = encode_json([words, attachments])

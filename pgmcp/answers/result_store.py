@@ -64,7 +64,7 @@ class StoredResult:
     truncated: Truncation | None
 
     @classmethod
-    def of(cls, rows: Rows) -> Self:
+    def from_rows(cls, rows: Rows) -> Self:
         """Return the stored part of these rows."""
         encoded = rows.rows if isinstance(rows.rows, EncodedRows) else EncodedRows.encode(rows.rows)
         return cls(rows.columns, encoded[:], rows.truncated)  # without the rows' text, which is not counted
@@ -128,7 +128,7 @@ class LocalResultStore:
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
         """Store a result and return its id; None if it is too large."""
-        entry = _Entry(owner, StoredResult.of(rows), self._clock() + self._lifetime_s)
+        entry = _Entry(owner, StoredResult.from_rows(rows), self._clock() + self._lifetime_s)
         if entry.size_bytes > self._max_bytes:
             return None
         self._drop_old()

@@ -65,8 +65,8 @@ def as_json(fitted: FittedAnswer) -> dict[str, Any]:
         "tokens": {"in": answer.tokens_in, "cached": answer.tokens_cached, "out": answer.tokens_out},
         "notes": fitted.notes,
     }
-    if answer.follow_up:
-        structured["follow_up"] = list(answer.follow_up)
+    if answer.other_readings:
+        structured["follow_up"] = list(answer.other_readings)
     for attachment in answer.attachments:
         structured[attachment.key] = attachment.facts
     return structured

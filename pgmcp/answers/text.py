@@ -104,9 +104,9 @@ def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
     if answer.assumptions:
         yield "Assumptions:"
         yield from (f"- {escape_untrusted(text)}" for text in fitted.assumptions)
-    if answer.follow_up:
+    if answer.other_readings:
         yield "Other readings; to get one, ask again with reading="
-        yield from (f"- {escape_untrusted(text)}" for text in answer.follow_up)
+        yield from (f"- {escape_untrusted(text)}" for text in answer.other_readings)
 
 
 def _rows(fitted: FittedAnswer, rows: Rows, shown: Shown, fence: str) -> list[str]:

@@ -240,10 +240,10 @@ class Assembly:
             constraint.column_numbers[0]: values
             for constraint in constraints
             if constraint.definition
-            and not _lacks(constraint)
+            and not _caveat(constraint)
             and (values := listed_values(constraint.definition))
         }
-        unproved = {each.column_numbers[0] for each in constraints if each.kind == "n" and _lacks(each)}
+        unproved = {each.column_numbers[0] for each in constraints if each.kind == "n" and _caveat(each)}
         if not allowed and not unproved:
             return columns.columns
         shown = (
@@ -270,7 +270,7 @@ class Assembly:
                     *self._names[constraint.referenced_id],
                     referenced_names,
                     constraint.is_period,
-                    _lacks(constraint),
+                    _caveat(constraint),
                 )
 
     def _checks(
@@ -285,7 +285,7 @@ class Assembly:
                 yield constraint.definition
 
 
-def _lacks(constraint: ConstraintRow) -> str:
+def _caveat(constraint: ConstraintRow) -> str:
     if not constraint.is_enforced:
         return "not enforced"
     return "" if constraint.is_validated else "not valid"
@@ -298,7 +298,7 @@ def _by_id(rows: Iterable[Row]) -> dict[int, str]:
 def _keys(columns: _Columns, constraints: Sequence[ConstraintRow], kind: str) -> Iterator[tuple[str, ...]]:
     """Yield the valid keys of one kind, whose columns the role may read."""
     for constraint in constraints:
-        if constraint.kind != kind or _lacks(constraint):
+        if constraint.kind != kind or _caveat(constraint):
             continue
         if names := columns.names(constraint.column_numbers):
             yield names

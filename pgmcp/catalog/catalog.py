@@ -71,7 +71,7 @@ class ForeignKey:
     Attributes:
         is_period: whether the last columns are ranges: each must be covered by ranges of the referenced
             table, and joins with `&&`.
-        lacks: "not enforced" or "not valid" if rows may violate it; "" otherwise.
+        caveat: "not enforced" or "not valid" if rows may violate it; "" otherwise.
     """
 
     columns: tuple[str, ...]
@@ -79,7 +79,7 @@ class ForeignKey:
     referenced_table: str
     referenced_columns: tuple[str, ...]
     is_period: bool = False
-    lacks: str = ""
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)

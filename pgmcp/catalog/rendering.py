@@ -123,7 +123,9 @@ def prompt_line(table: Table, catalog: Catalog, limits: LineLimits = USUAL_LIMIT
     keys = _KeyMarks(table, catalog)
     parts = [_prompt_column(column, keys, table, limits) for column in table.columns]
     line = f"{kind}{catalog.display_name(table)}({', '.join([*parts, *keys.composite()])})"
-    has_all = any(_lists_all_rows(column, keys.of(column.name), table, limits) for column in table.columns)
+    has_all = any(
+        _lists_all_rows(column, keys.marks_of(column.name), table, limits) for column in table.columns
+    )
     size = "" if has_all else _size(table)
     remarks = _remarks(table, catalog, max_characters=limits.comment_characters, size=size)
     if remarks and remarks == size:
@@ -151,7 +153,7 @@ class _KeyMarks:
         self._references = {key.columns[0]: key for key in table.foreign_keys if len(key.columns) == 1}
         self._unique = {columns[0] for columns in table.unique_constraints if len(columns) == 1}
 
-    def of(self, column: str) -> str:
+    def marks_of(self, column: str) -> str:
         marks = ""
         if self._table.primary_key == (column,):
             marks += " pk"
@@ -178,7 +180,7 @@ class _KeyMarks:
 
 
 def _prompt_column(column: Column, keys: _KeyMarks, table: Table, limits: LineLimits) -> str:
-    marks = keys.of(column.name)
+    marks = keys.marks_of(column.name)
     max_values = _max_values(column, marks, table, limits)
     if _lists_all_rows(column, marks, table, limits):
         marks = marks.removeprefix(" unique")  # the list with one value for each row shows this
@@ -296,12 +298,12 @@ def _target(key: ForeignKey, catalog: Catalog, *, is_brief: bool = False) -> str
         if table
         else f"{_name(key.referenced_schema)}.{_name(key.referenced_table)}"
     )
-    lacks = f" ({key.lacks})" if key.lacks else ""
+    caveat = f" ({key.caveat})" if key.caveat else ""
     if is_brief and table and key.referenced_columns == table.primary_key:
-        return f"{name}{lacks}"
+        return f"{name}{caveat}"
     if len(key.referenced_columns) == 1:
-        return f"{name}.{_name(key.referenced_columns[0])}{lacks}"
-    return f"{name}({_with_period(key.referenced_columns, key)}){lacks}"
+        return f"{name}.{_name(key.referenced_columns[0])}{caveat}"
+    return f"{name}({_with_period(key.referenced_columns, key)}){caveat}"
 
 
 def _referring(key: ForeignKey) -> str:

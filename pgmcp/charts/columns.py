@@ -43,7 +43,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ChartColumn:
     """A column of a result and its role in a chart.
 
     Attributes:
@@ -58,10 +58,10 @@ class Reading:
     step: str = ""
 
 
-def read_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Reading]:
+def read_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[ChartColumn]:
     """Return the role of each column, judged by at most 200 rows."""
     sample = rows[:_SAMPLE_ROWS]
-    readings = []
+    chart_columns = []
     names: set[str] = set()
     for index, column in enumerate(columns):
         cells = [row[index] for row in sample if row[index] is not None]
@@ -70,8 +70,8 @@ def read_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Reading
         # A result may repeat a name, a legend may not.
         name = _to_label(f"column {index + 1}: {name}", _MAX_NAME_CHARACTERS) if name in names else name
         names.add(name)
-        readings.append(Reading(index, name, role, step))
-    return readings
+        chart_columns.append(ChartColumn(index, name, role, step))
+    return chart_columns
 
 
 def read_number(cell: JsonScalar) -> float | None:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from pgmcp.charts.columns import (
-    Reading,
+    ChartColumn,
     Role,
     Row,
     read_label,
@@ -67,10 +67,10 @@ class Shape:
     """
 
     kind: ChartKind
-    position: Reading
-    measures: tuple[Reading, ...]
-    series: Reading | None = None
-    left_out: tuple[Reading, ...] = ()
+    position: ChartColumn
+    measures: tuple[ChartColumn, ...]
+    series: ChartColumn | None = None
+    left_out: tuple[ChartColumn, ...] = ()
 
 
 class Point(NamedTuple):
@@ -87,11 +87,11 @@ class Point(NamedTuple):
     value: float | None
 
 
-def choose_shape(readings: Sequence[Reading], rows: Sequence[Row], *, question: str) -> Shape | None:
+def choose_shape(columns: Sequence[ChartColumn], rows: Sequence[Row], *, question: str) -> Shape | None:
     """Return the shape of the chart that fits, or None."""
-    if not rows or len(readings) > _MAX_COLUMNS or len(rows) > MAX_DRAWN_ROWS:
+    if not rows or len(columns) > _MAX_COLUMNS or len(rows) > MAX_DRAWN_ROWS:
         return None
-    by_role = _Roles(readings, question)
+    by_role = _Roles(columns, question)
     if len(rows) == 1:
         return _as_number(by_role, rows)
     for fit in _RULES:
@@ -126,7 +126,7 @@ def name_series(points: Sequence[Point]) -> list[str]:
     return sorted(names, key=float) if all(name.isdecimal() for name in names) else names
 
 
-def _choose_reader(position: Reading) -> Callable[[JsonScalar], float | str | None]:
+def _choose_reader(position: ChartColumn) -> Callable[[JsonScalar], float | str | None]:
     match position.role:
         case Role.TIME:
             return read_moment
@@ -147,21 +147,26 @@ def _step_order(cell: JsonScalar) -> tuple[float, str]:
 class _Roles:
     """The columns of a result by role, in their order."""
 
-    def __init__(self, readings: Sequence[Reading], question: str) -> None:
-        self._readings = readings
+    def __init__(self, columns: Sequence[ChartColumn], question: str) -> None:
+        self._columns = columns
         self._question = question
 
-    def of(self, role: Role) -> list[Reading]:
-        return [reading for reading in self._readings if reading.role is role]
+    def with_role(self, role: Role) -> list[ChartColumn]:
+        return [column for column in self._columns if column.role is role]
 
-    def asked_measures(self) -> list[Reading]:
+    def asked_measures(self) -> list[ChartColumn]:
         """Return the preferred measures only, in the order of their columns."""
-        return find_asked(self.of(Role.MEASURE), self._question)
+        return find_asked(self.with_role(Role.MEASURE), self._question)
 
 
 def _as_number(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
-    measures = roles.of(Role.MEASURE)
-    labels = roles.of(Role.CATEGORY) + roles.of(Role.TIME) + roles.of(Role.STEP) + roles.of(Role.KEY)
+    measures = roles.with_role(Role.MEASURE)
+    labels = (
+        roles.with_role(Role.CATEGORY)
+        + roles.with_role(Role.TIME)
+        + roles.with_role(Role.STEP)
+        + roles.with_role(Role.KEY)
+    )
     if len(measures) != 1 or len(labels) > 1 or read_number(rows[0][measures[0].index]) is None:
         return None
     return Shape(ChartKind.NUMBER, _as_label(labels[0]) if labels else measures[0], (measures[0],))
@@ -169,7 +174,7 @@ def _as_number(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
 
 def _as_line(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
     position, series = _find_time(roles)
-    measures = roles.of(Role.MEASURE)
+    measures = roles.with_role(Role.MEASURE)
     if position is None or not 1 <= len(measures) <= _MAX_MEASURES:
         return None
     first = roles.asked_measures()[0]
@@ -178,10 +183,10 @@ def _as_line(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
     return shape if _makes_lines(shape, rows) else None
 
 
-def _find_time(roles: _Roles) -> tuple[Reading | None, Reading | None]:
+def _find_time(roles: _Roles) -> tuple[ChartColumn | None, ChartColumn | None]:
     """Return the column of the time axis and the column that splits it into series, if any."""
-    times, categories = roles.of(Role.TIME), roles.of(Role.CATEGORY)
-    steps = sorted(roles.of(Role.STEP), key=lambda step: step_rank(step.step))
+    times, categories = roles.with_role(Role.TIME), roles.with_role(Role.CATEGORY)
+    steps = sorted(roles.with_role(Role.STEP), key=lambda step: step_rank(step.step))
     if len(times) == 1 and len(categories) <= 1:
         return times[0], categories[0] if categories else None
     if times or len(steps) + len(categories) > 2 or not steps:
@@ -205,28 +210,30 @@ def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
     return len(set(places)) == len(places) > lines <= _MAX_SERIES and values >= 2
 
 
-def _of_its_scale(first: Reading, others: Sequence[Reading], rows: Sequence[Row]) -> tuple[Reading, ...]:
+def _of_its_scale(
+    first: ChartColumn, others: Sequence[ChartColumn], rows: Sequence[Row]
+) -> tuple[ChartColumn, ...]:
     """Return the measures that can share an axis with the first one."""
     height = _height(first, rows)
     bounds = (height / _SAME_SCALE, height * _SAME_SCALE)
     return tuple(other for other in others if bounds[0] <= _height(other, rows) <= bounds[1])
 
 
-def _without(measures: Sequence[Reading], drawn: Sequence[Reading]) -> tuple[Reading, ...]:
+def _without(measures: Sequence[ChartColumn], drawn: Sequence[ChartColumn]) -> tuple[ChartColumn, ...]:
     return tuple(measure for measure in measures if measure not in drawn)
 
 
-def _height(measure: Reading, rows: Sequence[Row]) -> float:
+def _height(measure: ChartColumn, rows: Sequence[Row]) -> float:
     return max((abs(read_number(row[measure.index]) or 0.0) for row in rows), default=0.0)
 
 
 def _as_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
-    measures = roles.of(Role.MEASURE)
+    measures = roles.with_role(Role.MEASURE)
     if not measures or len(rows) > _MAX_BARS:
         return None
-    labels = [label for label in roles.of(Role.CATEGORY) if _distinct([label], rows) == len(rows)]
-    if not labels and not roles.of(Role.CATEGORY) and len(measures) == 1:
-        keys = roles.of(Role.KEY) + roles.of(Role.STEP) + roles.of(Role.TIME)
+    labels = [label for label in roles.with_role(Role.CATEGORY) if _distinct([label], rows) == len(rows)]
+    if not labels and not roles.with_role(Role.CATEGORY) and len(measures) == 1:
+        keys = roles.with_role(Role.KEY) + roles.with_role(Role.STEP) + roles.with_role(Role.TIME)
         labels = [_as_label(key) for key in keys if _distinct([key], rows) == len(rows)]
     measure = _sorted_measure(roles.asked_measures(), rows)
     if not labels or not _has_values(measure, rows):
@@ -235,7 +242,7 @@ def _as_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
 
 
 def _as_grouped_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
-    measures, categories = roles.of(Role.MEASURE), roles.of(Role.CATEGORY)
+    measures, categories = roles.with_role(Role.MEASURE), roles.with_role(Role.CATEGORY)
     if not measures or len(categories) != 2 or len(rows) > _MAX_BARS:
         return None
     group, series = sorted(categories, key=lambda category: -_distinct([category], rows))
@@ -247,12 +254,12 @@ def _as_grouped_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
 
 
 def _as_scatter(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
-    measures = roles.of(Role.MEASURE)
+    measures = roles.with_role(Role.MEASURE)
     if len(measures) != 2:
         return None
     small = [
         category
-        for category in roles.of(Role.CATEGORY)
+        for category in roles.with_role(Role.CATEGORY)
         if _distinct([category], rows[:_GLANCE_ROWS]) <= _MAX_SERIES
         and 1 < _distinct([category], rows) <= _MAX_SERIES
     ]
@@ -270,22 +277,22 @@ _RULES: Final[tuple[Callable[[_Roles, Sequence[Row]], Shape | None], ...]] = (
 )
 
 
-def _as_label(reading: Reading) -> Reading:
+def _as_label(column: ChartColumn) -> ChartColumn:
     """Return a column as a category, whatever its role."""
-    return Reading(reading.index, reading.name, Role.CATEGORY)
+    return ChartColumn(column.index, column.name, Role.CATEGORY)
 
 
-def _distinct(columns: Sequence[Reading], rows: Sequence[Row]) -> int:
+def _distinct(columns: Sequence[ChartColumn], rows: Sequence[Row]) -> int:
     """Return the number of combinations of labels."""
     cells = {tuple(row[column.index] for column in columns) for row in rows}
     return len({tuple(map(read_label, combination)) for combination in cells})
 
 
-def _has_values(measure: Reading, rows: Sequence[Row]) -> bool:
+def _has_values(measure: ChartColumn, rows: Sequence[Row]) -> bool:
     return any(read_number(row[measure.index]) is not None for row in rows)
 
 
-def _sorted_measure(measures: Sequence[Reading], rows: Sequence[Row]) -> Reading:
+def _sorted_measure(measures: Sequence[ChartColumn], rows: Sequence[Row]) -> ChartColumn:
     """Return the measure that the rows are sorted by, probably the one asked for; otherwise the first."""
     for measure in measures:
         numbers = [number for row in rows if (number := read_number(row[measure.index])) is not None]
@@ -294,7 +301,7 @@ def _sorted_measure(measures: Sequence[Reading], rows: Sequence[Row]) -> Reading
     return measures[0]
 
 
-def find_asked(measures: Sequence[Reading], question: str) -> list[Reading]:
+def find_asked(measures: Sequence[ChartColumn], question: str) -> list[ChartColumn]:
     """Return the measures that a question names best, in order; all if it names none.
 
     A measure is skipped if another one shares the same words with the question and more: "average order

@@ -12,7 +12,7 @@ from enum import StrEnum
 from textwrap import wrap
 from typing import Any, Final
 
-from pgmcp.charts.columns import Reading, Role, to_line
+from pgmcp.charts.columns import ChartColumn, Role, to_line
 from pgmcp.charts.description import describe_point
 from pgmcp.charts.labels import format_number, label_time_axis
 from pgmcp.charts.shape import ChartKind, Point, Shape, name_series
@@ -239,12 +239,12 @@ _DRAW_BY_KIND: Final = {
 }
 
 
-def _colour(series: Reading | None) -> Json:
+def _colour(series: ChartColumn | None) -> Json:
     title = series.name if series else None
     return {"field": _SERIES, "type": "nominal", "sort": None, "title": title}
 
 
-def _category_axis(position: Reading) -> Json:
+def _category_axis(position: ChartColumn) -> Json:
     axis = {"labelLimit": LABEL_LIMIT_PX, "ticks": False, "domain": False}
     return {
         "field": _POSITION,
@@ -271,7 +271,7 @@ def _number_axis(
     }
 
 
-def _time_axis(position: Reading, points: Sequence[Point]) -> Json:
+def _time_axis(position: ChartColumn, points: Sequence[Point]) -> Json:
     if position.role is not Role.TIME:
         axis: Json = {"labelAngle": 0, "labelOverlap": True}
         return {"field": _POSITION, "type": "ordinal", "sort": None, "title": position.name, "axis": axis}

@@ -153,7 +153,7 @@ def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> No
 def _provenance(answer: Answer, *, in_shell: bool = False) -> Iterator[str]:
     yield describe_provenance(answer)
     yield from (f"assumed: {escape_untrusted(text)}" for text in answer.assumptions)
-    for number, text in enumerate(answer.follow_up, 1):
+    for number, text in enumerate(answer.other_readings, 1):
         command = f"\\reading {number}" if in_shell else "--reading"
         yield f"or with {command}: {escape_untrusted(text)}"
     yield from (f"note: {for_people(escape_untrusted(text), in_shell=in_shell)}" for text in answer.notes)

@@ -104,7 +104,7 @@ class SharedResultStore:
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
         """Store a result and return its id; None if it is too large, or Redis cannot be used."""
-        result = StoredResult.of(rows)
+        result = StoredResult.from_rows(rows)
         result_id = secrets.token_urlsafe(9)
         bound_to = _bound_to(result_id, owner)
         encrypted = await _maybe_in_a_thread(

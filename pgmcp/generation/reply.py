@@ -133,7 +133,7 @@ class SqlReply(msgspec.Struct, frozen=True):
         sql: the statement; "" if not answerable.
         assumptions: how the model resolved ambiguities.
         reason: why the question cannot be answered; "" if it can.
-        follow_up: a question to ask instead; "" if the model has none.
+        suggested_question: a question to ask instead; "" if the model has none.
         readings: the usual reading, whose SQL is `sql`, and other readings with different SQL; () if there is
             only one reading.
     """
@@ -142,7 +142,7 @@ class SqlReply(msgspec.Struct, frozen=True):
     assumptions: tuple[str, ...] = ()
     answerable: bool = True
     reason: str = ""
-    follow_up: str = ""
+    suggested_question: str = ""
     readings: tuple[Reading, ...] = ()
 
 

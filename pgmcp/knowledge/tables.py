@@ -85,7 +85,7 @@ class Tables:
     def referenced_by(self, table: Table, columns: Sequence[str]) -> Iterator[tuple[ForeignKey, Table]]:
         """Yield the enforced foreign keys on these columns, with the tables that they reference."""
         for key in table.foreign_keys:
-            if sorted(key.columns) == sorted(columns) and not key.lacks:
+            if sorted(key.columns) == sorted(columns) and not key.caveat:
                 found = self.catalog.get(key.referenced_schema, key.referenced_table)
                 if found is not None:
                     yield key, found

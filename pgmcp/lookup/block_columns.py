@@ -13,25 +13,25 @@ from typing import NamedTuple
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.validation.select_blocks import ColumnName, Expression, SelectBlock
 
-_BELOW = "\0"
+_ALIAS_SEPARATOR = "\0"
 """Separates the alias of a subquery from one inside it; no name contains it."""
 
 
-class Place(NamedTuple):
+class TableColumn(NamedTuple):
     """A column of a table, by the table's alias in the block."""
 
     alias: str
     name: str
 
     @property
-    def source(self) -> str:
+    def outer_alias(self) -> str:
         """The alias in the block's own FROM."""
-        return self.alias.partition(_BELOW)[0]
+        return self.alias.partition(_ALIAS_SEPARATOR)[0]
 
     @property
-    def below(self) -> str:
+    def inner_alias(self) -> str:
         """The alias inside the subquery; "" if the table is not in one."""
-        return self.alias.partition(_BELOW)[2]
+        return self.alias.partition(_ALIAS_SEPARATOR)[2]
 
 
 class BlockColumns:
@@ -53,16 +53,16 @@ class BlockColumns:
         self.has_unique_aliases = len(self._sources) == len(block.sources)
         self.tables = dict(self._tables())
 
-    def expand(self, column: ColumnName) -> tuple[Place, ...]:
+    def expand(self, column: ColumnName) -> tuple[TableColumn, ...]:
         """Return the columns of tables that a column is computed from; () if one is unknown."""
         return self._expand(column)[0]
 
-    def resolve(self, column: ColumnName) -> Place | None:
+    def resolve(self, column: ColumnName) -> TableColumn | None:
         """Return the column of a table that this column shows as it is; None if it is computed or unknown."""
-        places, is_plain = self._expand(column)
-        return places[0] if is_plain and places else None
+        columns, is_plain = self._expand(column)
+        return columns[0] if is_plain and columns else None
 
-    def equalities(self) -> Iterator[tuple[Place, Place | None]]:
+    def equalities(self) -> Iterator[tuple[TableColumn, TableColumn | None]]:
         """Yield the pairs of columns that are equal in every row; None stands for a constant."""
         for one, other in self._block.equalities:
             left = self.resolve(one)
@@ -73,9 +73,9 @@ class BlockColumns:
         for alias, source in self._sources.items():
             if isinstance(source, BlockColumns):
                 for inner, other_inner in source.equalities():
-                    yield _under(alias, inner), other_inner and _under(alias, other_inner)
+                    yield _nested(alias, inner), other_inner and _nested(alias, other_inner)
 
-    def _natural_equalities(self) -> Iterator[tuple[Place, Place]]:
+    def _natural_equalities(self) -> Iterator[tuple[TableColumn, TableColumn]]:
         for left_alias, right_alias in self._block.natural_joins:
             for name in self._names_of(left_alias) & self._names_of(right_alias):
                 left, right = (self.resolve(ColumnName(alias, name)) for alias in (left_alias, right_alias))
@@ -85,11 +85,14 @@ class BlockColumns:
     def _tables(self) -> Iterator[tuple[str, Table]]:
         for alias, source in self._sources.items():
             if isinstance(source, BlockColumns):
-                yield from ((f"{alias}{_BELOW}{below}", table) for below, table in source.tables.items())
+                yield from (
+                    (f"{alias}{_ALIAS_SEPARATOR}{inner_alias}", table)
+                    for inner_alias, table in source.tables.items()
+                )
             elif source is not None:
                 yield alias, source
 
-    def _expand(self, column: ColumnName) -> tuple[tuple[Place, ...], bool]:
+    def _expand(self, column: ColumnName) -> tuple[tuple[TableColumn, ...], bool]:
         if column.qualifier:
             aliases = [column.qualifier]
         elif None in self._sources.values():
@@ -99,14 +102,14 @@ class BlockColumns:
         # If several sources have it, USING or NATURAL has merged them; otherwise PostgreSQL refuses the name.
         return self._expand_in(aliases[0], column.name) if aliases else ((), False)
 
-    def _expand_in(self, alias: str, name: str) -> tuple[tuple[Place, ...], bool]:
+    def _expand_in(self, alias: str, name: str) -> tuple[tuple[TableColumn, ...], bool]:
         source = self._sources.get(alias)
         if isinstance(source, BlockColumns):
-            places, is_plain = source._output(name)
-            return tuple(_under(alias, place) for place in places), is_plain
-        return ((Place(alias, name),), True) if self._has(alias, name) else ((), False)
+            columns, is_plain = source._output(name)
+            return tuple(_nested(alias, column) for column in columns), is_plain
+        return ((TableColumn(alias, name),), True) if self._has(alias, name) else ((), False)
 
-    def _output(self, name: str) -> tuple[tuple[Place, ...], bool]:
+    def _output(self, name: str) -> tuple[tuple[TableColumn, ...], bool]:
         """Return what a column of the select list is computed from, and whether it is a table's column."""
         if name not in self._block.outputs:
             found = (self._expand(ColumnName(star, name)) for star in self._block.stars)
@@ -114,10 +117,10 @@ class BlockColumns:
         expression = self._block.outputs[name]
         return self.expand_all(expression) or (), expression.is_plain and self._is_plain(expression)
 
-    def expand_all(self, expression: Expression) -> tuple[Place, ...] | None:
+    def expand_all(self, expression: Expression) -> tuple[TableColumn, ...] | None:
         """Return the columns of tables that an expression is computed from; None if one is unknown."""
         expanded = [self.expand(column) for column in expression.columns]
-        return tuple(place for places in expanded for place in places) if all(expanded) else None
+        return tuple(column for columns in expanded for column in columns) if all(expanded) else None
 
     def _is_plain(self, expression: Expression) -> bool:
         return self.resolve(expression.columns[0]) is not None
@@ -139,5 +142,5 @@ class BlockColumns:
         return names
 
 
-def _under(alias: str, place: Place) -> Place:
-    return Place(f"{alias}{_BELOW}{place.alias}", place.name)
+def _nested(alias: str, column: TableColumn) -> TableColumn:
+    return TableColumn(f"{alias}{_ALIAS_SEPARATOR}{column.alias}", column.name)

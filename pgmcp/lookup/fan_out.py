@@ -28,7 +28,7 @@ from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import singular, split_words
 from pgmcp.errors import DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.block_columns import BlockColumns, Place
+from pgmcp.lookup.block_columns import BlockColumns, TableColumn
 from pgmcp.quoting import quote_identifier
 from pgmcp.validation.select_blocks import Aggregate, Expression, SelectBlock, read_select_blocks
 
@@ -143,45 +143,45 @@ class _Judge:
         if len(self._tables) < 2 or not self._columns.has_unique_aliases or not self._block.rows_span:
             return
         for aggregate in self._block.aggregates:
-            places = self._columns.expand_all(Expression(aggregate.columns, is_plain=False))
-            if places:
-                yield from self._judge(aggregate, tuple(dict.fromkeys(places)))
+            columns = self._columns.expand_all(Expression(aggregate.columns, is_plain=False))
+            if columns:
+                yield from self._judge(aggregate, tuple(dict.fromkeys(columns)))
 
-    def _judge(self, aggregate: Aggregate, places: Sequence[Place]) -> Iterator[FanOut]:
-        owners = list(dict.fromkeys(alias for alias, _ in places))
+    def _judge(self, aggregate: Aggregate, columns: Sequence[TableColumn]) -> Iterator[FanOut]:
+        owners = list(dict.fromkeys(alias for alias, _ in columns))
         determined = self._determined_by(owners)
         repeating = [alias for alias in self._tables if alias not in determined]
         if not repeating or not all(alias in self._tables and self._keys(alias) for alias in owners):
             return
         is_offered = self._is_mistake(owners, repeating)
         if aggregate.function == "count":
-            is_suspect = is_offered and self._counts_rows(places)
+            is_suspect = is_offered and self._counts_rows(columns)
             is_offered = False
         else:
             is_suspect = aggregate.function in _WEIGHED and (
-                is_offered or self._is_listed_first(aggregate, owners, repeating, places)
+                is_offered or self._is_listed_first(aggregate, owners, repeating, columns)
             )
         if is_suspect:
-            yield self._suspect(aggregate, places, repeating, determined, is_offered=is_offered)
+            yield self._suspect(aggregate, columns, repeating, determined, is_offered=is_offered)
 
     def _suspect(
         self,
         aggregate: Aggregate,
-        places: Sequence[Place],
+        columns: Sequence[TableColumn],
         repeating: Sequence[str],
         determined: set[str],
         *,
         is_offered: bool,
     ) -> FanOut:
-        owners = list(dict.fromkeys(alias for alias, _ in places))
+        owners = list(dict.fromkeys(alias for alias, _ in columns))
         grouped, is_whole = self._grouped(determined)
         names = [self._catalog.display_name(self._tables[alias]) for alias in owners]
-        columns = ", ".join(
+        shown = ", ".join(
             f"{self._catalog.display_name(self._tables[alias])}.{quote_identifier(name)}"
-            for alias, name in places
+            for alias, name in columns
         )
         return FanOut(
-            aggregated=(f"{aggregate.function}({columns})",),
+            aggregated=(f"{aggregate.function}({shown})",),
             table=" and ".join(names),
             repeated_by=tuple(self._catalog.display_name(self._tables[alias]) for alias in repeating),
             is_offered=is_offered and is_whole,
@@ -189,31 +189,31 @@ class _Judge:
             probe=self._probe(owners, grouped, aggregate.filter_sql),
         )
 
-    def _probe(self, owners: Sequence[str], grouped: Sequence[Place], filter_sql: str) -> str:
+    def _probe(self, owners: Sequence[str], grouped: Sequence[TableColumn], filter_sql: str) -> str:
         block, exposed = self._block, _ExposedColumns(self._block)
-        keys = [Place(alias, name) for alias in owners for name in self._keys(alias)[0]]
-        places = ", ".join(exposed.spell(place) for place in dict.fromkeys([*keys, *grouped]))
-        present = " AND ".join(f"{exposed.spell(place)} IS NOT NULL" for place in keys)
+        keys = [TableColumn(alias, name) for alias in owners for name in self._keys(alias)[0]]
+        group_by = ", ".join(exposed.spell(column) for column in dict.fromkeys([*keys, *grouped]))
+        present = " AND ".join(f"{exposed.spell(column)} IS NOT NULL" for column in keys)
         counted = f"count(*) FILTER (WHERE {filter_sql}\n)" if filter_sql else "count(*)"
         rows = block.rows_sql(exposed.inserted)
-        repeated = f"{rows}\nGROUP BY {places} HAVING {counted} > 1 AND {present}"
+        repeated = f"{rows}\nGROUP BY {group_by} HAVING {counted} > 1 AND {present}"
         return f"{block.with_sql(exposed.inserted)}{_PROBE.format(repeated=repeated)}"
 
-    def _grouped(self, determined: set[str]) -> tuple[list[Place], bool]:
+    def _grouped(self, determined: set[str]) -> tuple[list[TableColumn], bool]:
         """Return the columns that the block groups by, and whether they are all of its groups."""
-        columns: list[Place] = []
+        grouped: list[TableColumn] = []
         is_whole = True
         for item in self._block.grouped:
-            expression = self._meant(item)
-            place = self._columns.resolve(expression.columns[0]) if expression.is_plain else None
-            places = self._columns.expand_all(expression)
-            if place is not None:
-                columns.append(place)
-            elif places is None or any(each.alias not in determined for each in places):
+            expression = self._output_of(item)
+            column = self._columns.resolve(expression.columns[0]) if expression.is_plain else None
+            columns = self._columns.expand_all(expression)
+            if column is not None:
+                grouped.append(column)
+            elif columns is None or any(each.alias not in determined for each in columns):
                 is_whole = False
-        return columns, is_whole
+        return grouped, is_whole
 
-    def _meant(self, item: Expression) -> Expression:
+    def _output_of(self, item: Expression) -> Expression:
         """Return the select list's expression if GROUP BY uses its name."""
         if item.is_plain and not item.columns[0].qualifier and not self._columns.expand(item.columns[0]):
             return self._block.outputs.get(item.columns[0].name, item)
@@ -242,19 +242,23 @@ class _Judge:
         key_columns = set(table.primary_key)
         return bool(referring) and referring < key_columns and not key_columns & others
 
-    def _counts_rows(self, places: Sequence[Place]) -> bool:
+    def _counts_rows(self, columns: Sequence[TableColumn]) -> bool:
         """Return whether count() counts a key, and the query does not group by columns of its table."""
-        if len(places) != 1 or (places[0].name,) not in self._keys(places[0].alias):
+        if len(columns) != 1 or (columns[0].name,) not in self._keys(columns[0].alias):
             return False
-        grouped = [self._columns.expand_all(self._meant(item)) for item in self._block.grouped]
+        grouped = [self._columns.expand_all(self._output_of(item)) for item in self._block.grouped]
         return all(
-            item is not None and all(place.alias != places[0].alias for place in item) for item in grouped
+            item is not None and all(column.alias != columns[0].alias for column in item) for item in grouped
         )
 
     def _is_listed_first(
-        self, aggregate: Aggregate, owners: Sequence[str], repeating: Sequence[str], places: Sequence[Place]
+        self,
+        aggregate: Aggregate,
+        owners: Sequence[str],
+        repeating: Sequence[str],
+        columns: Sequence[TableColumn],
     ) -> bool:
-        words = {word for _, name in places for word in split_words(name)}
+        words = {word for _, name in columns for word in split_words(name)}
         last_owner = max(self._order.index(alias) for alias in owners)
         if any(self._order.index(alias) < last_owner for alias in repeating):
             return False
@@ -289,22 +293,22 @@ class _Judge:
 
     def _is_determined(self, alias: str, known: set[str]) -> bool:
         return any(
-            all(self._is_fixed(Place(alias, name), known) for name in key) for key in self._keys(alias)
+            all(self._is_fixed(TableColumn(alias, name), known) for name in key) for key in self._keys(alias)
         )
 
-    def _is_fixed(self, place: Place, known: set[str]) -> bool:
-        equated = self._classes.get(place, frozenset())
+    def _is_fixed(self, column: TableColumn, known: set[str]) -> bool:
+        equated = self._classes.get(column, frozenset())
         return None in equated or any(other is not None and other.alias in known for other in equated)
 
-    def _equated(self) -> Mapping[Place, "frozenset[Place | None]"]:
+    def _equated(self) -> Mapping[TableColumn, "frozenset[TableColumn | None]"]:
         """Return, for each column, the columns that equal it in every row; None stands for a constant."""
-        classes: dict[Place, set[Place | None]] = {}
+        classes: dict[TableColumn, set[TableColumn | None]] = {}
         for left, right in self._columns.equalities():
             merged = classes.get(left, {left}) | (classes.get(right, {right}) if right else {None})
-            for place in merged:
-                if place is not None:
-                    classes[place] = merged
-        return {place: frozenset(merged) for place, merged in classes.items()}
+            for column in merged:
+                if column is not None:
+                    classes[column] = merged
+        return {column: frozenset(merged) for column, merged in classes.items()}
 
 
 class _ExposedColumns:
@@ -318,19 +322,21 @@ class _ExposedColumns:
         self._spans = {
             source.alias: source.derived.rows_span for source in block.sources if source.derived is not None
         }
-        self._names: dict[Place, str] = {}
+        self._names: dict[TableColumn, str] = {}
         self.inserted: dict[int, str] = {}
 
-    def spell(self, place: Place) -> str:
+    def spell(self, column: TableColumn) -> str:
         """Return the column as the block may write it."""
-        if not place.below:
-            return _spell(place.alias, place.name)
-        if place not in self._names:
-            self._names[place] = f"pgmcp {len(self._names) + 1}"
-            offset = (self._spans[place.source] or (0, 0))[0]
-            added = f", {_spell(place.below, place.name)} AS {quote_identifier(self._names[place])}\n"
+        if not column.inner_alias:
+            return _spell(column.alias, column.name)
+        if column not in self._names:
+            self._names[column] = f"pgmcp {len(self._names) + 1}"
+            offset = (self._spans[column.outer_alias] or (0, 0))[0]
+            added = (
+                f", {_spell(column.inner_alias, column.name)} AS {quote_identifier(self._names[column])}\n"
+            )
             self.inserted[offset] = self.inserted.get(offset, "") + added
-        return _spell(place.source, self._names[place])
+        return _spell(column.outer_alias, self._names[column])
 
 
 def _spell(alias: str, name: str) -> str:

@@ -281,18 +281,18 @@ async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) 
 
 
 def _spelling_among(values: Iterable[str], text: str) -> str | None:
-    for is_same in (str.__eq__, _is_same_but_for_case, _is_same_but_for_form):
-        same = [value for value in values if is_same(value, text)]
+    for equals in (str.__eq__, _equals_in_any_case, _equals_when_folded):
+        same = [value for value in values if equals(value, text)]
         if same:
             return same[0] if len(same) == 1 else None
     return None
 
 
-def _is_same_but_for_case(one: str, other: str) -> bool:
+def _equals_in_any_case(one: str, other: str) -> bool:
     return one.lower() == other.lower()
 
 
-def _is_same_but_for_form(one: str, other: str) -> bool:
+def _equals_when_folded(one: str, other: str) -> bool:
     return fold(one) == fold(other)
 
 

@@ -70,7 +70,7 @@ RoleCatalogListener = Callable[[str | None, Catalog | None, Catalog, CatalogChan
 class Identities(Protocol):
     """Gives each caller the database with the caller's rights."""
 
-    def of(self, principal: Principal | None) -> "Database":
+    def for_principal(self, principal: Principal | None) -> "Database":
         """Return the database with a caller's rights; raise UnmappedPrincipalError if there are none."""
         ...
 
@@ -87,7 +87,7 @@ class Identities(Protocol):
         """Return a caller who has a role; None if callers without a token have one."""
         ...
 
-    def of_role(self, role: str) -> "Database":
+    def for_role(self, role: str) -> "Database":
         """Return the database with a role's rights, without claims."""
         ...
 
@@ -118,7 +118,7 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login role.
         identity: the caller whose role and settings the statements of this object use; None for the login
             role.
-        named: returns a copy of a database for a principal (its name, its id) and a host. pg_stat_activity
+        for_caller: returns a copy of a database for a principal (its name, its id) and a host. pg_stat_activity
             shows both names for the copy's statements, and the principal gets only a share of the workers.
             None if connections keep their name.
     """
@@ -133,7 +133,7 @@ class Database:
     fetch: Fetch | None = None
     identities: Identities | None = None
     identity: Identity | None = None
-    named: Callable[["Database", str | None, str | None, str], "Database"] | None = None
+    for_caller: Callable[["Database", str | None, str | None, str], "Database"] | None = None
 
     @property
     def role_name(self) -> str | None:
@@ -146,13 +146,13 @@ class Database:
         Raises:
             UnmappedPrincipalError: the settings give the caller no role in this database.
         """
-        return self if self.identities is None else self.identities.of(principal)
+        return self if self.identities is None else self.identities.for_principal(principal)
 
-    def of_call(self, call: "Call") -> "Database":
+    def for_call(self, call: "Call") -> "Database":
         """Return the database whose statements run for the caller of a call."""
-        if self.named is None or not (call.principal or call.caller):
+        if self.for_caller is None or not (call.principal or call.caller):
             return self
-        return self.named(self, call.principal, call.principal_id, call.caller)
+        return self.for_caller(self, call.principal, call.principal_id, call.caller)
 
     async def mapped_roles(self) -> list[MappedRole]:
         """Return PostgreSQL's facts about the roles of callers, as the login role sees them."""
@@ -276,7 +276,7 @@ class Request(Struct, kw_only=True):
         reading: how the question should be read; "" leaves it to the model.
         is_follow_up: whether the question refers to an earlier one. `question` then ends with that question
             and its SQL.
-        follow_up: other readings that the caller can ask for.
+        other_readings: other readings that the caller can ask for.
         spent: the readings that a person was offered, with the cost of the model's reply that had them; None
             if no readings were offered.
         parsed: the text of each statement without a final ";" and what follows it. The keys are the texts as
@@ -295,7 +295,7 @@ class Request(Struct, kw_only=True):
     notes: tuple[str, ...] = ()
     reading: str = ""
     is_follow_up: bool = False
-    follow_up: tuple[str, ...] = ()
+    other_readings: tuple[str, ...] = ()
     spent: Choice | None = None
     parsed: dict[str, str] = field(default_factory=dict)
 
@@ -343,7 +343,7 @@ class Request(Struct, kw_only=True):
             elapsed_ms=call.elapsed_ms,
             notes=(*notes, *self.notes),
             statement=sql,
-            follow_up=self.follow_up,
+            other_readings=self.other_readings,
         )
 
     def answer_of_model(self, reply: SqlReply, rows: Rows | None, notes: Sequence[str] = ()) -> Answer:

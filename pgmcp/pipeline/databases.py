@@ -16,15 +16,15 @@ from pgmcp.validation.references import find_references
 class Databases:
     """Finds a database by name, with the rights of a caller."""
 
-    def __init__(self, databases: Mapping[str, Database], *, are_of_several: bool = False) -> None:
+    def __init__(self, databases: Mapping[str, Database], *, has_several: bool = False) -> None:
         """Serve these databases.
 
         Args:
             databases: the databases by name; the first is the default one.
-            are_of_several: whether the settings have further databases that are not served.
+            has_several: whether the settings have several databases, even if fewer are served.
         """
         self._databases = databases
-        self.are_of_several = are_of_several or len(databases) > 1
+        self.has_several = has_several or len(databases) > 1
 
     @property
     def names(self) -> list[str]:
@@ -73,7 +73,7 @@ class Databases:
         try:
             return await (await self.serve(name, principal)).schema.get()
         except PgmcpError as error:
-            if self.are_of_several:
+            if self.has_several:
                 error.database = error.database or served.name
             raise
 

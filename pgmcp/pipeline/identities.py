@@ -45,7 +45,7 @@ class RoleDatabases:
         self._opened: OrderedDict[str, tuple[Database, Close]] = OrderedDict()
         self._listeners: list[RoleCatalogListener] = []
 
-    def of(self, principal: Principal | None) -> Database:
+    def for_principal(self, principal: Principal | None) -> Database:
         """Return the database with a caller's rights.
 
         Raises:
@@ -72,7 +72,7 @@ class RoleDatabases:
         """Return a caller who has a role; None if callers without a token have one."""
         return self.mapping.example()
 
-    def of_role(self, role: str) -> Database:
+    def for_role(self, role: str) -> Database:
         """Return the database with a role's rights, without claims."""
         return self._of_role(role)
 
@@ -95,7 +95,7 @@ class RoleDatabases:
         if role in self._opened:
             self._opened.move_to_end(role)
             return self._opened[role][0]
-        identity = self.mapping.of_role(role)
+        identity = self.mapping.identity_of(role)
         opened = self._open_role(identity, IdentityExecutor(self._supervisor, identity))
         opened[0].schema.subscribe(partial(self._notify, role))
         self._opened[role] = opened

@@ -78,7 +78,7 @@ class Pipeline:
             rate_limit,
             Tracer(observers, clock),
             timeout_s=bounds.request_timeout_s,
-            names_database=databases.are_of_several,
+            names_database=databases.has_several,
         )
         self.schema = SchemaAccess(databases, calls)
         self._statements = StatementRunner(
@@ -240,7 +240,7 @@ class Pipeline:
         call.database, call.role = database.name, database.role_name
         return Request(
             call=call,
-            database=database.of_call(call),
+            database=database.for_call(call),
             limits=limited_rows(options.row_limits or self._bounds.result, options.limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )

@@ -224,7 +224,7 @@ def take_usual_reading(request: Request, reply: SqlReply) -> SqlReply:
         return reply
     usual, *others = reply.readings
     request.reading = usual.title  # a repair keeps this reading
-    request.follow_up = tuple(reading.title for reading in others)
+    request.other_readings = tuple(reading.title for reading in others)
     assumptions = dict.fromkeys((usual.title, *reply.assumptions))
     return msgspec.structs.replace(reply, assumptions=tuple(assumptions))
 

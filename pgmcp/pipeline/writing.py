@@ -154,7 +154,7 @@ def _time_zone(name: str) -> tzinfo:
 
 def unanswerable(reply: SqlReply) -> UnanswerableError:
     """Return the error for a reply that says that the schema has no answer."""
-    instead = f"ask instead: {reply.follow_up}; " if reply.follow_up else ""
+    instead = f"ask instead: {reply.suggested_question}; " if reply.suggested_question else ""
     return UnanswerableError(
         reply.reason or "the model found no answer in this schema",
         hint=f"{instead}search_schema shows the available tables; name the tables or columns you mean",

@@ -270,7 +270,7 @@ class Settings(BaseSettings):
         "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
     )
 
-    _are_of_several: bool = PrivateAttr(default=False)
+    _has_several_databases: bool = PrivateAttr(default=False)
 
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
         """Merge the sources, highest precedence first, and validate."""
@@ -279,12 +279,12 @@ class Settings(BaseSettings):
     @property
     def has_several_databases(self) -> bool:
         """Whether several databases are configured, even if these settings have only one of them."""
-        return self._are_of_several or len(self.databases) > 1
+        return self._has_several_databases or len(self.databases) > 1
 
     def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:
         """Return the settings with these databases only."""
         chosen = self.model_copy(update={"databases": dict(databases)})
-        chosen._are_of_several = self.has_several_databases
+        chosen._has_several_databases = self.has_several_databases
         return chosen
 
     @classmethod

@@ -216,10 +216,10 @@ class Surface:
             arguments, notes = tool.arguments.read(raw_arguments)
             return await tool.run(backend, arguments, notes, caller)
         except PgmcpError as error:
-            return ToolReply.of_text(_describe(error), is_error=True)
+            return ToolReply.from_text(_describe(error), is_error=True)
         except Exception:
             logger.exception("%s failed in a way that was not anticipated", name)
-            return ToolReply.of_text(_DEFECT, is_error=True)
+            return ToolReply.from_text(_DEFECT, is_error=True)
 
     async def list_resources(
         self, cursor: str | None, principal: "Principal | None" = None

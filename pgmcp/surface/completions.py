@@ -66,18 +66,18 @@ async def complete(
         principal: the authenticated user who types; None without authentication.
     """
     is_short = len(typed) <= MAX_TYPED_CHARACTERS
-    values = await _Names(pipeline, principal).of(argument, chosen) if is_short else []
+    values = await _ArgumentValues(pipeline, principal).find(argument, chosen) if is_short else []
     return _pick(typed, values)
 
 
-class _Names:
+class _ArgumentValues:
     """Finds the possible values of an argument by the argument's name."""
 
     def __init__(self, pipeline: "Pipeline", principal: "Principal | None") -> None:
         self._pipeline = pipeline
         self._principal = principal
 
-    async def of(self, argument: str, chosen: Mapping[str, str]) -> list[str]:
+    async def find(self, argument: str, chosen: Mapping[str, str]) -> list[str]:
         """Return all values, the most likely first.
 
         Args:

@@ -42,7 +42,7 @@ class ToolReply(Struct, frozen=True):
     input_required: dict[str, Any] | None = None
 
     @classmethod
-    def of_text(
+    def from_text(
         cls, text: str, structured: dict[str, Any] | None = None, *, is_error: bool = False
     ) -> "ToolReply":
         """Return a reply of one block of text."""

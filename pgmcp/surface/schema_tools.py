@@ -68,7 +68,7 @@ async def search_schema(
     described = backend.presenter.tables(found, catalog, Detail(given.detail))
     schema = fenced(described) if described else "no table matches; try other words"
     database = given.database or backend.pipeline.databases.names[0]
-    return ToolReply.of_text("\n".join([schema, *notes]), {"database": database, "schema": schema})
+    return ToolReply.from_text("\n".join([schema, *notes]), {"database": database, "schema": schema})
 
 
 async def refresh_schema(
@@ -81,7 +81,7 @@ async def refresh_schema(
     structured = {name: _change_lists(change) for name, change in outcome.results.items()}
     lines = [f"{name}: {_describe(change)}" for name, change in outcome.results.items()]
     errors = _describe_errors(outcome.errors)
-    return ToolReply.of_text(
+    return ToolReply.from_text(
         "\n".join([*lines, *errors.values(), *notes]), {"databases": structured} | _errors_of(errors)
     )
 
@@ -109,7 +109,7 @@ async def _search_all_schemas(
     schema = "\n".join(f"database {name}:\n{fenced(text)}" for name, text in described.items())
     schema = schema or "no table matches in any database; try other words"
     structured = {"database": ", ".join(described), "schema": schema} | _errors_of(errors)
-    return ToolReply.of_text("\n".join([schema, *errors.values(), *notes]), structured)
+    return ToolReply.from_text("\n".join([schema, *errors.values(), *notes]), structured)
 
 
 def _describe_errors(errors: Mapping[str, PgmcpError]) -> dict[str, str]:

@@ -129,7 +129,7 @@ def test_a_hint_in_the_shell_names_its_commands() -> None:
 def test_other_readings_and_notes_in_the_shell_name_its_commands() -> None:
     answer = structs.replace(
         answer_of(Rows(COLUMNS, [[1]])),
-        follow_up=("by month", "by day"),
+        other_readings=("by month", "by day"),
         notes=("search_schema shows values of columns",),
     )
 

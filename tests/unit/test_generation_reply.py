@@ -109,7 +109,7 @@ def test_the_schema_is_one_that_strict_mode_takes() -> None:
     assert REPLY_SCHEMA["additionalProperties"] is False
     assert set(REPLY_SCHEMA["required"]) == set(REPLY_SCHEMA["properties"])
     # Assumptions are lines before the SQL.
-    assert set(REPLY_SCHEMA["properties"]) == set(SqlReply.__struct_fields__) - {"assumptions"}
+    assert set(REPLY_SCHEMA["properties"]) == {"answerable", "sql", "readings", "reason", "follow_up"}
 
 
 def test_an_unanswerable_reply_says_why_and_what_to_ask_instead() -> None:
@@ -117,11 +117,11 @@ def test_an_unanswerable_reply_says_why_and_what_to_ask_instead() -> None:
         json.dumps({"answerable": False, "sql": "", "reason": "no prices", "follow_up": "Which products?"})
     )
 
-    assert reply == SqlReply("", answerable=False, reason="no prices", follow_up="Which products?")
+    assert reply == SqlReply("", answerable=False, reason="no prices", suggested_question="Which products?")
 
 
 def test_an_answer_asks_nothing_back() -> None:
-    assert parse_reply('{"sql": "SELECT 1", "follow_up": "And then?"}').follow_up == ""
+    assert parse_reply('{"sql": "SELECT 1", "follow_up": "And then?"}').suggested_question == ""
 
 
 @pytest.mark.parametrize(

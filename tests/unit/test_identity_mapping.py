@@ -100,7 +100,9 @@ def test_a_claim_that_cannot_be_passed_on_is_refused(claim: object) -> None:
 
 
 def test_shared_reads_of_a_role_use_no_claims() -> None:
-    assert mapping(app__tenant="tenant").of_role("of_staff") == Identity("of_staff", (("app.tenant", ""),))
+    assert mapping(app__tenant="tenant").identity_of("of_staff") == Identity(
+        "of_staff", (("app.tenant", ""),)
+    )
 
 
 def test_the_example_of_a_caller_has_a_role() -> None:

@@ -363,7 +363,9 @@ async def test_a_call_that_ends_soon_does_not_wait_for_a_second_answer() -> None
 
 async def test_a_question_that_cannot_be_answered_runs_nothing() -> None:
     executor = Executor()
-    model = Model(SqlReply("", answerable=False, reason="no prices here", follow_up="How many orders?"))
+    model = Model(
+        SqlReply("", answerable=False, reason="no prices here", suggested_question="How many orders?")
+    )
 
     with pytest.raises(UnanswerableError, match="no prices here") as unanswerable:
         await pipeline(executor, model=model).answer("What does it cost?")

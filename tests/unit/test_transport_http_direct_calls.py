@@ -39,7 +39,7 @@ class SlowSurface(Surface):
         except asyncio.CancelledError:
             self.is_cancelled = True
             raise
-        return ToolReply.of_text(f"{name} for {caller.protocol_version}")
+        return ToolReply.from_text(f"{name} for {caller.protocol_version}")
 
 
 class Client:

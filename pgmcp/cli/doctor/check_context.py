@@ -36,7 +36,7 @@ class CheckContext:
         if identities is None:
             return self
         principal = identities.example()
-        return replace(self, database=identities.of(principal), principal=principal)
+        return replace(self, database=identities.for_principal(principal), principal=principal)
 
     async def fetch(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> list[list[JsonScalar]]:
         """Run a statement on a worker in a read-only transaction that is rolled back; return its rows."""

@@ -289,7 +289,7 @@ async def check_mapped_roles(context: CheckContext, check: str) -> list[CheckRes
         if role.problem:
             results.append(CheckResult(Status.FAIL, name, role.problem, role.hint))
         else:
-            results.append(await _describe_role(context, name, role, identities.of_role(role.name)))
+            results.append(await _describe_role(context, name, role, identities.for_role(role.name)))
     default = context.settings.databases[context.database.name].default_role
     if default is None:
         text = "no default role: callers without a role in PG_MCP_DATABASE_ROLES are refused, also over stdio"

@@ -175,7 +175,7 @@ class Conversation:
         except (SqlRejectedError, StatementFailedError) as error:
             suggest_other_words(error, "type corrected SQL")
             raise
-        self._remember(Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question)))
+        self._remember(Turn(question, answer.sql or "", answer.other_readings or self._readings_of(question)))
         self._show(answer, started_at_s)
 
     def _remember(self, turn: Turn) -> None:

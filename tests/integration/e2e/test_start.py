@@ -107,8 +107,8 @@ def test_tools_and_resources_are_listed_as_soon_as_the_settings_are_read(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     without_yaml = {name: value for name, value in shop_environment.items() if name != "PG_MCP_CONTEXT_FILE"}
-    but_for_settings = tuple(name for name in SLOW if name not in PYDANTIC)
-    environment, go = held_back(without_yaml, folder, but_for_settings)
+    slow_modules = tuple(name for name in SLOW if name not in PYDANTIC)
+    environment, go = held_back(without_yaml, folder, slow_modules)
     with RawServer(environment, folder) as server:
         server.initialize()
         tools = server.request("tools/list")["result"]["tools"]

@@ -393,7 +393,7 @@ def test_constraints_that_are_not_enforced_or_valid_say_so_and_give_no_values(
     child = found(catalog, "child")
     text = render_table(child, catalog)
 
-    assert {key.columns: key.lacks for key in child.foreign_keys} == {
+    assert {key.columns: key.caveat for key in child.foreign_keys} == {
         ("a",): "not enforced",
         ("b",): "not valid",
     }
