@@ -185,7 +185,7 @@ async def open_pipeline(
         if model is not None:
             cleanup.push_async_callback(model.aclose)
         databases = _open_databases(settings, context_file, spawn, cleanup, kept_connections)
-        default = _as_seen_by_default(next(iter(databases.values())))
+        default = _for_default_caller(next(iter(databases.values())))
         default.supervisor.prestart()
         default.role.probe()
         rate_limit = _rate_limit(settings.rate_limit, sharing)
@@ -291,7 +291,7 @@ def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Calla
     return make
 
 
-def _as_seen_by_default(database: Database) -> Database:
+def _for_default_caller(database: Database) -> Database:
     """Return the database for callers without a token; if they have no role, for the login role."""
     try:
         return database.seen_by(None)

@@ -38,13 +38,13 @@ class SharedCounts:
         storage: the storage.
         attempt: runs every use of the storage.
         servers: number of servers. During an outage of the storage, each grants an equal share.
-        refuse_when_away: whether calls are refused during an outage instead.
+        refuse_when_unreachable: whether calls are refused during an outage instead.
     """
 
     storage: "Storage"
     attempt: Attempt
     servers: int = 1
-    refuse_when_away: bool = False
+    refuse_when_unreachable: bool = False
 
 
 class _MovingWindow:
@@ -81,7 +81,7 @@ class Budget:
     name: str
 
 
-class _OwnWindows:
+class _LocalWindows:
     """Counts the requests that this server has admitted, by caller.
 
     Args:
@@ -156,7 +156,7 @@ class RateLimit:
         self._tokens_per_minute = tokens_per_minute
         self._shared = shared
         self._storage = storage
-        self._own_windows = _OwnWindows(self._budgets, clock, servers=shared.servers if shared else 1)
+        self._local_windows = _LocalWindows(self._budgets, clock, servers=shared.servers if shared else 1)
 
     @staticmethod
     def preload() -> None:
@@ -199,15 +199,15 @@ class RateLimit:
         if not self._enabled:
             return
         if self._shared_windows is None:
-            self._own_windows.admit(caller)
+            self._local_windows.admit(caller)
             return
         try:
             await self._shared_windows.admit(caller)
         except SharedStorageError:
             self._refuse_if_configured()
-            self._own_windows.admit(caller)
+            self._local_windows.admit(caller)
         else:
-            self._own_windows.count(caller)  # so that an outage does not begin with a fresh budget
+            self._local_windows.count(caller)  # so that an outage does not begin with a fresh budget
 
     async def reserve_tokens(self, estimate_tokens: int, caller: str | None = None) -> "Reservation":
         """Set tokens aside for a model call that is about to be sent.
@@ -230,7 +230,7 @@ class RateLimit:
             return await self._own_tokens.reserve(caller, estimate_tokens, enforced=self._enabled)
 
     def _refuse_if_configured(self) -> None:
-        if self._enabled and self._shared is not None and self._shared.refuse_when_away:
+        if self._enabled and self._shared is not None and self._shared.refuse_when_unreachable:
             raise SharedStorageError
 
 

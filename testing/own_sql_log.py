@@ -39,7 +39,7 @@ def own_statements() -> dict[str, str]:
         for path in sorted((_SOURCES / package).rglob("*.py")):
             for text in _strings(ast.parse(path.read_text("utf-8"))):
                 if _STATEMENT.match(text):
-                    found[squeeze(text).partition("{")[0][:_START_CHARACTERS]] = str(
+                    found[normalise_spaces(text).partition("{")[0][:_START_CHARACTERS]] = str(
                         path.relative_to(_SOURCES)
                     )
     return found
@@ -100,7 +100,7 @@ def _parameter(match: re.Match[str]) -> str:
     return "unnest(NULL::pg_catalog.oid[]" if match[1] else "NULL::pg_catalog.text"
 
 
-def squeeze(text: str) -> str:
+def normalise_spaces(text: str) -> str:
     """Return SQL without comments, with a single space for any white space."""
     return " ".join(re.sub(r"--[^\n]*", "", text).split())
 
@@ -124,7 +124,7 @@ def read_log(text: str) -> list[Ran]:
         elif statement == "ROLLBACK":
             begin_by_pid[pid] = path_by_pid[pid] = ""
         elif not statement.startswith("SELECT pg_catalog.set_config($1"):
-            ran.append(Ran(squeeze(statement), begin_by_pid.get(pid, ""), path_by_pid.get(pid, "")))
+            ran.append(Ran(normalise_spaces(statement), begin_by_pid.get(pid, ""), path_by_pid.get(pid, "")))
     return ran
 
 
@@ -134,9 +134,9 @@ def find_failed(text: str) -> list[tuple[str, str]]:
     error_by_pid: dict[str, str] = {}
     for pid, kind, message in _messages(text):
         if kind == "ERROR":
-            error_by_pid[pid] = squeeze(message)
+            error_by_pid[pid] = normalise_spaces(message)
         elif kind == "STATEMENT" and pid in error_by_pid:
-            failed.append((error_by_pid.pop(pid), squeeze(message)))
+            failed.append((error_by_pid.pop(pid), normalise_spaces(message)))
     return failed
 
 

@@ -101,7 +101,7 @@ class PgBouncer:
         self._upstream = parts._replace(netloc=netloc)
         self._write_configuration()
         self._process.send_signal(signal.SIGHUP)
-        until(self._lets_in, "PgBouncer accepts the new password")
+        until(self._accepts_connections, "PgBouncer accepts the new password")
 
     def stop(self) -> None:
         """Stop it immediately."""
@@ -143,7 +143,7 @@ class PgBouncer:
                 shutil.chown(path, self._user.uid, self._user.gid)
         return configuration
 
-    def _lets_in(self) -> bool:
+    def _accepts_connections(self) -> bool:
         try:
             psycopg.connect(self.url(urlunsplit(self._upstream))).close()
         except psycopg.OperationalError:

@@ -36,7 +36,7 @@ class TcpProxy:
         self._server = await asyncio.start_server(self._serve, _HOST, self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
-    def black_hole(self) -> None:
+    def hold_data(self) -> None:
         """Hold back all data in both directions from now on; close no connection."""
         self._passes.clear()
 

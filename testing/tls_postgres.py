@@ -82,7 +82,7 @@ class TlsPostgres:
         password_file = self._folder / "password"
         password_file.write_text(PASSWORD)
         for path in (self._data, password_file):
-            self._give_away(path)
+            self._chown(path)
         self._run(
             "initdb", f"--pwfile={password_file}", "--username=postgres", "--auth=scram-sha-256", "--no-sync"
         )
@@ -108,7 +108,7 @@ class TlsPostgres:
         self._run("pg_ctl", "stop", "--mode=fast", "--wait")
         signal_file = self._data / "recovery.signal"
         signal_file.touch()
-        self._give_away(signal_file)
+        self._chown(signal_file)
         self._settings = {**self._settings, "restore_command": "sleep 3600"}
         self._start("--no-wait")
 
@@ -122,7 +122,7 @@ class TlsPostgres:
         certificate.private_key_pem.write_to_path(key_file)
         certificate.cert_chain_pems[0].write_to_path(self._data / "server.crt")
         for path in (key_file, self._data / "server.crt"):
-            self._give_away(path)
+            self._chown(path)
 
     def _start(self, wait: str = "--wait") -> None:
         if not self._port:
@@ -140,7 +140,7 @@ class TlsPostgres:
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         self._run("pg_ctl", "start", wait, f"--log={self._data / 'server.log'}", f"--options={options}")
 
-    def _give_away(self, path: Path) -> None:
+    def _chown(self, path: Path) -> None:
         if self._user:
             shutil.chown(path, self._user.uid, self._user.gid)
 

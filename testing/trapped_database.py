@@ -40,7 +40,7 @@ from worker.own_sql import BEGIN_OWN
 from worker.protocol import StatementOrigin
 from worker.session_settings import OWN_SEARCH_PATH
 
-SPRUNG: Final = "a trap was sprung"
+TRIGGERED: Final = "a trap was triggered"
 READER: Final = "trapped_reader"
 HARDENED: Final = """
 revoke select on pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_policy, pg_catalog.pg_rewrite,
@@ -76,7 +76,7 @@ Fetch = Callable[[str], Awaitable[Rows]]
 
 
 class Trapped:
-    """A database full of traps; it reports the traps that were sprung since this object was made.
+    """A database full of traps; it reports the traps that were triggered since this object was made.
 
     Attributes:
         url: the URL of the superuser, who owns the traps.
@@ -89,9 +89,9 @@ class Trapped:
         self._log_file = log_file
         self._log_start = self._log_file.stat().st_size
 
-    def sprung(self) -> list[str]:
-        """Return the log lines of traps that were sprung."""
-        return [line for line in self.log().splitlines() if SPRUNG in line and "LOG:" in line]
+    def triggered(self) -> list[str]:
+        """Return the log lines of traps that were triggered."""
+        return [line for line in self.log().splitlines() if TRIGGERED in line and "LOG:" in line]
 
     def log(self) -> str:
         """Return the server's log since this object was made."""
@@ -233,7 +233,7 @@ def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
 
     Without a fault, each statement of the source code has run in its own read-only transaction, with only
     pg_catalog on the search path; exceptions are in `_OUTSIDE_A_TRANSACTION` and `_OF_A_CALLER`. Only
-    statements in `_FAILS` have failed, and no trap was sprung. Each operator, function and cast belongs to
+    statements in `_FAILS` have failed, and no trap was triggered. Each operator, function and cast belongs to
     PostgreSQL and needed no implicit conversion.
     """
     texts = {each.text for each in ran}
@@ -255,7 +255,7 @@ def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
         for error, text in find_failed(trapped.log())
         if not any(allowed in text for allowed in _FAILS)
     ]
-    faults += trapped.sprung()
+    faults += trapped.triggered()
     return list(dict.fromkeys([*faults, *_find_inexact(trapped, texts)]))
 
 

@@ -40,7 +40,7 @@ class RowEncoder:
         self._left_text_bytes = max_text_bytes
         self._json: list[bytes] = []
         self._text: list[bytes] = []
-        self._unwritten: list[list[Cell]] = []  # without text yet
+        self._unrendered: list[list[Cell]] = []  # without text yet
 
     def pieces(self) -> Iterator[list[list[Cell]]]:
         """Yield the rows so far, in the groups in which they were added."""
@@ -56,8 +56,8 @@ class RowEncoder:
         self.json_bytes += len(json)
         self.row_count += len(rows)
         if self._left_text_bytes > 0:
-            self._unwritten += rows
-            if len(self._unwritten) >= _TEXT_BLOCK_ROWS:
+            self._unrendered += rows
+            if len(self._unrendered) >= _TEXT_BLOCK_ROWS:
                 self._write_text()
 
     def body(self) -> bytes:
@@ -66,13 +66,13 @@ class RowEncoder:
         return b"".join((*self._json, *self._text))
 
     def _write_text(self) -> None:
-        if not self._unwritten:
+        if not self._unrendered:
             return
-        piece = text_block(self._unwritten).encode() + b"\n"
+        piece = text_block(self._unrendered).encode() + b"\n"
         self._text.append(piece)
         self._left_text_bytes -= len(piece)
-        self.text_rows += len(self._unwritten)
-        self._unwritten = []
+        self.text_rows += len(self._unrendered)
+        self._unrendered = []
 
 
 _PLAIN_BYTES: Final = 8
@@ -203,16 +203,16 @@ class BoundedRows:
         if outcome.truncated is not None:
             return
         if self._rows.row_count == request.max_rows:
-            self._end_early("rows")
+            self._truncate("rows")
             return
         self._bytes = self._count_taken() + self._cut_cells(row, text_columns)
         self._bytes += (len(row) - len(text_columns)) * _PLAIN_BYTES
         if self._bytes > request.max_bytes:
-            self._end_early("bytes")
+            self._truncate("bytes")
             return
         self._rows.add([row], json_lines([row]))
 
-    def _end_early(self, bound: Truncated) -> None:
+    def _truncate(self, bound: Truncated) -> None:
         self._outcome.truncated = bound
         # If a row limit is around the statement, it is max_rows + 1, so no row follows the extra one.
         if bound == "bytes" or self._request.mode is StatementMode.AS_IS:

@@ -75,7 +75,7 @@ class _Running:
     def __init__(self) -> None:
         self._id: int | None = None
         self._connection: ServerConnection | None = None
-        self._cancelled_ahead: int | None = None
+        self._cancelled_early: int | None = None
         self.was_cancelled = False
 
     def begin(self, request_id: int, connection: ServerConnection) -> None:
@@ -84,7 +84,7 @@ class _Running:
         Raises:
             FailedError: the request was cancelled while it waited for its connection.
         """
-        if request_id == self._cancelled_ahead:
+        if request_id == self._cancelled_early:
             raise FailedError(FailureCode.CANCELLED, "cancelled before it began")
         self._id, self._connection, self.was_cancelled = request_id, connection, False
 
@@ -98,7 +98,7 @@ class _Running:
         If the request does not run yet, `begin` refuses it.
         """
         if self._connection is None or request_id not in (None, self._id):
-            self._cancelled_ahead = request_id
+            self._cancelled_early = request_id
             return
         self.was_cancelled = True
         # An error means that the server was not reached or refused. The front then kills this process.
@@ -120,7 +120,7 @@ class Service:
         self._leave = leave
         self._running = _Running()
         self._session: Session | None = None
-        self._lent: ServerConnection | None = None
+        self._acquired: ServerConnection | None = None
         self._is_reusable = True
         self._type_names = TypeNames()
         self._recycle_policy = RecyclePolicy()
@@ -184,7 +184,7 @@ class Service:
     def _end(self, exit_code: int) -> None:
         """Close the connection with Terminate, so that the server logs nothing, and exit the process."""
         if self._session is not None:
-            self._session.terminate(self._lent)
+            self._session.terminate(self._acquired)
         self._leave(exit_code)
 
     def _reply(self, message: ToWorker, body: bytes) -> tuple[FromWorker, bytes]:
@@ -229,11 +229,11 @@ class Service:
         )
         # Several hosts are tried one after another, so this is a multiple of the timeout for one host. The
         # front has a deadline of its own for the whole attempt.
-        self._borrow(timeout_s=request.connect_timeout_s * 10)
+        self._acquire_connection(timeout_s=request.connect_timeout_s * 10)
         return Opened(request.id)
 
     def _execute(self, request: Execute, sql: str) -> tuple[FromWorker, bytes]:
-        connection = self._borrow(timeout_s=request.statement_timeout_ms / 1000)
+        connection = self._acquire_connection(timeout_s=request.statement_timeout_ms / 1000)
         limits = connection.facts.limits(request.statement_timeout_ms)
         self._running.begin(request.id, connection)
         started = time.monotonic()
@@ -284,7 +284,7 @@ class Service:
         return reply, outcome.body
 
     def _terminate(self, request: Terminate) -> Terminated:
-        connection = self._borrow(timeout_s=TERMINATE_TIMEOUT_S)
+        connection = self._acquire_connection(timeout_s=TERMINATE_TIMEOUT_S)
         params = [str(request.backend.pid).encode(), request.backend.started.encode()]
         result = self._ask(connection, _TERMINATE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
         if result.status != pq.ExecStatus.TUPLES_OK:
@@ -326,18 +326,18 @@ class Service:
             raise broken_connection(error) from error
         return result
 
-    def _borrow(self, *, timeout_s: float) -> ServerConnection:
+    def _acquire_connection(self, *, timeout_s: float) -> ServerConnection:
         if self._session is None:
             raise FailedError(FailureCode.UNREACHABLE, "the first frame must be an Open")
-        self._lent = self._session.acquire(timeout_s)
+        self._acquired = self._session.acquire(timeout_s)
         self._is_reusable = True
-        return self._lent
+        return self._acquired
 
     def _give_back(self) -> None:
         """Return the connection, and reset the session while the front already handles the reply."""
-        lent, self._lent = self._lent, None
-        if lent is not None and self._session is not None:
-            self._session.release(lent, reusable=self._is_reusable)
+        connection, self._acquired = self._acquired, None
+        if connection is not None and self._session is not None:
+            self._session.release(connection, reusable=self._is_reusable)
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:

@@ -116,16 +116,16 @@ class Session:
             names = [name for name, _ in kept.facts.session_settings()]
             reset_for_session(kept.pgconn, [*names, NAME_SETTING])
 
-    def terminate(self, lent: ServerConnection | None) -> None:
+    def terminate(self, acquired: ServerConnection | None) -> None:
         """Close the connection with Terminate; called just before the process exits.
 
         If a cancelled statement still runs, its end is awaited first. A connection that is being made is
         completed first. Otherwise, the server would log a lost client.
 
         Args:
-            lent: the connection, if it has not been returned.
+            acquired: the connection, if it has not been returned.
         """
-        connection = lent or self._kept or self._take_ready()
+        connection = acquired or self._kept or self._take_ready()
         if connection is not None and (is_idle(connection) or read_to_end(connection, END_TIMEOUT_S)):
             connection.pgconn.finish()
 

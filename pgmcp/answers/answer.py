@@ -88,7 +88,7 @@ class Answer(Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     other_readings: tuple[str, ...] = ()
 
-    def pictured(self) -> "Answer":
+    def limited_for_pictures(self) -> "Answer":
         """Return the answer with the rows for a chart or the result view, at most MAX_PICTURED_ROWS."""
         if not self.attachments or self.rows is None:
             return self

@@ -34,7 +34,7 @@ _SURELY_BELOW: Final = 0.7  # share of the budget, because samples give no exact
 _encoder = msgspec.json.Encoder()
 
 
-class Shown(msgspec.Struct, frozen=True):
+class FittedRows(msgspec.Struct, frozen=True):
     """The part of a result that is shown.
 
     Attributes:
@@ -72,7 +72,7 @@ def fit_columns(columns: tuple[Column, ...], *, max_characters: int) -> tuple[Co
 
 def fit_rows(
     rows: Rows, columns: tuple[Column, ...], *, budget_tokens: int, max_tokens: int, count_tokens: CountTokens
-) -> Shown:
+) -> FittedRows:
     """Return as many leading rows as fit a token budget.
 
     Calls `count_tokens` a few times, together on about as many characters as are shown.
@@ -84,23 +84,23 @@ def fit_rows(
     """
     if (encoded := _find_whole(rows, columns)) and _surely_fits(encoded, budget_tokens, count_tokens):
         rows_json = b"[%b]" % encoded.json[:-1].replace(b"\n", b",")
-        return Shown(columns, len(encoded), encoded.text, rows_json, 0, max_tokens)
+        return FittedRows(columns, len(encoded), encoded.text, rows_json, 0, max_tokens)
     source = _choose_source(rows, columns)
-    laid_out, characters_per_token = _fill(source, budget_tokens, count_tokens)
+    laid_out, characters_per_token = _render_fitting(source, budget_tokens, count_tokens)
     next_rows = rows.rows[: len(laid_out.lines) + 1]
     if len(laid_out.lines) < len(rows.rows) and _longest_cell(next_rows) > _MIN_CELL_CHARACTERS:
         # Each cell takes at least one token, so more rows cannot fit.
         candidates = [row[: len(columns)] for row in rows.rows[: max(1, budget_tokens // len(columns))]]
         cell_characters = _widest_fitting_cell(candidates, budget_tokens * characters_per_token * _SAFETY)
-        laid_out, _ = _fill(
+        laid_out, _ = _render_fitting(
             _ValueSource(rows.rows, len(columns), cell_characters), budget_tokens, count_tokens
         )
     return laid_out.shown(columns, max_tokens)
 
 
-def show_all(rows: Rows) -> Shown:
+def show_all(rows: Rows) -> FittedRows:
     """Return all rows, without a token budget."""
-    whole = _LaidOut()
+    whole = _RenderedRows()
     whole.take(_ValueSource(rows.rows, len(rows.columns)).block(0, len(rows.rows)), float("inf"))
     return whole.shown(rows.columns, max_tokens=0)
 
@@ -215,7 +215,7 @@ def _json_arrays(rows: Sequence[list[JsonScalar]]) -> list[bytes]:
 
 
 @dataclass(slots=True)
-class _LaidOut:
+class _RenderedRows:
     """Consecutive rows in both forms.
 
     Attributes:
@@ -228,7 +228,7 @@ class _LaidOut:
     shortened_cells: int = 0
     characters: int = 0
 
-    def extend(self, piece: "_LaidOut") -> None:
+    def extend(self, piece: "_RenderedRows") -> None:
         self.lines += piece.lines
         self.arrays += piece.arrays
         self.shortened_cells += piece.shortened_cells
@@ -254,18 +254,22 @@ class _LaidOut:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    def shown(self, columns: tuple[Column, ...], max_tokens: int) -> Shown:
-        return Shown(columns, len(self.lines), self.text(), self.json(), self.shortened_cells, max_tokens)
+    def shown(self, columns: tuple[Column, ...], max_tokens: int) -> FittedRows:
+        return FittedRows(
+            columns, len(self.lines), self.text(), self.json(), self.shortened_cells, max_tokens
+        )
 
 
-def _fill(source: _Source, budget_tokens: int, count_tokens: CountTokens) -> tuple[_LaidOut, float]:
+def _render_fitting(
+    source: _Source, budget_tokens: int, count_tokens: CountTokens
+) -> tuple[_RenderedRows, float]:
     """Return the leading rows that fit, and the characters per token.
 
     Formats a part that should fit according to the characters per token of the parts before, and counts its
     tokens. Then it continues with the rest of the budget, for at most `_MAX_PIECES` parts, until not even one
     more row fits.
     """
-    taken = _LaidOut()
+    taken = _RenderedRows()
     characters_per_token = 1.0
     for _ in range(_MAX_PIECES):
         rest_count = len(source) - len(taken.lines)
@@ -312,9 +316,9 @@ def _size_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
-def _lay_out(source: _Source, start: int, room_characters: float) -> _LaidOut:
+def _lay_out(source: _Source, start: int, room_characters: float) -> _RenderedRows:
     """Format the rows from `start` on that take about `room_characters`, but at least one."""
-    piece = _LaidOut()
+    piece = _RenderedRows()
     block_rows = _FIRST_BLOCK_ROWS
     while start < len(source):
         if not piece.take(source.block(start, start + block_rows), room_characters):

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.answers.budget import CountTokens, Shown, encode_json, fit_columns, fit_rows, show_all
+from pgmcp.answers.budget import CountTokens, FittedRows, encode_json, fit_columns, fit_rows, show_all
 from pgmcp.execution.result import Column, Rows
 from pgmcp.untrusted import shorten
 
@@ -36,7 +36,7 @@ _HINT_BY_REASON: Final = {
 }
 
 
-class Missing(Struct, frozen=True):
+class MissingRows(Struct, frozen=True):
     """The reason why not all rows are shown, and how to get them.
 
     Attributes:
@@ -66,8 +66,8 @@ class FittedAnswer(Struct, frozen=True):
     sql: str | None
     assumptions: list[str]
     notes: list[str]
-    shown: Shown | None = None
-    missing: Missing | None = None
+    shown: FittedRows | None = None
+    missing: MissingRows | None = None
     cut_cells: int = 0
     rest: str | None = None
     more_rows_hint: str = ""
@@ -111,7 +111,7 @@ def _without_rows(answer: Answer) -> FittedAnswer:
     return FittedAnswer(answer, sql, _bounded(answer.assumptions), _bounded(answer.notes))
 
 
-def _with_rows(fitted: FittedAnswer, rows: Rows, shown: Shown) -> FittedAnswer:
+def _with_rows(fitted: FittedAnswer, rows: Rows, shown: FittedRows) -> FittedAnswer:
     answer = fitted.answer
     # Cells that the worker cut are longer than cells that are shortened here.
     cut_cells = shown.shortened_cells or rows.cut_cells
@@ -119,12 +119,12 @@ def _with_rows(fitted: FittedAnswer, rows: Rows, shown: Shown) -> FittedAnswer:
     return FittedAnswer(answer, fitted.sql, fitted.assumptions, fitted.notes, shown, missing, cut_cells)
 
 
-def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:
+def _find_missing(answer: Answer, rows: Rows, shown: FittedRows) -> MissingRows | None:
     if shown.row_count < len(rows.rows) or len(shown.columns) < len(rows.columns):
         hints = [attachment.rest_hint for attachment in answer.attachments]
-        return Missing("tokens", hints[0] if hints else _HINT_BY_REASON["tokens"])
+        return MissingRows("tokens", hints[0] if hints else _HINT_BY_REASON["tokens"])
     if rows.truncated is not None:
-        return Missing(rows.truncated.value, _HINT_BY_REASON[rows.truncated.value])
+        return MissingRows(rows.truncated.value, _HINT_BY_REASON[rows.truncated.value])
     return None
 
 

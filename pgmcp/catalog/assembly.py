@@ -23,11 +23,11 @@ from pgmcp.catalog.rows import (
     Types,
     decode_columns,
     decode_constraints,
+    decode_cut_array,
     decode_ids,
     decode_indexes,
     decode_statistics,
     decode_texts,
-    salvage,
 )
 from pgmcp.catalog.scope import CatalogScope
 
@@ -178,14 +178,14 @@ class Assembly:
             has_active_policies=(schema, name) in self._row_security.filtered,
             parents=tuple(
                 self._names[parent]
-                for parent in salvage(decode_ids, parents or "[]", ",")[0]
+                for parent in decode_cut_array(decode_ids, parents or "[]", ",")[0]
                 if parent in self._names
             ),
         )
 
     def _read(self, id_: int, decode: Callable[[str], list[_Row]], text_by_id: dict[int, str]) -> list[_Row]:
         """Return the decoded rows of a relation; if the text was cut, only the complete rows."""
-        rows, is_cut = salvage(decode, text_by_id.get(id_, "[]"), "]")
+        rows, is_cut = decode_cut_array(decode, text_by_id.get(id_, "[]"), "]")
         if is_cut:
             self._cut.add(id_)
         return rows

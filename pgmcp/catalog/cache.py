@@ -97,7 +97,7 @@ class SchemaCache:
         _, change = await self._cache.refresh()
         return change
 
-    async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
+    async def get_after_miss(self, *, is_outdated: bool) -> Catalog:
         """Return the catalog after a name was not found; read it again unless the last read is recent.
 
         Args:

@@ -209,7 +209,7 @@ class Catalog:
         Unsafe characters in a name are escaped.
         """
         name = quote_identifier(table.name)
-        if not self._is_found_by_its_bare_name(table):
+        if not self._is_found_unqualified(table):
             name = f"{quote_identifier(table.schema)}.{name}"
         return escape_untrusted(name)
 
@@ -226,7 +226,7 @@ class Catalog:
         tables = self._by_folded_name.get((schema.lower(), name.lower()), [])
         return tables[0] if len(tables) == 1 else None
 
-    def _is_found_by_its_bare_name(self, table: Table) -> bool:
+    def _is_found_unqualified(self, table: Table) -> bool:
         holders = [schema for schema in self.search_path if (schema, table.name) in self._by_name]
         return holders == [table.schema]
 

@@ -73,14 +73,14 @@ async def read_catalog(
     # In threads, so that requests are served meanwhile: 10,000 tables take a second of work.
     assembly = await asyncio.to_thread(Assembly, relations, types, scope, old, row_security)
     for piece in _pieces(relations):
-        columns = await _fetch_all(fetch, queries.columns(*_ends(piece)))
+        columns = await _fetch_all(fetch, queries.columns(*_id_range(piece)))
         statistics: Sequence[Row] = []
         if scope.with_values and "pg_stats" not in unreadable:
-            statistics = await _fetch_all(fetch, queries.statistics(*_ends(piece)))
+            statistics = await _fetch_all(fetch, queries.statistics(*_id_range(piece)))
         await asyncio.to_thread(assembly.add_columns, columns, statistics)
     for piece in _pieces(relations):
-        constraints = await _fetch_all(fetch, queries.constraints(*_ends(piece), server_version))
-        indexes = await _fetch_all(fetch, queries.indexes(*_ends(piece)))
+        constraints = await _fetch_all(fetch, queries.constraints(*_id_range(piece), server_version))
+        indexes = await _fetch_all(fetch, queries.indexes(*_id_range(piece)))
         await asyncio.to_thread(assembly.add_tables, piece, constraints, indexes)
     return await asyncio.to_thread(assembly.catalog, session[0], left_out)
 
@@ -112,7 +112,7 @@ def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield relations[start : start + _PIECE_RELATIONS]
 
 
-def _ends(piece: Sequence[Row]) -> tuple[int, int]:
+def _id_range(piece: Sequence[Row]) -> tuple[int, int]:
     """Return the oids of the first and last relation of a piece."""
     return piece[0][0], piece[-1][0]
 

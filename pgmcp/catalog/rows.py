@@ -87,7 +87,7 @@ _T = TypeVar("_T")
 _MAX_SALVAGE_ATTEMPTS = 100
 
 
-def salvage(decode: Callable[[str], _T], text: str, end_of_element: str) -> tuple[_T, bool]:
+def decode_cut_array(decode: Callable[[str], _T], text: str, end_of_element: str) -> tuple[_T, bool]:
     """Return the complete elements of a JSON array, and whether its text was cut.
 
     Args:
@@ -129,7 +129,7 @@ class Types:
         self._labels: dict[int, tuple[str, ...]] = {}
         self._cut: set[int] = set()
         for id_, array_id, labels in enums:
-            self._labels[id_], is_cut = salvage(decode_texts, labels, '"')
+            self._labels[id_], is_cut = decode_cut_array(decode_texts, labels, '"')
             self._labels[array_id] = self._labels[id_]
             if is_cut:
                 self._cut |= {id_, array_id}

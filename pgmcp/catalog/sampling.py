@@ -48,7 +48,7 @@ SAMPLE_LIMITS: Final = RowLimits(
 )
 """Limits of one sampling statement, whose rows are values with their counts; high enough for all of them."""
 
-_ROWS_A_PAGE = 100  # in wide tables, a page has fewer rows, so fewer rows than requested are read
+_ROWS_PER_PAGE = 100  # in wide tables, a page has fewer rows, so fewer rows than requested are read
 _MIN_PAGES = 16  # each page is chosen at random: if fewer were requested, perhaps none would be chosen
 
 # If the role may not read the size of a table, every page is chosen, and LIMIT takes the rows of the first
@@ -186,7 +186,7 @@ UNION ALL
 
 def _percentage(table: Table, name: str, max_rows: int) -> str:
     """Return an SQL expression for the percentage of a table's pages that holds `max_rows` rows."""
-    pages = max(_MIN_PAGES, -(-max_rows // _ROWS_A_PAGE))
+    pages = max(_MIN_PAGES, -(-max_rows // _ROWS_PER_PAGE))
     relation = f"{quote_literal(name)}::pg_catalog.regclass"
     size_bytes = f"pg_catalog.pg_relation_size({relation})"
     if table.kind is TableKind.PARTITIONED_TABLE:

@@ -29,7 +29,7 @@ def describe_point(shape: Shape, point: Point) -> str:
     if shape.kind is ChartKind.SCATTER and isinstance(point.position, float):
         across = f"{shape.position.name} {format_number(point.position)}"
         return f"{across}, {shape.measures[0].name} {format_number(point.value)}{series}"
-    return f"{_say(point.position)}{series}: {format_number(point.value)}"
+    return f"{_format_position(point.position)}{series}: {format_number(point.value)}"
 
 
 def _describe_number(shape: Shape, points: Sequence[Point]) -> str:
@@ -40,7 +40,7 @@ def _describe_number(shape: Shape, points: Sequence[Point]) -> str:
 def _describe_line(shape: Shape, points: Sequence[Point]) -> str:
     names = _join(measure.name for measure in shape.measures)
     positions = [point.position for point in points]
-    extent = f"from {_say(positions[0])} to {_say(positions[-1])}"
+    extent = f"from {_format_position(positions[0])} to {_format_position(positions[-1])}"
     count = _count(len(set(positions)), "point")
     return f"Line chart of {names} by {shape.position.name}{_series(shape, points)}: {count} {extent}" + (
         _extremes(points)
@@ -87,15 +87,15 @@ def _extremes(points: Sequence[Point]) -> str:
     low = min(valued, key=lambda pair: pair[0])[1]
     high = max(valued, key=lambda pair: pair[0])[1]
     several = len({point.series for point in points}) > 1
-    return f"; highest {_say_point(high, several)}, lowest {_say_point(low, several)}"
+    return f"; highest {_format_point(high, several)}, lowest {_format_point(low, several)}"
 
 
-def _say_point(point: Point, several: bool) -> str:
+def _format_point(point: Point, several: bool) -> str:
     series = f", {point.series}" if several else ""
-    return f"{format_number(point.value)} ({_say(point.position)}{series})"
+    return f"{format_number(point.value)} ({_format_position(point.position)}{series})"
 
 
-def _say(position: float | str) -> str:
+def _format_position(position: float | str) -> str:
     return format_moment(position) if isinstance(position, float) else position
 
 

@@ -36,7 +36,7 @@ class ChartExtension(AnswerExtension):
         from pgmcp.charts.draw import illustrate
         from pgmcp.surface.reply import text_block
 
-        illustration = await illustrate(fitted.answer.pictured(), self._drawer)
+        illustration = await illustrate(fitted.answer.limited_for_pictures(), self._drawer)
         content = [*reply.content, text_block(illustration.note)]
         if illustration.png is not None:
             data = b64encode(illustration.png).decode("ascii")

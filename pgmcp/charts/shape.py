@@ -178,7 +178,7 @@ def _as_line(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
     if position is None or not 1 <= len(measures) <= _MAX_MEASURES:
         return None
     first = roles.asked_measures()[0]
-    drawn = (first,) if series else (first, *_of_its_scale(first, _without(measures, [first]), rows))
+    drawn = (first,) if series else (first, *_on_same_scale(first, _without(measures, [first]), rows))
     shape = Shape(ChartKind.LINE, position, drawn, series, _without(measures, drawn))
     return shape if _makes_lines(shape, rows) else None
 
@@ -210,7 +210,7 @@ def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
     return len(set(places)) == len(places) > lines <= _MAX_SERIES and values >= 2
 
 
-def _of_its_scale(
+def _on_same_scale(
     first: ChartColumn, others: Sequence[ChartColumn], rows: Sequence[Row]
 ) -> tuple[ChartColumn, ...]:
     """Return the measures that can share an axis with the first one."""

@@ -84,7 +84,7 @@ def run_evaluation(file: Path, options: EvaluateOptions) -> float:
     return share_right(outcome)
 
 
-class _WithoutAsked(ContextFile):
+class _ContextWithoutAskedQuestion(ContextFile):
     """A context file without the verified SQL of the question that is being asked."""
 
     asked = ""
@@ -102,7 +102,7 @@ class _WithoutAsked(ContextFile):
 def _context(settings: Settings, *, asks_model: bool) -> ContextFile | None:
     if settings.context_file is None:
         return None
-    return (_WithoutAsked if asks_model else ContextFile)(settings.context_file)
+    return (_ContextWithoutAskedQuestion if asks_model else ContextFile)(settings.context_file)
 
 
 async def _evaluate(
@@ -120,7 +120,7 @@ async def _evaluate(
     def begin(question: Question, contestant: str) -> None:
         nonlocal done
         done += contestant == Ours.name
-        if isinstance(context, _WithoutAsked):
+        if isinstance(context, _ContextWithoutAskedQuestion):
             context.asked = question.asked
         say(f"question {done} of {len(questions)}, {contestant}")
 

@@ -27,11 +27,11 @@ _NUMERIC_TYPES: Final = (
     "money",
     "oid",
 )
-_LEAST_TEXT_WIDTH: Final = 16  # a cut cell narrower than this is not useful
+_MIN_TEXT_WIDTH: Final = 16  # a cut cell narrower than this is not useful
 _FEW_ROWS: Final = 2  # so few rows are shown as records rather than cut in a table
 _MAX_CELL_IN_PIPE: Final = 200  # the widest cell determines the width of all rows
 _MAX_CELL_IN_RECORD: Final = 2_000
-_LEAST_RULE_WIDTH: Final = 3  # hyphens below a column's name, for Markdown
+_MIN_RULE_WIDTH: Final = 3  # hyphens below a column's name, for Markdown
 _RECORD_GAP: Final = 2  # between the name of a column and its cell
 _FRAME_WIDTH: Final = 3  # per column: a rule and two spaces
 
@@ -57,7 +57,7 @@ class _ShownColumn:
     Attributes:
         width: width of the widest cell or the name, in terminal cells.
         cells_width: width of the widest cell, if the name is wrapped.
-        least_width: minimum useful width.
+        min_width: minimum useful width.
         cut_cells: number of cells that exceed the limit of every layout and end in "…".
     """
 
@@ -66,7 +66,7 @@ class _ShownColumn:
     cells: list[str]
     width: int
     cells_width: int
-    least_width: int
+    min_width: int
     cut_cells: int
 
 
@@ -97,7 +97,7 @@ def lay_out(rows: Rows, *, room: int | None, expanded: bool = False) -> Layout:
 
 def _choose_widths(columns: Sequence[_ShownColumn], room: int) -> list[int] | None:
     """Return the column widths of a table; None if it does not fit. Cells get space before names do."""
-    widths = fit_widths([each.cells_width for each in columns], [each.least_width for each in columns], room)
+    widths = fit_widths([each.cells_width for each in columns], [each.min_width for each in columns], room)
     return widths and fit_widths([each.width for each in columns], widths, room)
 
 
@@ -131,14 +131,14 @@ def _column(column: Column, cells: Iterable[JsonScalar], max_characters: int) ->
     texts = [shorten(text, max_characters) for text in whole]
     is_numeric = column.type.partition("(")[0] in _NUMERIC_TYPES
     width = max(map(cell_len, texts), default=0)
-    word_width = min(_LEAST_TEXT_WIDTH, max(map(cell_len, _words(name)), default=1))
+    word_width = min(_MIN_TEXT_WIDTH, max(map(cell_len, _words(name)), default=1))
     return _ShownColumn(
         name=name,
         is_numeric=is_numeric,
         cells=texts,
         width=max(1, width, cell_len(name)),
         cells_width=max(width, word_width),
-        least_width=max(width if is_numeric else min(width, _LEAST_TEXT_WIDTH), word_width),
+        min_width=max(width if is_numeric else min(width, _MIN_TEXT_WIDTH), word_width),
         cut_cells=sum(len(text) > max_characters for text in whole),
     )
 
@@ -148,7 +148,7 @@ def _words(name: str) -> list[str]:
     return re.findall(r"[^_ ]*[_ ]+|[^_ ]+", name)
 
 
-def fold_name(name: str, width: int) -> str:
+def wrap_name(name: str, width: int) -> str:
     """Return a column's name in lines of at most `width`, wrapped between words if possible."""
     lines = [""]
     for word in _words(name):
@@ -177,7 +177,7 @@ def _plain_table(columns: Sequence[_ShownColumn]) -> Layout:
 
 
 def _plain_width(column: _ShownColumn) -> int:
-    return max(column.width, _LEAST_RULE_WIDTH)
+    return max(column.width, _MIN_RULE_WIDTH)
 
 
 def _plain_line(columns: Sequence[_ShownColumn], texts: Sequence[str]) -> str:
@@ -193,7 +193,7 @@ def _table(columns: Sequence[_ShownColumn], rows: Rows, widths: Sequence[int]) -
     table = Table(box=box.ROUNDED, header_style="bold")
     for column, width in zip(columns, widths, strict=True):
         table.add_column(
-            Text(fold_name(column.name, width)),
+            Text(wrap_name(column.name, width)),
             justify=_justify(column),
             width=width,
             no_wrap=True,

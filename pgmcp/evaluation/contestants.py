@@ -42,7 +42,7 @@ _BARE = re.compile(r"^\s*((?:select|with|values|table)\b.*)", re.DOTALL | re.IGN
 
 
 @dataclass(slots=True)
-class Bill:
+class ModelCost:
     """The cost of the model's calls for one question, as the endpoint counts."""
 
     calls: int = 0
@@ -66,7 +66,7 @@ class Attempt:
 
     sql: str
     rows: list[Row] | None
-    bill: Bill
+    bill: ModelCost
     elapsed_ms: float
     error: str = ""
     message: str = ""
@@ -89,11 +89,11 @@ class Meter:
     """Counts what the last call of a pipeline has cost; an observer of that pipeline."""
 
     def __init__(self) -> None:
-        self.bill = Bill()
+        self.bill = ModelCost()
 
     def observe_call(self, call: Call) -> AbstractContextManager[object]:
         """Begin a new bill."""
-        self.bill = Bill()
+        self.bill = ModelCost()
         return self._count(call, self.bill)
 
     def observe_stage(self, call: Call, stage: Stage) -> None:
@@ -103,7 +103,7 @@ class Meter:
 
     @staticmethod
     @contextmanager
-    def _count(call: Call, bill: Bill) -> Iterator[None]:
+    def _count(call: Call, bill: ModelCost) -> Iterator[None]:
         try:
             yield
         finally:
@@ -167,7 +167,7 @@ class PlainPrompt:
     async def ask(self, question: Question) -> Attempt:
         """Ask one question."""
         start_s = time.perf_counter()
-        bill = Bill(calls=1)
+        bill = ModelCost(calls=1)
         try:
             reply = await self._complete(question)
         except ModelReplyError as error:
@@ -205,7 +205,7 @@ def sql_of(reply: str) -> str:
     return bare[1].strip() if bare else ""
 
 
-def _succeeded(answer: Answer, bill: Bill, start_s: float) -> Attempt:
+def _succeeded(answer: Answer, bill: ModelCost, start_s: float) -> Attempt:
     rows = answer.rows
     return Attempt(
         answer.statement or "",
@@ -218,7 +218,7 @@ def _succeeded(answer: Answer, bill: Bill, start_s: float) -> Attempt:
     )
 
 
-def _failed(statement: str, error: PgmcpError, bill: Bill, start_s: float) -> Attempt:
+def _failed(statement: str, error: PgmcpError, bill: ModelCost, start_s: float) -> Attempt:
     return Attempt(statement, None, bill, _ms_since(start_s), str(error.code), str(error))
 
 

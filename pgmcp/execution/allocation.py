@@ -100,7 +100,7 @@ def allocate(state: PoolState) -> Allocation:
     room = max(0, state.max_workers - connected - state.starting) if state.can_start else 0
     can_grow = state.starting > 0 or room > 0
     reserved = reserved_of(state.max_workers if can_grow else connected)
-    express, general = _hand_out(state, general_workers=max(1, connected - reserved))
+    express, general = _allocate_idle(state, general_workers=max(1, connected - reserved))
     idle = state.idle - express - general
     unserved_general = state.waiting_general - general
     unserved = unserved_general + state.waiting_express - express
@@ -111,7 +111,7 @@ def allocate(state: PoolState) -> Allocation:
     return Allocation(express, general, max(0, min(room, _growth(state), start)))
 
 
-def _hand_out(state: PoolState, general_workers: int) -> tuple[int, int]:
+def _allocate_idle(state: PoolState, general_workers: int) -> tuple[int, int]:
     """Return how many express and how many general statements get an idle worker.
 
     Each kind has its own workers; express statements also get workers that no general statement waits for.

@@ -49,7 +49,7 @@ class Lanes:
         self._places_of_one = max(1, self._free - 1)
         self._held: Counter[str] = Counter()
         self._waiting: dict[asyncio.Future[bool], str | None] = {}
-        self._impatient: set[asyncio.Future[bool]] = set()
+        self._urgent: set[asyncio.Future[bool]] = set()
         self._last_entry_s = clock()
         self._is_check_scheduled = False
 
@@ -93,7 +93,7 @@ class Lanes:
         else:
             self._waiting[place] = principal
             if not is_patient:
-                self._impatient.add(place)
+                self._urgent.add(place)
                 self._schedule_check()
         return place
 
@@ -108,7 +108,7 @@ class Lanes:
                 self.leave(principal)  # the place was given just before the wait ended
             raise
         finally:
-            self._impatient.discard(place)
+            self._urgent.discard(place)
 
     def leave(self, principal: str | None = None) -> None:
         """Give the place to the longest waiter that may have it, or free it."""
@@ -147,8 +147,8 @@ class Lanes:
     def _check_waiting(self) -> None:
         self._is_check_scheduled = False
         if self.is_blocked:
-            for place in [place for place in self._waiting if place in self._impatient and not place.done()]:
+            for place in [place for place in self._waiting if place in self._urgent and not place.done()]:
                 del self._waiting[place]
                 place.set_result(False)
-        elif self._impatient:
+        elif self._urgent:
             self._schedule_check()

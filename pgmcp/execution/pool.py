@@ -153,7 +153,7 @@ class WorkerPool:
             WorkerLostError: the pool is closing.
             ExecutionError: no worker is available; this is the error of the last start.
         """
-        self._refuse_behind_given_up()
+        self._fail_waiting_behind_given_up()
         place = self._waiting.join(is_express=is_express)
         self._rebalance()
         if not place.done():
@@ -196,7 +196,7 @@ class WorkerPool:
         if worker.should_recycle:
             self.in_background(self.end_idle(worker))
             return
-        self._forget_borrower(worker)
+        self._remove_borrower(worker)
         if worker.has_connected:
             self._shared_session.compare(worker, self._connected)
             self._pooler = worker.pooler
@@ -212,7 +212,7 @@ class WorkerPool:
         if not worker.is_whole and worker.pooler == SHARED_SESSION:
             self._waiting.fail(self._shared_session.note_given_up())
         await worker.kill()
-        self._forget_borrower(worker)
+        self._remove_borrower(worker)
         self._may_grow = True  # a replacement does not make the pool larger
         if self._is_closing:
             return
@@ -283,7 +283,7 @@ class WorkerPool:
         while not self._hand_over(allocation):  # a worker had died, or a caller no longer waits
             allocation = allocate(self._state(can_start=can_start))
         self._starts.begin(allocation.start)
-        self._pace_growth(allocation.start)
+        self._schedule_growth(allocation.start)
         if self._waiting and not self._starts:
             self._starts.try_again_later(has_workers=self._connected_count > 0)
 
@@ -291,7 +291,7 @@ class WorkerPool:
         if self._waiting:
             self._rebalance()
 
-    def _pace_growth(self, started: int) -> None:
+    def _schedule_growth(self, started: int) -> None:
         """Schedule the start of one more worker, in case general statements still wait then."""
         if started and self._worker_count > self._reserved + 1:
             self._may_grow = False
@@ -346,7 +346,7 @@ class WorkerPool:
         self._express.add(worker)
         self.in_background(self.discard(worker))
 
-    def _forget_borrower(self, worker: WorkerProcess) -> None:
+    def _remove_borrower(self, worker: WorkerProcess) -> None:
         self._general.discard(worker)
         self._express.discard(worker)
 
@@ -358,7 +358,7 @@ class WorkerPool:
             self._replace(worker)
         return None
 
-    def _refuse_behind_given_up(self) -> None:
+    def _fail_waiting_behind_given_up(self) -> None:
         if not self._shared_session.is_held_up or self._is_closing:
             return
         if not self._starts and self._starts.may_begin:

@@ -87,7 +87,7 @@ class WorkerStarts:
     def begin(self, count: int) -> None:
         """Start `count` workers in the background, whatever `may_begin` says."""
         for _ in range(count):
-            start = asyncio.create_task(self._bring_up())
+            start = asyncio.create_task(self._open_worker())
             self._running.add(start)
             start.add_done_callback(self._running.discard)
 
@@ -113,7 +113,7 @@ class WorkerStarts:
         for start in self._running:
             start.cancel()
 
-    async def _bring_up(self) -> None:
+    async def _open_worker(self) -> None:
         try:
             worker = await self._connector.open()
         except ExecutionError as error:

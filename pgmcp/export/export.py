@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from pgmcp.answers.answer import Attachment
-from pgmcp.answers.text import WHY_BY_REASON
+from pgmcp.answers.text import EXPLANATION_BY_REASON
 from pgmcp.child_process import away_from_terminal, bare_environment, end
 from pgmcp.errors import ExportFailedError
 from pgmcp.execution.result import EncodedRows, Rows, Truncation
@@ -78,7 +78,7 @@ class Exported:
         verb = "is" if self.row_count == 1 else "are"
         sentence = f"{rows} {verb} in {self.path} ({self.format.value}, {self.size_bytes} bytes)"
         if self.truncated:
-            sentence += f"; {WHY_BY_REASON[self.truncated.value]}"
+            sentence += f"; {EXPLANATION_BY_REASON[self.truncated.value]}"
         facts = {
             "path": self.path,
             "format": self.format.value,
@@ -184,7 +184,7 @@ class Exporter:
             raise ExportFailedError("the process that writes the file could not be started") from error
         is_written = False
         try:
-            size_bytes = await _converse(process, rows, file_format, target)
+            size_bytes = await _send_rows(process, rows, file_format, target)
             is_written = True
         finally:
             if not is_written:
@@ -227,7 +227,7 @@ async def spawn_writing() -> Process:
     )
 
 
-async def _converse(process: Process, rows: Rows, file_format: ExportFormat, target: "_Target") -> int:
+async def _send_rows(process: Process, rows: Rows, file_format: ExportFormat, target: "_Target") -> int:
     """Send the rows to the process, and return the length of the file in bytes.
 
     Raises:

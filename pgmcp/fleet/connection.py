@@ -45,7 +45,7 @@ class SharedRedis:
         self,
         url: str,
         *,
-        while_away: str,
+        while_unreachable: str,
         timeout_s: float = OPERATION_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -53,18 +53,18 @@ class SharedRedis:
 
         Args:
             url: redis://, rediss:// or unix://, with a password if Redis requires one.
-            while_away: describes this server's behaviour during an outage, for the log.
+            while_unreachable: describes this server's behaviour during an outage, for the log.
             timeout_s: timeout of one use, including its retry.
 
         Raises:
             SettingsError: the Redis client is not installed, or does not take the URL.
         """
         self._pool = _connection_pool(url)
-        self._while_away = while_away
+        self._while_unreachable = while_unreachable
         self._timeout_s = timeout_s
         self._clock = clock
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
-        self._away_since_s: float | None = None
+        self._unreachable_since_s: float | None = None
         self._next_probe_s = 0.0
 
     @property
@@ -86,11 +86,11 @@ class SharedRedis:
         """
         from redis.exceptions import RedisError
 
-        if self._is_away():
+        if self._is_known_unreachable():
             raise SharedStorageError
         # The timeout does not include the wait for a slot, which would look like an outage on a busy machine.
         async with self._slots:
-            if self._is_away():
+            if self._is_known_unreachable():
                 raise SharedStorageError
             # During an outage, this attempt is the probe.
             self._next_probe_s = self._clock() + PROBE_INTERVAL_S
@@ -115,25 +115,27 @@ class SharedRedis:
         """Close every connection."""
         await self._pool.aclose()
 
-    def _is_away(self) -> bool:
+    def _is_known_unreachable(self) -> bool:
         """Return whether Redis is known to be down, and it is too early to try again."""
-        return self._away_since_s is not None and self._clock() < self._next_probe_s
+        return self._unreachable_since_s is not None and self._clock() < self._next_probe_s
 
     def _note_failure(self, error: Exception) -> None:
         now_s = self._clock()
         self._next_probe_s = now_s + PROBE_INTERVAL_S
-        if self._away_since_s is None:
-            self._away_since_s = now_s
-            logger.warning("Redis cannot be used (%s); until it can, %s", describe(error), self._while_away)
+        if self._unreachable_since_s is None:
+            self._unreachable_since_s = now_s
+            logger.warning(
+                "Redis cannot be used (%s); until it can, %s", describe(error), self._while_unreachable
+            )
 
     def _note_success(self) -> None:
-        if self._away_since_s is not None:
+        if self._unreachable_since_s is not None:
             logger.warning(
                 "Redis can be used again, after %.0f s; if it was restarted, counts and stored results may "
                 "be lost",
-                self._clock() - self._away_since_s,
+                self._clock() - self._unreachable_since_s,
             )
-            self._away_since_s = None
+            self._unreachable_since_s = None
 
 
 def describe(error: BaseException) -> str:
@@ -180,7 +182,7 @@ async def try_redis(url: str) -> Trial:
     Raises:
         SettingsError: the Redis client is not installed, or does not take the URL.
     """
-    redis = SharedRedis(url, while_away="nothing is checked")
+    redis = SharedRedis(url, while_unreachable="nothing is checked")
     client = redis.client()
     write = client.register_script(_TRIAL_WRITE)
 

@@ -107,7 +107,7 @@ class SharedResultStore:
         result = StoredResult.from_rows(rows)
         result_id = secrets.token_urlsafe(9)
         bound_to = _bound_to(result_id, owner)
-        encrypted = await _maybe_in_a_thread(
+        encrypted = await _run_large_in_thread(
             len(result.rows.json), lambda: self._encryptor.encrypt(_pack(result), bound_to=bound_to)
         )
         if len(encrypted) > self._max_bytes:
@@ -143,7 +143,7 @@ class SharedResultStore:
             raise no_such_result(result_id, self._lifetime_s)
         bound_to = _bound_to(result_id, owner)
         try:
-            result = await _maybe_in_a_thread(
+            result = await _run_large_in_thread(
                 len(encrypted), lambda: _unpack(self._encryptor.decrypt(encrypted, bound_to=bound_to))
             )
         except NotDecryptedError:
@@ -173,5 +173,5 @@ def _unpack(data: bytes) -> StoredResult:
     return StoredResult(columns, rows, packed.truncated)
 
 
-async def _maybe_in_a_thread(size_bytes: int, work: Callable[[], T]) -> T:
+async def _run_large_in_thread(size_bytes: int, work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work) if size_bytes > _IN_A_THREAD_BYTES else work()

@@ -59,7 +59,7 @@ async def open_sharing(settings: "Settings") -> AsyncIterator[Sharing | None]:
     if url is None:
         yield None
         return
-    redis = SharedRedis(url.get_secret_value(), while_away=_describe_outage(settings.rate_limit))
+    redis = SharedRedis(url.get_secret_value(), while_unreachable=_describe_outage(settings.rate_limit))
     try:
         counts = shared_counts(
             redis,
@@ -107,7 +107,7 @@ def shared_counts(redis: SharedRedis, policy: OutagePolicy) -> SharedCounts:
         "async+redis://", implementation="redispy", key_prefix=KEY_PREFIX, connection_pool=_as_option(redis)
     )
     attempt: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] = redis.attempt
-    return SharedCounts(storage, attempt, servers=policy.servers, refuse_when_away=policy.refuse)
+    return SharedCounts(storage, attempt, servers=policy.servers, refuse_when_unreachable=policy.refuse)
 
 
 def _as_option(redis: SharedRedis) -> Any:

@@ -140,7 +140,7 @@ def build_messages(facts: PromptFacts) -> list[Message]:
     ]
     for attempt in facts.attempts:
         messages.append({"role": "assistant", "content": _as_reply(attempt.sql)})
-        messages.append({"role": "user", "content": _objection(attempt, fence)})
+        messages.append({"role": "user", "content": _describe_failure(attempt, fence)})
     return messages
 
 
@@ -210,7 +210,7 @@ def _as_reply(sql: str) -> str:
     return json.dumps(reply, ensure_ascii=False)
 
 
-def _objection(attempt: Attempt, fence: str) -> str:
+def _describe_failure(attempt: Attempt, fence: str) -> str:
     if isinstance(attempt, MismatchedAttempt):
         lines = "\n".join((*attempt.mismatches, *attempt.remarks))
         what, request = ("findings", _RECONSIDER_ROWS) if attempt.remarks else ("values", _RECONSIDER)

@@ -16,7 +16,7 @@ from pgmcp.catalog.catalog import Table
 from pgmcp.knowledge.entries import (
     Knowledge,
     Metric,
-    NotTakenError,
+    NotImportableError,
     Origin,
     described,
     items_of,
@@ -97,7 +97,7 @@ def _find_cube(item: Mapping[str, Any], tables: Tables, knowledge: Knowledge) ->
         return None
     try:
         return Cube(name, tables.find(source_name(source), knowledge), item)
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"cube {name}", error)
         return None
 
@@ -141,19 +141,19 @@ class _CubeReader:
             return
         try:
             read(item)
-        except NotTakenError as error:
+        except NotImportableError as error:
             self._knowledge.leave_out(what, error)
 
     def _read_join(self, item: dict[str, Any]) -> None:
         other = self._cubes.get(name_of(item))
         if other is None:
-            raise NotTakenError("its cube was left out")
+            raise NotImportableError("its cube was left out")
         sides = _JOIN.fullmatch(text_of(item.get("sql")))
         if sides is None or _DYNAMIC.search(text_of(item.get("sql"))):
-            raise NotTakenError("its condition is not two equal columns")
+            raise NotImportableError("its condition is not two equal columns")
         columns = dict(self._join_side(side, other) for side in sides.groups())
         if set(columns) != {self._cube.name, other.name}:
-            raise NotTakenError("its condition does not compare the two cubes")
+            raise NotImportableError("its condition does not compare the two cubes")
         one, two = (self._cube, columns[self._cube.name]), (other, columns[other.name])
         if text_of(item.get("relationship")) in ("one_to_many", "hasMany", "has_many"):
             one, two = two, one
@@ -162,11 +162,11 @@ class _CubeReader:
     def _join_side(self, text: str, other: Cube) -> tuple[str, str]:
         match = _REFERENCE.fullmatch(text.strip())
         if match is None:
-            raise NotTakenError("its condition is not two equal columns")
+            raise NotImportableError("its condition is not two equal columns")
         owner, column = (match[1], match[2]) if match[2] else tuple(match[1].rpartition(".")[::2])
         cube = self._cube if owner in ("CUBE", self._cube.name) else other
         if owner not in ("CUBE", cube.name):
-            raise NotTakenError(f"its condition names {owner}")
+            raise NotImportableError(f"its condition names {owner}")
         member = cube.member("dimensions", column or "")
         name = _own_column(text_of(member.get("sql"))) if member and not match[2] else column
         return cube.name, find_column(cube.table, name or "").name
@@ -197,10 +197,10 @@ class _CubeReader:
         name, title, text = name_of(item), name_of(item, "title"), described(item.get("description"))
         synonyms = synonyms_of(mapping_of(item.get("meta")).get("ai_context") or item.get("meta"))
         key = name if name not in self._knowledge.metrics and name != "count" else f"{self._cube.name} {name}"
-        if obstacle := _obstacle_to_sql(item):
+        if obstacle := _why_not_sql(item):
             words = f"{obstacle}, so it is not given as SQL"
             self._knowledge.metrics[key] = Metric(key, title, text, synonyms, words=words)
-            raise NotTakenError(words)
+            raise NotImportableError(words)
         expression = self._measure_sql(item)
         self._knowledge.metrics[key] = Metric(
             key, title, text, synonyms, expression, self._tables.spell(self._cube.table)
@@ -208,7 +208,7 @@ class _CubeReader:
 
     def _measure_sql(self, item: Mapping[str, Any], depth: int = 0) -> str:
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its measures use each other, or nest too deeply")
+            raise NotImportableError("its measures use each other, or nest too deeply")
         kind, sql = text_of(item.get("type")), text_of(item.get("sql"))
         if kind in _OF_AGGREGATES:
             return self._write(sql, kind="measures", depth=depth + 1)
@@ -217,13 +217,13 @@ class _CubeReader:
         elif kind in _AGGREGATE_BY_TYPE and sql:
             expression = _AGGREGATE_BY_TYPE[kind].format(self._write(sql))
         else:
-            raise NotTakenError(f"its type {kind!r} is unknown or has no sql")
+            raise NotImportableError(f"its type {kind!r} is unknown or has no sql")
         conditions = [f"({self._write(text_of(each.get('sql')))})" for each in items_of(item.get("filters"))]
         return f"{expression} FILTER (WHERE {' AND '.join(conditions)})" if conditions else expression
 
     def _dimension_sql(self, item: Mapping[str, Any], depth: int = 0) -> str:
         if item.get("sub_query") is True or item.get("type") == "geo" or item.get("latitude"):
-            raise NotTakenError("it is a subquery or a place")
+            raise NotImportableError("it is a subquery or a place")
         case = mapping_of(item.get("case"))
         if not case:
             return self._write(text_of(item.get("sql")) or name_of(item), depth=depth)
@@ -239,9 +239,9 @@ class _CubeReader:
     def _write(self, sql: str, kind: str = "dimensions", depth: int = 0) -> str:
         """Return SQL of a member over the columns of the cube's table."""
         if not sql or _DYNAMIC.search(sql):
-            raise NotTakenError("it has a template or code, and import runs none")
+            raise NotImportableError("it has a template or code, and import runs none")
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its members use each other, or nest too deeply")
+            raise NotImportableError("its members use each other, or nest too deeply")
         written: dict[str, str] = {}
 
         def place(match: re.Match[str]) -> str:
@@ -277,15 +277,15 @@ class _CubeReader:
             return f"({self._measure_sql(measure, depth + 1)})"
         dimension = self._cube.member("dimensions", name)
         if dimension is None:
-            raise NotTakenError(f"it names {name}, which the cube does not have")
+            raise NotImportableError(f"it names {name}, which the cube does not have")
         sql = self._dimension_sql(dimension, depth + 1)
         return sql if is_plain_column(sql) else f"({sql})"
 
     def _refuse(self, owner: str) -> str:
-        raise NotTakenError(f"it names the cube {owner}: aggregate before joining")
+        raise NotImportableError(f"it names the cube {owner}: aggregate before joining")
 
 
-def _obstacle_to_sql(measure: Mapping[str, Any]) -> str:
+def _why_not_sql(measure: Mapping[str, Any]) -> str:
     """Return why a measure cannot be one SQL expression; "" if it can."""
     needs_calendar = next((each for each in _NEEDS_CALENDAR if measure.get(each)), "")
     if needs_calendar or text_of(measure.get("type")) == "runningTotal":

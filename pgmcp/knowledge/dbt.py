@@ -15,7 +15,7 @@ from pgmcp.knowledge.dbt_models import Models, SemanticModel, expression_of
 from pgmcp.knowledge.entries import (
     Knowledge,
     Metric,
-    NotTakenError,
+    NotImportableError,
     Origin,
     described,
     items_of,
@@ -60,7 +60,7 @@ def _read_metric(item: Mapping[str, Any], metrics: Metrics, knowledge: Knowledge
         knowledge.metrics[name] = replace(metric, words=str(error))
         knowledge.leave_out(f"SQL of metric {name}", error)
         return
-    except NotTakenError as error:
+    except NotImportableError as error:
         if metric.description:
             knowledge.metrics[name] = metric
         knowledge.leave_out(f"SQL of metric {name}", error)
@@ -95,7 +95,7 @@ def _read_joins(models: Models, knowledge: Knowledge) -> None:
                 try:
                     one = find_column(model.table, expression_of(entity)).name
                     two = find_column(other.table, expression_of(far)).name
-                except NotTakenError as error:
+                except NotImportableError as error:
                     knowledge.leave_out(f"join of {model.name} and {other.name}", error)
                     continue
                 add_join(knowledge, models.tables, model.table, [one], other.table, [two])
@@ -138,7 +138,7 @@ def _find_table(node: Mapping[str, Any], tables: Tables, knowledge: Knowledge) -
         return tables.find(
             SourceName(name, text_of(node.get("schema")), text_of(node.get("database"))), knowledge
         )
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"{kind} {name}", error)
         return None
 
@@ -178,5 +178,5 @@ def _read_test(
             one = find_column(table, column).name
             two = find_column(found[others[0]], text_of(arguments.get("field"))).name
             add_join(knowledge, tables, table, [one], found[others[0]], [two])
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"test {test.get('name')} of {table.name}.{column}", error)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.knowledge.entries import NotTakenError, items_of, mapping_of, text_of
+from pgmcp.knowledge.entries import NotImportableError, items_of, mapping_of, text_of
 from pgmcp.validation.expressions import read_expression
 
 _TEXT: Final = r"""(?:'([\w.]+)'|"([\w.]+)")"""
@@ -61,7 +61,7 @@ def templates_of(filters: Any) -> tuple[str, ...]:
         text_of(each.get("where_sql_template")) for each in items_of(mapping_of(filters).get("where_filters"))
     ]
     if filters and not all(found):
-        raise NotTakenError("its filter has an unknown form")
+        raise NotImportableError("its filter has an unknown form")
     return tuple(found)
 
 
@@ -72,26 +72,28 @@ def translate(template: str, spell: Callable[[Element], str]) -> str:
         spell: returns SQL for an element.
 
     Raises:
-        NotTakenError: the template contains something other than the known calls.
+        NotImportableError: the template contains something other than the known calls.
     """
     sql = _TEMPLATE.sub(lambda match: spell(read_element(match[1])), template).strip()
     if any(mark in sql for mark in _FORBIDDEN):
-        raise NotTakenError("its filter has a template that would have to be run")
+        raise NotImportableError("its filter has a template that would have to be run")
     try:
         return read_expression(sql).text
     except SqlRejectedError as error:
-        raise NotTakenError(f"its filter is not a PostgreSQL expression: {error}") from error
+        raise NotImportableError(f"its filter is not a PostgreSQL expression: {error}") from error
 
 
 def read_element(call: str) -> Element:
     """Return the element that a call in a template names.
 
     Raises:
-        NotTakenError: the call is unknown.
+        NotImportableError: the call is unknown.
     """
     match = _CALL.fullmatch(call)
     if match is None:
-        raise NotTakenError(f"its filter has a call that import does not know: {' '.join(call.split())[:60]}")
+        raise NotImportableError(
+            f"its filter has a call that import does not know: {' '.join(call.split())[:60]}"
+        )
     kind, single, double, rest, methods = match.groups()
     *path, name = (single or double).split("__")
     grain, explicit_path = _arguments(rest)
@@ -99,10 +101,10 @@ def read_element(call: str) -> Element:
     for method, one, two in _METHOD.findall(methods):
         grain, date_part = (one or two, date_part) if method == "grain" else (grain, one or two)
     if len("".join(f".{each[0]}" for each in _METHOD.findall(methods))) == 0 and methods:
-        raise NotTakenError("its filter has a method that import does not know")
+        raise NotImportableError("its filter has a method that import does not know")
     grain, date_part = grain.lower(), date_part.lower()
     if (grain and grain not in _GRAINS) or (date_part and date_part not in _DATE_PARTS):
-        raise NotTakenError(f"its filter has a period of its own calendar: {grain or date_part}")
+        raise NotImportableError(f"its filter has a period of its own calendar: {grain or date_part}")
     return Element(name, (*explicit_path, *path), kind == "Entity", grain, date_part)
 
 
@@ -116,7 +118,7 @@ def _arguments(rest: str) -> tuple[str, list[str]]:
         elif listed is None and name in (None, "time_granularity_name", "time_granularity"):
             grain = single or double
         else:
-            raise NotTakenError(f"its filter has an argument that import does not know: {name}")
+            raise NotImportableError(f"its filter has an argument that import does not know: {name}")
     if rest[position:].strip(" ,\n"):
-        raise NotTakenError("its filter has arguments that import does not know")
+        raise NotImportableError("its filter has arguments that import does not know")
     return grain, path

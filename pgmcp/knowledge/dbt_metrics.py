@@ -13,7 +13,7 @@ from typing import Any, Final
 from pgmcp.errors import SqlRejectedError
 from pgmcp.knowledge.dbt_filters import templates_of, translate
 from pgmcp.knowledge.dbt_models import Joined, Models, SemanticModel, expression_of
-from pgmcp.knowledge.entries import NotTakenError, items_of, mapping_of, name_of, spoken, text_of
+from pgmcp.knowledge.entries import NotImportableError, items_of, mapping_of, name_of, spoken, text_of
 from pgmcp.validation.expressions import read_expression
 
 _MAX_DEPTH: Final = 20
@@ -32,7 +32,7 @@ _FORM_BY_AGGREGATE: Final = {
 }
 
 
-class NeedsWordsError(NotTakenError):
+class NeedsWordsError(NotImportableError):
     """A metric cannot be one SQL expression; the message defines the metric in words."""
 
 
@@ -78,13 +78,13 @@ class Metrics:
 
         Raises:
             NeedsWordsError: the metric cannot be one SQL expression.
-            NotTakenError: a part of the metric is unknown.
+            NotImportableError: a part of the metric is unknown.
         """
         metric = self._metrics.get(name)
         if metric is None:
-            raise NotTakenError(f"it uses the metric {name}, which the file lacks")
+            raise NotImportableError(f"it uses the metric {name}, which the file lacks")
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its metrics use each other, or nest too deeply")
+            raise NotImportableError("its metrics use each other, or nest too deeply")
         parameters = mapping_of(metric.get("type_params"))
         filters = (*filters, *templates_of(metric.get("filter")))
         match text_of(metric.get("type")).lower():
@@ -99,7 +99,7 @@ class Metrics:
             case "conversion":
                 raise NeedsWordsError(_conversion(parameters))
             case other:
-                raise NotTakenError(f"its type {other!r} is unknown")
+                raise NotImportableError(f"its type {other!r} is unknown")
 
     def _simple(
         self, metric: Mapping[str, Any], parameters: Mapping[str, Any], filters: Sequence[str]
@@ -143,7 +143,7 @@ class Metrics:
         else:
             name = text_of(measure_input.get("name"))
             if name not in self._measures:
-                raise NotTakenError(
+                raise NotImportableError(
                     f"its measure {name or 'without a name'} is in no semantic model that was read"
                 )
             model, holder = self._measures[name]
@@ -160,12 +160,12 @@ class Metrics:
             except ValueError:
                 is_share = False
             if not is_share:
-                raise NotTakenError("its percentile is not between 0 and 1")
+                raise NotImportableError("its percentile is not between 0 and 1")
             kind = "disc" if details.get("use_discrete_percentile") is True else "cont"
             return f"percentile_{kind}({share}) WITHIN GROUP (ORDER BY {expression})"
         form = _FORM_BY_AGGREGATE.get(measure.aggregate)
         if form is None:
-            raise NotTakenError(f"its aggregation {measure.aggregate!r} is unknown")
+            raise NotImportableError(f"its aggregation {measure.aggregate!r} is unknown")
         return form.format(expression)
 
     def _ratio(self, parameters: Mapping[str, Any], filters: Sequence[str], depth: int) -> Value:
@@ -181,7 +181,7 @@ class Metrics:
         try:
             read = read_expression(text_of(parameters.get("expr")))
         except SqlRejectedError as error:
-            raise NotTakenError(f"its expression is not a PostgreSQL expression: {error}") from error
+            raise NotImportableError(f"its expression is not a PostgreSQL expression: {error}") from error
         values = [self._input(each, filters, depth) for each in inputs]
 
         def write(texts: Sequence[str]) -> str:
@@ -189,7 +189,7 @@ class Metrics:
 
             def spell(parts: tuple[str, ...]) -> str:
                 if len(parts) != 1 or parts[0].lower() not in by_name:
-                    raise NotTakenError(
+                    raise NotImportableError(
                         f"its expression names {'.'.join(parts)}, which is not one of its inputs"
                     )
                 return by_name[parts[0].lower()]

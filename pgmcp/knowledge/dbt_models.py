@@ -7,7 +7,7 @@ from typing import Any, Final
 from pgmcp.catalog.catalog import Table
 from pgmcp.errors import SqlRejectedError
 from pgmcp.knowledge.dbt_filters import Element
-from pgmcp.knowledge.entries import Knowledge, NotTakenError, items_of, mapping_of, name_of, text_of
+from pgmcp.knowledge.entries import Knowledge, NotImportableError, items_of, mapping_of, name_of, text_of
 from pgmcp.knowledge.tables import SourceName, Tables, find_column, is_unique
 from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import is_plain_column, read_expression
@@ -77,7 +77,7 @@ class Models:
             source = SourceName(*(text_of(relation.get(key)) for key in ("alias", "schema_name", "database")))
             try:
                 table = tables.find(source, knowledge)
-            except NotTakenError as error:
+            except NotImportableError as error:
                 knowledge.leave_out(f"semantic model {name}", error)
                 continue
             self.by_name[name] = SemanticModel(name, table, item)
@@ -86,10 +86,10 @@ class Models:
         """Return a model by name.
 
         Raises:
-            NotTakenError: the manifest lacks the model, or the catalog lacks its table.
+            NotImportableError: the manifest lacks the model, or the catalog lacks its table.
         """
         if name not in self.by_name:
-            raise NotTakenError(f"its semantic model {name} was left out")
+            raise NotImportableError(f"its semantic model {name} was left out")
         return self.by_name[name]
 
     def next_model(
@@ -104,7 +104,7 @@ class Models:
             has_element = other.entity(element.name) if element.is_entity else other.dimension(element.name)
             if not rest and has_element is not None:
                 return other
-        raise NotTakenError(
+        raise NotImportableError(
             f"its filter names {element.name} through {entity}, and no model has this element"
         )
 
@@ -140,7 +140,7 @@ class Joined:
         model, qualifier = self._reach(path, element)
         item = model.entity(element.name) if element.is_entity else model.dimension(element.name)
         if item is None:
-            raise NotTakenError(f"its filter names {element.name}, which {model.name} does not have")
+            raise NotImportableError(f"its filter names {element.name}, which {model.name} does not have")
         return element.wrap(f"{self.write(expression_of(item), model, qualifier)}")
 
     def write(self, expression: str, model: SemanticModel | None = None, qualifier: str = "") -> str:
@@ -151,13 +151,13 @@ class Joined:
         try:
             read = read_expression(expression)
         except SqlRejectedError as error:
-            raise NotTakenError(
+            raise NotImportableError(
                 f"its expression {expression!r} is not a PostgreSQL expression: {error}"
             ) from error
 
         def spell(parts: tuple[str, ...]) -> str:
             if len(parts) > 2 or (len(parts) == 2 and parts[0] not in (model.name, model.table.name)):
-                raise NotTakenError(f"its expression names a column of another table: {'.'.join(parts)}")
+                raise NotImportableError(f"its expression names a column of another table: {'.'.join(parts)}")
             name = quote_identifier(find_column(model.table, parts[-1]).name)
             return f"{qualifier}.{name}" if qualifier else name
 
@@ -179,7 +179,7 @@ class Joined:
 
     def _reach(self, path: tuple[str, ...], element: Element) -> tuple[SemanticModel, str]:
         if len(path) > _MAX_HOPS:
-            raise NotTakenError("its filter goes through more than three joins")
+            raise NotImportableError("its filter goes through more than three joins")
         model, qualifier = self.root, ""
         if path:
             self.uses_joins = True
@@ -199,9 +199,9 @@ class Joined:
     ) -> tuple[SemanticModel, str]:
         near, far = model.entity(entity), other.entity(entity, _ONE_SIDE)
         if near is None or far is None:
-            raise NotTakenError(f"its filter goes through {entity}, which {model.name} does not have")
+            raise NotImportableError(f"its filter goes through {entity}, which {model.name} does not have")
         if model.is_partitioned and other.is_partitioned:
-            raise NotTakenError("its filter joins two partitioned models by their partitions")
+            raise NotImportableError("its filter joins two partitioned models by their partitions")
         for joined, (known, name) in list(self._names.items()):
             if known is other and joined[:-1] == (entity,):
                 return known, name

@@ -24,7 +24,7 @@ from pgmcp.generation.prompt import Message, fence_of, fenced
 from pgmcp.knowledge.entries import (
     Entry,
     Knowledge,
-    NotTakenError,
+    NotImportableError,
     Origin,
     Section,
     items_of,
@@ -176,12 +176,12 @@ def read_draft(reply: Mapping[str, Any], tables: Tables) -> tuple[list[Entry], K
         for item in items_of(reply.get(kind))[:MAX_PROPOSALS]:
             try:
                 entries.append(read(item, tables))
-            except NotTakenError as error:
+            except NotImportableError as error:
                 knowledge.leave_out(f"{kind}: {_title_of(item)}", error)
     for item in items_of(reply.get("joins"))[:MAX_PROPOSALS]:
         try:
             _add_join(item, tables, knowledge)
-        except NotTakenError as error:
+        except NotImportableError as error:
             knowledge.leave_out(f"joins: {name_of(item, 'one')} = {name_of(item, 'other')}", error)
     return [*entries, *knowledge.entries()], knowledge
 
@@ -195,7 +195,7 @@ def _title_of(item: Mapping[str, Any]) -> str:
 def _required(item: Mapping[str, Any], key: str) -> str:
     text = one_line(text_of(item.get(key)), 2000).rstrip("; ")
     if not text:
-        raise NotTakenError(f"it has no {key}")
+        raise NotImportableError(f"it has no {key}")
     return text
 
 
@@ -226,11 +226,11 @@ def _filter(item: Mapping[str, Any], tables: Tables) -> Entry:
     name, condition = (_required(item, key) for key in ("table", "condition"))
     table = tables.catalog.find(name)
     if table is None:
-        raise NotTakenError(f"there is no table {name}")
+        raise NotImportableError(f"there is no table {name}")
     try:
         read = read_expression(condition)
     except SqlRejectedError as error:
-        raise NotTakenError(f"its condition cannot be read: {error}") from error
+        raise NotImportableError(f"its condition cannot be read: {error}") from error
     spelled = tables.spell(table)
     check = f"SELECT 1 FROM {spelled} WHERE {read.text}"
     return Entry(Section.FILTERS, spelled, read.text, Origin.DRAFT, check=check)
@@ -245,6 +245,6 @@ def _column(name: str, tables: Tables) -> tuple[Table, str]:
     """Return the table and the column of `table.column` or `schema.table.column`."""
     parts = parse_name(name)
     if len(parts) not in (2, 3):
-        raise NotTakenError(f"there is no table or column {name}")
+        raise NotImportableError(f"there is no table or column {name}")
     table = tables.find(SourceName(parts[-2], parts[0] if len(parts) == 3 else ""), Knowledge(Origin.DRAFT))
     return table, find_column(table, parts[-1]).name

@@ -37,7 +37,7 @@ class Section(StrEnum):
     VERIFIED = "verified"
 
 
-class NotTakenError(Exception):
+class NotImportableError(Exception):
     """A part of a file cannot be imported; the message says why."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pgmcp.catalog.catalog import Table
-from pgmcp.knowledge.entries import Knowledge, NotTakenError, Origin, spoken
+from pgmcp.knowledge.entries import Knowledge, NotImportableError, Origin, spoken
 from pgmcp.knowledge.tables import Tables, find_column
 
 _MAX_VALUES: Final = 50
@@ -30,7 +30,7 @@ def note_column(
     """Add a note on a column, unless its comment says the same; leave out an unknown column."""
     try:
         found = find_column(table, column)
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"description of {tables.spell(table)}.{column}", error)
         return
     name = tables.spell_column(table, found.name)
@@ -50,7 +50,7 @@ def note_values(
     """Add a note on the accepted values of a column, unless the catalog lists the same.
 
     Raises:
-        NotTakenError: there is no such column.
+        NotImportableError: there is no such column.
     """
     found = find_column(table, column)
     name = tables.spell_column(table, found.name)

@@ -14,7 +14,7 @@ from pgmcp.catalog.catalog import Table
 from pgmcp.knowledge.entries import (
     Knowledge,
     Metric,
-    NotTakenError,
+    NotImportableError,
     Origin,
     described,
     items_of,
@@ -53,7 +53,7 @@ def _read_model(model: Mapping[str, Any], tables: Tables, knowledge: Knowledge) 
     for item in items_of(model.get("relationships")):
         try:
             relationships.append(_read_relationship(item, datasets, tables, knowledge))
-        except NotTakenError as error:
+        except NotImportableError as error:
             knowledge.leave_out(f"relationship {name_of(item)}", error)
     relations = Relations(datasets, relationships, tables)
     for item in items_of(model.get("metrics")):
@@ -64,7 +64,7 @@ def _read_dataset(item: Mapping[str, Any], tables: Tables, knowledge: Knowledge)
     name = name_of(item)
     try:
         table = tables.find(source_name(text_of(item.get("source"))), knowledge)
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"dataset {name}", error)
         return None
     synonyms = synonyms_of(item.get("ai_context"))
@@ -75,7 +75,7 @@ def _read_dataset(item: Mapping[str, Any], tables: Tables, knowledge: Knowledge)
     for each in items_of(item.get("fields")):
         try:
             fields[name_of(each)] = expression_of(each)
-        except NotTakenError as error:
+        except NotImportableError as error:
             knowledge.leave_out(f"field {name}.{name_of(each)}", error)
             continue
         _describe_field(each, fields[name_of(each)], table, tables, knowledge)
@@ -104,7 +104,7 @@ def _describe_field(
     try:
         dataset = Dataset(name, table, {name: expression})
         sql = Relations({name: dataset}, [], tables).spell_field(dataset, name, qualifies=False)
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"field {name}", error)
         return
     also = f"; also called {', '.join(synonyms)}" if synonyms else ""
@@ -124,7 +124,7 @@ def expression_of(item: Mapping[str, Any]) -> str:
     """Return the expression of a field or metric in the dialect that is nearest to PostgreSQL's.
 
     Raises:
-        NotTakenError: no dialect of it is an expression of PostgreSQL.
+        NotImportableError: no dialect of it is an expression of PostgreSQL.
     """
     given = item.get("expression")
     if isinstance(given, str):
@@ -136,13 +136,13 @@ def expression_of(item: Mapping[str, Any]) -> str:
     order = sorted(
         by_dialect, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
     )
-    problem = NotTakenError("it has no expression in a dialect of SQL")
+    problem = NotImportableError("it has no expression in a dialect of SQL")
     for dialect in order:
         if dialect in _NO_SQL or not by_dialect[dialect]:
             continue
         try:
             parse(by_dialect[dialect])
-        except NotTakenError as error:
+        except NotImportableError as error:
             problem = error
         else:
             return by_dialect[dialect]
@@ -154,11 +154,11 @@ def _read_relationship(
 ) -> Relationship:
     one, other = (datasets.get(text_of(item.get(side))) for side in ("from", "to"))
     if one is None or other is None:
-        raise NotTakenError("one of its datasets was left out")
+        raise NotImportableError("one of its datasets was left out")
     columns = _columns(one, texts_of(item.get("from_columns")))
     other_columns = _columns(other, texts_of(item.get("to_columns")))
     if not columns or len(columns) != len(other_columns):
-        raise NotTakenError("its columns do not pair up")
+        raise NotImportableError("its columns do not pair up")
     add_join(knowledge, tables, one.table, columns, other.table, other_columns)
     return Relationship(one.name, other.name, tuple(columns), tuple(other_columns))
 
@@ -168,7 +168,7 @@ def _columns(dataset: Dataset, names: list[str]) -> list[str]:
     for name in names:
         expression = dataset.field_expression(name) or name
         if not is_plain_column(expression):
-            raise NotTakenError(f"its field {name} is not a column")
+            raise NotImportableError(f"its field {name} is not a column")
         columns.append(find_column(dataset.table, expression.strip('"')).name)
     return columns
 
@@ -179,7 +179,7 @@ def _read_metric(item: Mapping[str, Any], relations: Relations, knowledge: Knowl
     synonyms = synonyms_of(item.get("ai_context"))
     try:
         expression, source = relations.aggregate(expression_of(item))
-    except NotTakenError as error:
+    except NotImportableError as error:
         knowledge.leave_out(f"SQL of metric {name}", error)
         if text:
             knowledge.metrics[name] = Metric(name, description=text, synonyms=synonyms)

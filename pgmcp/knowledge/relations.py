@@ -10,7 +10,7 @@ from typing import Final
 
 from pgmcp.catalog.catalog import Table
 from pgmcp.errors import SqlRejectedError
-from pgmcp.knowledge.entries import NotTakenError
+from pgmcp.knowledge.entries import NotImportableError
 from pgmcp.knowledge.tables import Tables, find_column, is_unique
 from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import Expression, read_expression
@@ -61,12 +61,12 @@ def parse(text: str) -> Expression:
     """Return an expression.
 
     Raises:
-        NotTakenError: PostgreSQL's grammar cannot parse the text as an expression.
+        NotImportableError: PostgreSQL's grammar cannot parse the text as an expression.
     """
     try:
         return read_expression(text)
     except SqlRejectedError as error:
-        raise NotTakenError(f"its expression is not a PostgreSQL expression: {error}") from error
+        raise NotImportableError(f"its expression is not a PostgreSQL expression: {error}") from error
 
 
 class Relations:
@@ -92,15 +92,15 @@ class Relations:
         """Return an expression of aggregates over `dataset.field` as SQL, and the text after FROM.
 
         Raises:
-            NotTakenError: the text is not such an expression, or a join would count rows twice.
+            NotImportableError: the text is not such an expression, or a join would count rows twice.
         """
         read = parse(text)
         if not read.aggregates:
-            raise NotTakenError("it has no aggregate, so it is not one value")
+            raise NotImportableError("it has no aggregate, so it is not one value")
         names = list(dict.fromkeys(self._owner(parts).name for parts, _, _ in read.columns))
         names = names or (list(self._datasets) if len(self._datasets) == 1 else [])
         if not names:
-            raise NotTakenError("it names no field of a dataset")
+            raise NotImportableError("it names no field of a dataset")
         root, joins = self._join(names)
         self._refuse_fan_out(read, root)
         qualifies = bool(joins)
@@ -110,14 +110,14 @@ class Relations:
     def spell_field(self, dataset: Dataset, name: str, *, qualifies: bool, depth: int = 0) -> str:
         """Return SQL for a field, or for a column if no field has the name."""
         if depth > _MAX_DEPTH:
-            raise NotTakenError("its fields use each other, or nest too deeply")
+            raise NotImportableError("its fields use each other, or nest too deeply")
         expression = dataset.field_expression(name)
         if expression is None or expression.strip('"').lower() == name.lower():
             column = quote_identifier(find_column(dataset.table, (expression or name).strip('"')).name)
             return f"{quote_identifier(dataset.table.name)}.{column}" if qualifies else column
         read = parse(expression)
         if read.aggregates:
-            raise NotTakenError(f"its field {name} has an aggregate of its own")
+            raise NotImportableError(f"its field {name} has an aggregate of its own")
         written = read.replace(self._spell_inside(dataset, name, qualifies=qualifies, depth=depth + 1))
         is_simple = len(read.columns) == 1 and read.columns[0][1:] == (0, len(read.text))
         return written if is_simple else f"({written})"
@@ -127,7 +127,7 @@ class Relations:
     ) -> Callable[[tuple[str, ...]], str]:
         def spell(parts: tuple[str, ...]) -> str:
             if len(parts) > 1 and self._owner(parts) is not dataset:
-                raise NotTakenError(f"its field {field_name} names another dataset")
+                raise NotImportableError(f"its field {field_name} names another dataset")
             # A field may have the same name as the column in its expression.
             if len(parts) == 1 and any(parts[0] == column.name for column in dataset.table.columns):
                 column = quote_identifier(parts[0])
@@ -139,20 +139,22 @@ class Relations:
     def _owner(self, parts: tuple[str, ...]) -> Dataset:
         found = self.dataset(parts[-2]) if len(parts) > 1 else self._only_owner(parts[0])
         if found is None:
-            raise NotTakenError(f"it names {'.'.join(parts)}, which is in no dataset that was read")
+            raise NotImportableError(f"it names {'.'.join(parts)}, which is in no dataset that was read")
         return found
 
     def _only_owner(self, name: str) -> Dataset | None:
         """Return the dataset of a field or column without a qualifier; None if none has it.
 
         Raises:
-            NotTakenError: several have it.
+            NotImportableError: several have it.
         """
         if len(self._datasets) == 1:
             return next(iter(self._datasets.values()))
         owners = [each for each in self._datasets.values() if each.has(name)]
         if len(owners) > 1:
-            raise NotTakenError(f"it names {name}, which is in {' and '.join(each.name for each in owners)}")
+            raise NotImportableError(
+                f"it names {name}, which is in {' and '.join(each.name for each in owners)}"
+            )
         return owners[0] if owners else None
 
     def _join(self, names: Sequence[str]) -> tuple[Dataset, list[str]]:
@@ -163,10 +165,10 @@ class Relations:
             if reached is not None:
                 return self._datasets[name], reached
         if unproven:
-            raise NotTakenError(
+            raise NotImportableError(
                 f"no key proves that {unproven[0]} is unique, so a join could count rows twice"
             )
-        raise NotTakenError(f"no relationship joins {' and '.join(names)} from one of them")
+        raise NotImportableError(f"no relationship joins {' and '.join(names)} from one of them")
 
     def _reach(self, root: str, names: Sequence[str], unproven: list[str]) -> list[str] | None:
         path_by_name: dict[str, list[Relationship]] = {root: []}
@@ -201,7 +203,7 @@ class Relations:
             owners = {self._owner(parts).name for parts in aggregate.columns}
             if aggregate.counts_repeated_rows and owners and root.name not in owners:
                 names = " and ".join(sorted(owners))
-                raise NotTakenError(
+                raise NotImportableError(
                     f"{aggregate.name} over {names} would count rows once for each of {root.name}"
                 )
 

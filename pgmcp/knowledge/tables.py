@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table
 from pgmcp.catalog.identifiers import parse_name
-from pgmcp.knowledge.entries import Knowledge, NotTakenError
+from pgmcp.knowledge.entries import Knowledge, NotImportableError
 from pgmcp.quoting import quote_always, quote_identifier
 
 
@@ -24,11 +24,11 @@ def source_name(text: str) -> SourceName:
     """Return the parts of `database.schema.table`; a dot in double quotes belongs to the name.
 
     Raises:
-        NotTakenError: the text is a query, or has more than three parts.
+        NotImportableError: the text is a query, or has more than three parts.
     """
     parts = parse_name(text)
     if not parts or len(parts) > 3 or any(not part or (" " in part and '"' not in text) for part in parts):
-        raise NotTakenError("its source is a query, not a table")
+        raise NotImportableError("its source is a query, not a table")
     name, schema, database = (*reversed(parts), "", "")[:3]
     return SourceName(name, schema, database)
 
@@ -51,7 +51,7 @@ class Tables:
         alone, with a remark.
 
         Raises:
-            NotTakenError: there is no such table, or several have the name.
+            NotImportableError: there is no such table, or several have the name.
         """
         mapped = self._schemas.get(source.schema.lower(), "")
         schema = mapped or source.schema
@@ -59,14 +59,16 @@ class Tables:
             return found
         same_name = self._named(source.name)
         if mapped:
-            raise NotTakenError(f"the schema {mapped} has no table {source.name} that this role may read")
+            raise NotImportableError(
+                f"the schema {mapped} has no table {source.name} that this role may read"
+            )
         if not schema and (found := self.catalog.find(quote_always(source.name))):
             return found
         if not same_name:
-            raise NotTakenError(f"this database has no table {source.name} that this role may read")
+            raise NotImportableError(f"this database has no table {source.name} that this role may read")
         if len(same_name) > 1:
             names = ", ".join(self.catalog.display_name(table) for table in same_name[:5])
-            raise NotTakenError(f"several tables have its name: {names}; --map names the schema to take")
+            raise NotImportableError(f"several tables have its name: {names}; --map names the schema to take")
         if schema:
             knowledge.remark(
                 f"tables of the schema {schema} were not found; those of the same names in "
@@ -99,12 +101,12 @@ def find_column(table: Table, name: str) -> Column:
     """Return a column by its name, exactly or else ignoring case.
 
     Raises:
-        NotTakenError: there is none, or several differ only in case.
+        NotImportableError: there is none, or several differ only in case.
     """
     exact = [column for column in table.columns if column.name == name]
     found = exact or [column for column in table.columns if column.name.lower() == name.lower()]
     if len(found) != 1:
-        raise NotTakenError(f"the table {table.name} has no column {name}")
+        raise NotImportableError(f"the table {table.name} has no column {name}")
     return found[0]
 
 

@@ -89,7 +89,7 @@ def find_suspects(sql: str, catalog: Catalog) -> list[FanOut]:
     return list(dict.fromkeys(suspects))
 
 
-async def drop_unrepeated(suspects: Sequence[FanOut], fetch: Fetch) -> list[FanOut]:
+async def confirm_repeated_rows(suspects: Sequence[FanOut], fetch: Fetch) -> list[FanOut]:
     """Return the suspects whose join repeats rows, merged if they are over the same rows.
 
     Args:

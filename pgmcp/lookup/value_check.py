@@ -4,7 +4,7 @@ The catalog's lists of values are checked first. If they are incomplete, at most
 the table are read. For a column whose values may not be shown, the only thing reported is that it contains
 the same text in another case. These findings are only suspicions, because functions around the column,
 collations and types decide what compares equal. So PostgreSQL evaluates each condition as written before
-anything is reported (`drop_met`).
+anything is reported (`confirm_mismatches`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -72,12 +72,12 @@ class Comparison:
         fold = _FOLD_BY_FUNCTION.get(self.written.case_function)
         return fold is not None and not self.written.ignores_case and fold(self.text) != self.text
 
-    def is_met_by(self, value: str) -> bool:
+    def matches(self, value: str) -> bool:
         """Return whether the value matches."""
         fold = _FOLD_BY_FUNCTION.get(self.written.case_function, str)
         return self._holds(self.text, fold(value), ignoring_case=self.written.ignores_case)
 
-    def is_nearly_met_by(self, value: str) -> bool:
+    def matches_ignoring_case(self, value: str) -> bool:
         """Return whether the value matches when case is ignored."""
         return self._holds(self.text, value, ignoring_case=True)
 
@@ -143,7 +143,7 @@ def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
         values = _listed(each.column)
         if each.seems_impossible:
             mismatches.append(Mismatch(each, (), True, each.written.case_function))
-        elif values and not any(map(each.is_met_by, values)):
+        elif values and not any(map(each.matches, values)):
             mismatches.append(_mismatch(each, values))
     return mismatches
 
@@ -168,7 +168,7 @@ async def check_unlisted(
     return [mismatch for mismatch in mismatches if mismatch is not None]
 
 
-async def drop_met(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatch]:
+async def confirm_mismatches(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatch]:
     """Return the mismatches whose condition PostgreSQL finds false for every row.
 
     If a mismatch is about the case of a text, the condition must also be false for the text itself.
@@ -235,10 +235,10 @@ def _qualified_name(table: Table) -> str:
 async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mismatch | None:
     table, column = comparison.table, comparison.column
     values = await _near_values(comparison, fetch)
-    if any(map(comparison.is_met_by, values)):
+    if any(map(comparison.matches, values)):
         return None
     if not catalog.scope.shows_values(table.schema, table.name, column.name):
-        is_there = any(map(comparison.is_nearly_met_by, values))
+        is_there = any(map(comparison.matches_ignoring_case, values))
         if not is_there:
             return None
         return Mismatch(comparison, (), differs_in_case=True)
@@ -316,7 +316,7 @@ def _mismatch(comparison: Comparison, values: tuple[str, ...]) -> Mismatch:
     return Mismatch(
         comparison,
         tuple(near) or values[:_MAX_SHOWN_VALUES],
-        differs_in_case=any(map(comparison.is_nearly_met_by, values)),
+        differs_in_case=any(map(comparison.matches_ignoring_case, values)),
     )
 
 

@@ -39,7 +39,7 @@ class NonBlockingHandler(logging.Handler):
     def __init__(self, descriptor: int, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._descriptor = descriptor
-        self._accepts = _readiness_of(descriptor)
+        self._accepts = _output_check(descriptor)
         self._waiting = bytearray()
         self.dropped = 0
 
@@ -82,7 +82,7 @@ class NonBlockingHandler(logging.Handler):
             del self._waiting[:written]
 
 
-def _readiness_of(descriptor: int) -> Callable[[], bool]:
+def _output_check(descriptor: int) -> Callable[[], bool]:
     """Return a function that returns whether a write to the descriptor would not wait."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)

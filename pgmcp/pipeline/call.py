@@ -118,9 +118,9 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login role.
         identity: the caller whose role and settings the statements of this object use; None for the login
             role.
-        for_caller: returns a copy of a database for a principal (its name, its id) and a host. pg_stat_activity
-            shows both names for the copy's statements, and the principal gets only a share of the workers.
-            None if connections keep their name.
+        for_caller: returns a copy of a database for a principal (its name, its id) and a host.
+            pg_stat_activity shows both names for the copy's statements, and the principal gets only a share
+            of the workers. None if connections keep their name.
     """
 
     name: str

@@ -69,7 +69,7 @@ class CatalogSource(Protocol):
         """Return the catalog; read it first if none is cached."""
         ...
 
-    async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
+    async def get_after_miss(self, *, is_outdated: bool) -> Catalog:
         """Return the catalog after a name was not found; read it again if it is outdated or old."""
         ...
 

@@ -19,8 +19,8 @@ from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.lookup.default_filters import MissingFilter, drop_without_effect, find_missing_filters
-from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
-from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
+from pgmcp.lookup.fan_out import FanOut, confirm_repeated_rows, find_suspects
+from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, confirm_mismatches, resolve
 from pgmcp.pipeline.call import Request, Stage
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.pipeline.tracer import Tracer
@@ -57,7 +57,7 @@ class CheckResult:
         return bool(self.mismatches) or any(remark.is_offered for remark in self.remarks)
 
     @property
-    def offered_remarks(self) -> tuple[str, ...]:
+    def remarks_for_model(self) -> tuple[str, ...]:
         """The remarks that the model should see."""
         return tuple(remark.describe() for remark in self.remarks if remark.is_offered)
 
@@ -93,7 +93,7 @@ async def _find_remarks(
         return []
     # The probes contain text of the statement and of the operator, whose names the search path resolves.
     fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S, origin=StatementOrigin.CALLER)
-    return [*await drop_without_effect(missing, fetch), *await drop_unrepeated(suspects, fetch)]
+    return [*await drop_without_effect(missing, fetch), *await confirm_repeated_rows(suspects, fetch)]
 
 
 async def find_mismatches(
@@ -116,7 +116,7 @@ async def find_mismatches(
     found = listed + [mismatch for mismatch in unlisted if is_empty or mismatch.differs_in_case]
     # Conditions are text of the statement, so the search path resolves operators such as `=` of citext.
     as_written = statements.lookup(request.database, timeout_s=timeout_s, origin=StatementOrigin.CALLER)
-    return await drop_met(found, as_written)
+    return await confirm_mismatches(found, as_written)
 
 
 def found_something(rows: Rows | None) -> bool:
@@ -192,7 +192,7 @@ class RepairLoop:
         findings, notes = await self._check(request, reply.sql, rows), request.notes
         if findings.is_offered and len(request.attempts) < self._max_sql_retry:
             described = tuple(mismatch.describe() for mismatch in findings.mismatches)
-            request.attempts.append(MismatchedAttempt(reply.sql, described, findings.offered_remarks))
+            request.attempts.append(MismatchedAttempt(reply.sql, described, findings.remarks_for_model))
             second = await self._second_answer(request)
             if second is not None and is_better(second, rows, findings):
                 return request.answer_of_model(second.reply, second.rows, tuple(second.findings.notes()))

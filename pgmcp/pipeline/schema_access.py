@@ -313,9 +313,9 @@ class _Tasks(Generic[T]):
         finally:
             del self._running[name]
         if name in self.results and len(self.results) == 1 and self._patience_s is not None:
-            self._hasten(asyncio.get_running_loop().time() + self._patience_s)
+            self._shorten_timeouts(asyncio.get_running_loop().time() + self._patience_s)
 
-    def _hasten(self, until_s: float) -> None:
+    def _shorten_timeouts(self, until_s: float) -> None:
         for timeout in self._running.values():
             if until_s < (timeout.when() or until_s):
                 timeout.reschedule(until_s)

@@ -230,7 +230,7 @@ async def _add_advice(database: Database, error: StatementFailedError) -> bool:
             catalog = await database.schema.get()
             if error.sqlstate in MISSING_NAME_SQLSTATES:
                 outdated = await asyncio.to_thread(is_outdated, error, error.sql, catalog)
-                catalog = await database.schema.get_after_a_miss(is_outdated=outdated)
+                catalog = await database.schema.get_after_miss(is_outdated=outdated)
                 if await asyncio.to_thread(is_outdated, error, error.sql, catalog):
                     return True
             advice = await asyncio.to_thread(advise, error, error.sql, catalog)

@@ -47,7 +47,7 @@ class Presenter:
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
         if not fitted.missing:
             return fitted
-        return replace(fitted, rest=await self._keep_rest(fitted, owner), more_rows_hint=more_rows_hint)
+        return replace(fitted, rest=await self._store_rest(fitted, owner), more_rows_hint=more_rows_hint)
 
     def reply(self, fitted: FittedAnswer) -> ToolReply:
         """Return the answer as text and as structured content; both have the same rows."""
@@ -79,7 +79,7 @@ class Presenter:
             return page.text
         return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
 
-    async def _keep_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
+    async def _store_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
         """Store the rows that do not fit into the answer, and return their URI."""
         answer = fitted.answer
         if (
@@ -103,8 +103,8 @@ class Presenter:
         for number, table in enumerate(tables):
             text = render_tables([table], catalog, detail=detail)
             text_tokens = self.count_tokens(text)
-            if text_tokens + self.count_tokens(_name_rest(tables, number + 1, catalog)) > left_tokens:
-                return "\n".join([*shown, _name_rest(tables, number, catalog)])
+            if text_tokens + self.count_tokens(_list_other_names(tables, number + 1, catalog)) > left_tokens:
+                return "\n".join([*shown, _list_other_names(tables, number, catalog)])
             left_tokens -= text_tokens
             shown.append(text)
         return "\n".join(shown)
@@ -120,7 +120,7 @@ def fenced(text: str) -> str:
     return fence_lines(text.splitlines(), new_fence())
 
 
-def _name_rest(tables: Sequence[Table], start: int, catalog: Catalog) -> str:
+def _list_other_names(tables: Sequence[Table], start: int, catalog: Catalog) -> str:
     """Return the names of the tables from `start` on, the first ones if there are many; "" for none."""
     named = tables[start : start + MAX_FOUND_TABLES]
     if not named:

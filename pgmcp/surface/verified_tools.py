@@ -290,7 +290,7 @@ def choose_tools(
     left_tokens = max_tokens
     for tool in _find_tools(contexts):
         if (first := chosen.get(tool.name)) is not None:
-            problems.append(_describe_clash(tool, first))
+            problems.append(_describe_duplicate(tool, first))
         elif len(chosen) >= max_tools:
             left_out.append(tool)
         elif (tokens := count_tokens(tool)) > left_tokens:
@@ -325,7 +325,7 @@ def _describe_size(tool: VerifiedTool, tokens: int, max_tokens: int) -> Problem:
     )
 
 
-def _describe_clash(tool: VerifiedTool, first: VerifiedTool) -> Problem:
+def _describe_duplicate(tool: VerifiedTool, first: VerifiedTool) -> Problem:
     where = "earlier in this database" if tool.database == first.database else f"in database {first.database}"
     return Problem(
         tool.database, f"tool {tool.name} is not offered: there is one of this name {where}; rename it"

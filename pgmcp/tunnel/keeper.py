@@ -171,7 +171,7 @@ async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
             if front.result():
                 await relay.drain(CLOSE_GRACE_S)
             else:
-                await _let_workers_leave(relay, ended, has_relay=port > 0)
+                await _drain(relay, ended, has_relay=port > 0)
         return process.returncode or 0
     finally:
         await _end(process)
@@ -208,7 +208,7 @@ async def _is_open(target: Path, ends: set["asyncio.Task[bool] | asyncio.Task[in
     return True
 
 
-async def _let_workers_leave(relay: Relay, ended: "asyncio.Task[int]", *, has_relay: bool) -> None:
+async def _drain(relay: Relay, ended: "asyncio.Task[int]", *, has_relay: bool) -> None:
     if has_relay:
         await relay.drain(GRACE_S)
     else:

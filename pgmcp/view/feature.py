@@ -50,7 +50,7 @@ class ViewExtension(AnswerExtension):
             return reply
         from pgmcp.view.reply_data import VIEW_META_KEY, describe_for_view
 
-        described = describe_for_view(fitted.answer.pictured(), fitted.shown)
+        described = describe_for_view(fitted.answer.limited_for_pictures(), fitted.shown)
         return replace(reply, meta={**(reply.meta or {}), VIEW_META_KEY: described})
 
 

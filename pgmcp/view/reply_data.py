@@ -22,7 +22,7 @@ import json
 from typing import Any, Final
 
 from pgmcp.answers.answer import Answer
-from pgmcp.answers.budget import Shown
+from pgmcp.answers.budget import FittedRows
 from pgmcp.execution.result import Rows
 from pgmcp.features import has_feature
 
@@ -34,7 +34,7 @@ MAX_VIEW_BYTES: Final = 512 * 1024
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def describe_for_view(answer: Answer, shown: Shown | None) -> dict[str, Any]:
+def describe_for_view(answer: Answer, shown: FittedRows | None) -> dict[str, Any]:
     """Return the data for the view that the structured content of `answer` lacks.
 
     Args:
@@ -71,7 +71,7 @@ def _entry(
     }
 
 
-def _holds_all(shown: Shown, rows: Rows) -> bool:
+def _holds_all(shown: FittedRows, rows: Rows) -> bool:
     return (
         shown.row_count == len(rows.rows)
         and len(shown.columns) == len(rows.columns)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pgmcp.answers.budget import Shown, fit_rows, show_all
+from pgmcp.answers.budget import FittedRows, fit_rows, show_all
 from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows
 from worker.bounded_rows import RowEncoder
 from worker.row_format import json_lines, text_row, text_rows
@@ -16,7 +16,7 @@ CELLS: list[JsonScalar] = [
 ]  # fmt: skip
 
 
-def fit(rows: Rows, *, budget_tokens: int, width: int | None = None) -> Shown:
+def fit(rows: Rows, *, budget_tokens: int, width: int | None = None) -> FittedRows:
     columns = rows.columns[:width]
     return fit_rows(rows, columns, budget_tokens=budget_tokens, max_tokens=budget_tokens, count_tokens=len)
 

@@ -194,7 +194,7 @@ async def test_a_missing_name_has_the_catalog_read_again() -> None:
     schema = cache(read)
     await schema.get()
 
-    assert (await schema.get_after_a_miss(is_outdated=False)).find("items") is not None
+    assert (await schema.get_after_miss(is_outdated=False)).find("items") is not None
 
 
 async def test_missing_names_do_not_keep_a_slow_database_reading_its_catalog() -> None:
@@ -209,16 +209,16 @@ async def test_missing_names_do_not_keep_a_slow_database_reading_its_catalog() -
     schema = cache(read, clock=lambda: now)
     await schema.get()
 
-    await schema.get_after_a_miss(is_outdated=False)
+    await schema.get_after_miss(is_outdated=False)
 
     assert reads == 1
 
-    await schema.get_after_a_miss(is_outdated=True)
+    await schema.get_after_miss(is_outdated=True)
 
     assert reads == 2
 
     now = 80.0
-    await schema.get_after_a_miss(is_outdated=False)
+    await schema.get_after_miss(is_outdated=False)
 
     assert reads == 3
 
@@ -231,7 +231,7 @@ async def test_many_missing_names_at_once_share_one_read() -> None:
 
     async with anyio.create_task_group() as callers:
         for _ in range(5):
-            callers.start_soon(partial(schema.get_after_a_miss, is_outdated=False))
+            callers.start_soon(partial(schema.get_after_miss, is_outdated=False))
         await read.started.wait()
         read.released.set()
 
@@ -256,7 +256,7 @@ async def test_a_listener_is_called_after_every_read() -> None:
     schema.subscribe(lambda old, new, change: told.append((old, new, change.added)))
 
     await schema.get()
-    await schema.get_after_a_miss(is_outdated=True)
+    await schema.get_after_miss(is_outdated=True)
     await schema.refresh()
 
     assert told == [(None, first, ()), (first, second, ("items",)), (second, second, ())]

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pgmcp.cli.table import fit_widths, fold_name, lay_out
+from pgmcp.cli.table import fit_widths, lay_out, wrap_name
 from pgmcp.execution.result import Column, JsonScalar, Rows
 
 
@@ -176,4 +176,4 @@ def test_narrow_columns_keep_their_width_and_wide_ones_share_the_rest(
     ],
 )
 def test_a_name_is_folded_between_its_words(name: str, width: int, folded: str) -> None:
-    assert fold_name(name, width) == folded
+    assert wrap_name(name, width) == folded

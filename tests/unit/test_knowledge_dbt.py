@@ -8,7 +8,7 @@ from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table, Tab
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.knowledge.dbt import read_manifest, read_semantics
 from pgmcp.knowledge.dbt_filters import Element, read_element, translate
-from pgmcp.knowledge.entries import Knowledge, NotTakenError
+from pgmcp.knowledge.entries import Knowledge, NotImportableError
 from pgmcp.knowledge.tables import SourceName, Tables, find_column, is_unique, source_name
 
 
@@ -264,9 +264,9 @@ def test_elements_of_filters_are_read_with_their_paths_and_periods() -> None:
     assert read_element("Dimension('order__placed').date_part('year')").date_part == "year"
     assert read_element("Dimension('order__placed').grain('month')").grain == "month"
     assert read_element('Entity("customer", entity_path=["order"])') == Element("customer", ("order",), True)
-    with pytest.raises(NotTakenError, match="calendar"):
+    with pytest.raises(NotImportableError, match="calendar"):
         read_element("TimeDimension('order__placed', 'fiscal_year')")
-    with pytest.raises(NotTakenError, match="run"):
+    with pytest.raises(NotImportableError, match="run"):
         translate("{{ Dimension('a') }} = {# x #} 1", lambda element: element.name)
 
 
@@ -419,11 +419,11 @@ def test_tables_are_matched_by_schema_then_by_a_name_that_is_alone() -> None:
     assert Tables(catalog).find(SourceName("orders", "c"), knowledge).schema == "c"
     assert Tables(catalog).find(SourceName("orders"), knowledge).schema == "a"
     assert Tables(catalog, {"DEV": "c"}).find(SourceName("orders", "dev"), knowledge).schema == "c"
-    with pytest.raises(NotTakenError, match="several tables"):
+    with pytest.raises(NotImportableError, match="several tables"):
         Tables(catalog).find(SourceName("orders", "dev"), knowledge)
-    with pytest.raises(NotTakenError, match="no table nothing"):
+    with pytest.raises(NotImportableError, match="no table nothing"):
         Tables(catalog).find(SourceName("nothing", "dev"), knowledge)
-    with pytest.raises(NotTakenError, match="the schema b has no table lost"):
+    with pytest.raises(NotImportableError, match="the schema b has no table lost"):
         Tables(catalog, {"dev": "b"}).find(SourceName("lost", "dev"), knowledge)
 
 
@@ -431,7 +431,7 @@ def test_names_of_sources_are_split_outside_quotes() -> None:
     assert source_name('"shop"."dbt.alice"."Order.s"') == SourceName("Order.s", "dbt.alice", "shop")
     assert source_name("orders") == SourceName("orders")
     for query in ("select * from orders", "a.b.c.d", ""):
-        with pytest.raises(NotTakenError, match="query"):
+        with pytest.raises(NotImportableError, match="query"):
             source_name(query)
-    with pytest.raises(NotTakenError, match="no column"):
+    with pytest.raises(NotImportableError, match="no column"):
         find_column(table("t", "A", "a2"), "b")

@@ -138,7 +138,7 @@ class Schema:
     async def get(self) -> Catalog:
         return Catalog((ORDERS,), ("public",), "18.1")
 
-    async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
+    async def get_after_miss(self, *, is_outdated: bool) -> Catalog:
         return await self.get()
 
     async def refresh(self) -> CatalogChange:

@@ -160,8 +160,8 @@ class SharedMemory:
             raise SharedStorageError
         return await work()
 
-    def counts(self, *, servers: int = 1, refuse_when_away: bool = False) -> SharedCounts:
-        return SharedCounts(self.storage, self.attempt, servers, refuse_when_away)
+    def counts(self, *, servers: int = 1, refuse_when_unreachable: bool = False) -> SharedCounts:
+        return SharedCounts(self.storage, self.attempt, servers, refuse_when_unreachable)
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ async def test_during_an_outage_each_server_grants_its_part(memory: SharedMemory
 async def test_during_an_outage_calls_are_refused_where_the_operator_wants_that(
     memory: SharedMemory,
 ) -> None:
-    rate_limit = make_rate_limit(shared=memory.counts(refuse_when_away=True))
+    rate_limit = make_rate_limit(shared=memory.counts(refuse_when_unreachable=True))
     reservation = await rate_limit.reserve_tokens(1)
     memory.is_away = True
 

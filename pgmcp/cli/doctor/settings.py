@@ -25,7 +25,7 @@ def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings
     try:
         settings = load_settings(environ, env_file=_ENV_FILE)
     except SettingsError as error:
-        return None, [*results, *_blame_each(error)]
+        return None, [*results, *_results_of(error)]
     problem = _check_context_file(settings)
     if problem is None:
         return settings, results
@@ -55,7 +55,7 @@ def _look_for_env_file() -> CheckResult:
     )
 
 
-def _blame_each(error: SettingsError) -> Iterator[CheckResult]:
+def _results_of(error: SettingsError) -> Iterator[CheckResult]:
     """Yield one result per problem in the error."""
     first, *listed = str(error).split("\n- ")
     for problem in listed or [first]:

@@ -79,14 +79,14 @@ class Change:
         """Return a description of the change for confirmation, without secrets."""
         if not self.is_needed:
             return f"nothing to change in {self.file.path}"
-        return "\n".join([*self._introduce(), "", self.difference, "", *self._warn()]).rstrip()
+        return "\n".join([*self._describe_file(), "", self.difference, "", *self._warn()]).rstrip()
 
     @property
     def difference(self) -> str:
         """The change as a unified diff."""
         return render_change(self.file.text, self.text, self.slot, self.file.target.name)
 
-    def carry_out(self) -> str:
+    def write(self) -> str:
         """Write the file; return what was done and the next step.
 
         Raises:
@@ -96,7 +96,7 @@ class Change:
         kept = f"\nbackup: {backup}" if backup else ""
         return f"written: {self.file.path}{kept}\nnext: {self.host.next_step}"
 
-    def _introduce(self) -> Iterator[str]:
+    def _describe_file(self) -> Iterator[str]:
         yield f"{self.host.title} reads its servers from {self.file.path}"
         if not self.file.target.parent.is_dir():
             yield f"Its folder does not exist and will be created: is {self.host.title} installed?"
@@ -133,7 +133,7 @@ def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
         return
     if not is_agreed:
         confirm()
-    terminal.say(change.carry_out())
+    terminal.say(change.write())
 
 
 def prepare_entry(request: Request) -> Change:
@@ -143,7 +143,7 @@ def prepare_entry(request: Request) -> Change:
         PgmcpError: the file, the settings or the options cannot be used. Nothing was written.
     """
     host, file, slot = _locate(request)
-    with _naming(file):
+    with _add_file_name(file):
         there = find_entry(file.text, slot)
     if request.url is not None:
         entry = make_remote_entry(request, request.url, there or {})
@@ -153,7 +153,7 @@ def prepare_entry(request: Request) -> Change:
     secrets = tuple(name for name, value in variables.items() if is_secret(name, value))
     if request.scope is Scope.PROJECT and secrets:
         _refuse_shared_secrets(host, secrets)
-    with _naming(file):
+    with _add_file_name(file):
         text = set_entry(file.text, slot, entry)
     is_shared = request.scope is Scope.PROJECT and request.url is None
     return Change(host, file, slot, text, secrets, is_shared=is_shared)
@@ -166,7 +166,7 @@ def prepare_removal(request: Request) -> Change:
         PgmcpError: the file cannot be used. Nothing was written.
     """
     host, file, slot = _locate(request)
-    with _naming(file):
+    with _add_file_name(file):
         text = remove_entry(file.text, slot)
     return Change(host, file, slot, text)
 
@@ -239,7 +239,7 @@ def _locate(request: Request) -> tuple[Host, HostFile, Slot]:
 
 
 @contextmanager
-def _naming(file: HostFile) -> Iterator[None]:
+def _add_file_name(file: HostFile) -> Iterator[None]:
     """Add the file's name to errors of its parser."""
     try:
         yield

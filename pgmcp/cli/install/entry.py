@@ -101,8 +101,8 @@ def is_secret(variable: str, value: str) -> bool:
     spec = spec_of(variable.upper())
     if spec is not None and spec.path[-1] == "url":
         return conninfo.holds_secret(text)
-    is_named_so = spec.is_secret if spec else _SECRET_NAME.search(variable) is not None
-    return is_named_so or _PASSWORD_IN_URL.search(text) is not None
+    has_secret_name = spec.is_secret if spec else _SECRET_NAME.search(variable) is not None
+    return has_secret_name or _PASSWORD_IN_URL.search(text) is not None
 
 
 def _find_paths(variables: Mapping[str, str]) -> Iterator[Given]:

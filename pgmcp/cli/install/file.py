@@ -52,7 +52,7 @@ def read_host_file(path: Path) -> HostFile:
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8", hint="it was not changed") from None
     except (OSError, RuntimeError) as error:
-        raise _cannot(error, path, "read") from error
+        raise _file_error(error, path, "read") from error
 
 
 def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | None:
@@ -76,7 +76,7 @@ def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | 
         backup = _back_up(file)
         _replace(file, text, is_private=is_private)
     except OSError as error:
-        raise _cannot(error, file.path, "written") from error
+        raise _file_error(error, file.path, "written") from error
     return backup
 
 
@@ -100,8 +100,8 @@ def _back_up(file: HostFile) -> Path | None:
         with suppress(FileExistsError):
             descriptor = os.open(backup, _NEW_FILE, _PRIVATE_MODE)
             try:
-                _fill(descriptor, file.text)
-                _take_over(backup, file.status, is_private=False)
+                _write_synced(descriptor, file.text)
+                _copy_mode_and_owner(backup, file.status, is_private=False)
             except BaseException:
                 backup.unlink(missing_ok=True)
                 raise
@@ -113,23 +113,23 @@ def _replace(file: HostFile, text: str, *, is_private: bool) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{file.target.name}.", dir=file.target.parent)
     temporary = Path(name)
     try:
-        _fill(descriptor, text)
+        _write_synced(descriptor, text)
         if file.status is not None:
-            _take_over(temporary, file.status, is_private=is_private)
+            _copy_mode_and_owner(temporary, file.status, is_private=is_private)
         temporary.replace(file.target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _fill(descriptor: int, text: str) -> None:
+def _write_synced(descriptor: int, text: str) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(text.encode("utf-8"))
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def _take_over(path: Path, status: os.stat_result, *, is_private: bool) -> None:
+def _copy_mode_and_owner(path: Path, status: os.stat_result, *, is_private: bool) -> None:
     """Copy the mode and, as root, the owner of the original file."""
     mode = stat.S_IMODE(status.st_mode)
     path.chmod(mode & ~0o077 if is_private else mode)
@@ -138,6 +138,6 @@ def _take_over(path: Path, status: os.stat_result, *, is_private: bool) -> None:
             os.chown(path, status.st_uid, status.st_gid)
 
 
-def _cannot(error: Exception, path: Path, what: str) -> SettingsError:
+def _file_error(error: Exception, path: Path, what: str) -> SettingsError:
     reason = (getattr(error, "strerror", None) or _LOOP).lower()
     return SettingsError(f"{path} cannot be {what}: {reason}")

@@ -45,7 +45,7 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
     terminal = Terminal()
     settings = load_settings_of_all(terminal.warning_handler(), database)
     if sys.stdin.isatty():
-        return run_coroutine(lambda: _talk(settings, terminal, keeps_history=keeps_history))
+        return run_coroutine(lambda: _run_interactively(settings, terminal, keeps_history=keeps_history))
     text = read_text(MAX_INPUT_BYTES + 1)
     if len(text.encode("utf-8", "replace")) > MAX_INPUT_BYTES:
         raise InvalidArgumentError(f"standard input has more than {MAX_INPUT_BYTES} bytes")
@@ -96,7 +96,7 @@ async def run_when_allowed(
             await sleep(error.retry_after_s)
 
 
-async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) -> int:
+async def _run_interactively(settings: Settings, terminal: Terminal, *, keeps_history: bool) -> int:
     from pgmcp.cli.shell.prompt import Prompt
 
     async with open_session(settings) as session:
@@ -114,7 +114,7 @@ async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) 
         history = HistoryFile(history_path(), settings.shell_history if keeps_history else 0)
         prompt = Prompt(history, _completer(session, conversation), terminal.remark)
         try:
-            await _converse(prompt.read, conversation, runner)
+            await _read_and_run(prompt.read, conversation, runner)
         except asyncio.CancelledError:
             if not runner.ended_by:
                 raise
@@ -139,7 +139,7 @@ def _completer(session: Session, conversation: Conversation) -> Callable[[str, s
     return complete_word
 
 
-async def _converse(
+async def _read_and_run(
     read: Callable[[str], Awaitable[str]], conversation: Conversation, runner: "_Runner"
 ) -> None:
     while True:

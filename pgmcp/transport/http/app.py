@@ -78,14 +78,14 @@ class HttpApp:
         origin = Headers(scope=scope).get("origin")
         if origin is not None and self._host_check.allows_origin(origin):
             send = readable_by(origin, send)
-        reply = refuse_ambiguous(scope) or await self._answer_here(scope)
+        reply = refuse_ambiguous(scope) or await self._answer_directly(scope)
         if reply is not None:
             await reply(scope, receive, send)
             return
         with self._shares.use(scope.get(PRINCIPAL_KEY)) as is_free:
             await (self._exchanges if is_free else _too_many_requests())(scope, receive, send)
 
-    async def _answer_here(self, scope: Scope) -> Response | None:
+    async def _answer_directly(self, scope: Scope) -> Response | None:
         """Return the answer to everything but a call; None for a call."""
         # An encoded slash is not a separator, because proxies that route by path do not treat it as one.
         path: str = "" if b"%2f" in scope["raw_path"].lower() else scope["path"]

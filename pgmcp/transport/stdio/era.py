@@ -170,7 +170,7 @@ def discover(_: Request) -> dict[str, Any]:
     }
 
 
-def stamped(method: str, result: dict[str, Any]) -> dict[str, Any]:
+def with_required_members(method: str, result: dict[str, Any]) -> dict[str, Any]:
     """Return a result with the members that 2026-07-28 requires."""
     meta = {**result.get("_meta", {}), _SERVER_KEY: SERVER_INFO}
     cache = _NOT_CACHED if method.endswith(("/list", "/read", "/discover")) else {}

@@ -30,8 +30,8 @@ from pgmcp.transport.stdio.era import (
     Era,
     Handshake,
     discover,
-    stamped,
     text_of,
+    with_required_members,
 )
 from pgmcp.transport.stdio.host_log import LEVELS, HostLog
 from pgmcp.transport.stdio.questions import Questions
@@ -110,7 +110,7 @@ class Session:
     def receive_request(self, request: Request) -> None:
         """Process a line with one request or notification."""
         if request.is_notification:
-            self._notice(request)
+            self._handle_notification(request)
         else:
             self._answer(request, self._send)
 
@@ -162,12 +162,12 @@ class Session:
         if request is None:
             return False
         if request.is_notification:
-            self._notice(request)
+            self._handle_notification(request)
             return False
         self._answer(request, reply)
         return True
 
-    def _notice(self, request: Request) -> None:
+    def _handle_notification(self, request: Request) -> None:
         if request.method == "notifications/initialized" and self._handshake.era is not Era.STATELESS:
             self._host_log.open_session()
         elif request.method == "notifications/cancelled":
@@ -193,9 +193,9 @@ class Session:
         task = self._task_by_id.get(_key(request_id))
         if task is not None:
             task.cancel()
-            task.add_done_callback(self._forget_unbegun)
+            task.add_done_callback(self._answer_unstarted)
 
-    def _forget_unbegun(self, task: asyncio.Task[Any]) -> None:
+    def _answer_unstarted(self, task: asyncio.Task[Any]) -> None:
         """Answer and forget a request whose task was cancelled before it began; others do this themselves."""
         if task in self._in_flight:
             self._answer_cancelled(*self._in_flight[task])
@@ -262,7 +262,7 @@ class Session:
         else:
             if caller.protocol_version == STATELESS_VERSION:
                 self._host_log.send_with_request(request.meta.get(LOG_LEVEL_KEY))
-                result = stamped(request.method, result)
+                result = with_required_members(request.method, result)
             reply(result_of(request.id, result))
         finally:
             if (task := asyncio.current_task()) is not None:

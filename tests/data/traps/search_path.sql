@@ -3,7 +3,7 @@
 create table SCHEMA.log (what text);
 create function SCHEMA.spring(what text) returns text language plpgsql as $$
 begin
-    raise log 'a trap was sprung: %', what;
+    raise log 'a trap was triggered: %', what;
     insert into SCHEMA.log values (what);
     return null;
 end $$;

@@ -148,7 +148,7 @@ async def test_a_connection_that_drops_all_packets_ends_in_one_timeout(
 
         async def break_network() -> None:
             await backends.until_running(sql)
-            proxy.black_hole()
+            proxy.hold_data()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(break_network)

@@ -10,7 +10,7 @@ from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import BusyError, DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.default_filters import MissingFilter, drop_without_effect, find_missing_filters
-from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
+from pgmcp.lookup.fan_out import FanOut, confirm_repeated_rows, find_suspects
 from pgmcp.validation.references import find_references
 from testing.own_statements import fetch_with, resolve_as_own
 
@@ -73,7 +73,7 @@ async def fan_outs(url: str, sql: str) -> list[FanOut]:
     found: list[FanOut] = []
 
     async def check(catalog: Catalog, fetch: Fetch) -> None:
-        found.extend(await drop_unrepeated(find_suspects(sql, catalog), fetch))
+        found.extend(await confirm_repeated_rows(find_suspects(sql, catalog), fetch))
 
     await with_database(url, check)
     return found
@@ -227,7 +227,9 @@ async def test_a_suspect_that_cannot_be_checked_is_noted_but_not_offered(
         raise error
 
     async def check(catalog: Catalog, _: Fetch) -> None:
-        (kept,) = await drop_unrepeated(find_suspects(f"SELECT sum(o.total) FROM {JOINED}", catalog), fail)
+        (kept,) = await confirm_repeated_rows(
+            find_suspects(f"SELECT sum(o.total) FROM {JOINED}", catalog), fail
+        )
 
         assert not kept.is_offered
         assert "may take rows of orders more than once" in kept.describe()
@@ -246,7 +248,7 @@ async def test_many_aggregates_over_the_same_rows_take_one_query_and_one_note(ur
             return await fetch(sql)
 
         sql = f"SELECT {sums}, sum(total), avg(total), stddev(total), variance(total) FROM {JOINED}"
-        (found,) = await drop_unrepeated(find_suspects(sql, catalog), count)
+        (found,) = await confirm_repeated_rows(find_suspects(sql, catalog), count)
 
         assert found.describe().startswith(
             "sum(orders.total, orders.id) and sum(orders.total) and avg(orders.total) and "

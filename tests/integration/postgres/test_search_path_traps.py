@@ -71,8 +71,8 @@ async def _own_value(supervisor: Supervisor, statement: str) -> object:
     return (await run(supervisor, statement, origin=StatementOrigin.OWN)).rows[0][0]
 
 
-def _no_trap_was_sprung(trapped: Trapped) -> None:
-    assert trapped.sprung() == []
+def _no_trap_was_triggered(trapped: Trapped) -> None:
+    assert trapped.triggered() == []
     assert trapped.rows_logged() == 0
 
 
@@ -81,7 +81,7 @@ def test_the_traps_act_if_names_are_resolved_on_the_path_of_the_database(trapped
         connection.execute("select (5::oid)::text")
         connection.rollback()
 
-    assert trapped.sprung()
+    assert trapped.triggered()
 
 
 async def test_connecting_and_reading_the_catalog_activates_no_trap(
@@ -93,7 +93,7 @@ async def test_connecting_and_reading_the_catalog_activates_no_trap(
     assert await value(supervisor, "select 7") == 7
     assert await value(supervisor, "select 'sad'::mood") == "sad"
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 async def test_behind_pgbouncer_no_trap_acts(supervise: Callable[..., Supervisor], trapped: Trapped) -> None:
@@ -107,7 +107,7 @@ async def test_behind_pgbouncer_no_trap_acts(supervise: Callable[..., Supervisor
         assert await value(supervisor, "select 7") == 7
         await supervisor.close()
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 async def test_a_role_that_can_only_read_activates_no_trap(
@@ -118,7 +118,7 @@ async def test_a_role_that_can_only_read_activates_no_trap(
     await read_everything(supervisor)
     assert await _own_value(supervisor, "select current_user::text") == "trapped_reader"
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 ROLE_SETTINGS = (
@@ -158,7 +158,7 @@ async def test_traps_do_not_act_whatever_the_role_sets(
         finally:
             admin.execute("alter role trapped_reader reset all; drop role trapped_group")
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 @pytest.mark.parametrize("role", ["superuser", "reader"])
@@ -172,7 +172,7 @@ async def test_doctor_activates_no_trap(trapped: Trapped, role: str) -> None:
     for check in ("connection", "version", "read-only", "timeout", "cancel", "catalog", "data sent"):
         assert statuses[check] is Status.OK, findings
     assert statuses["role"] is (Status.WARN if role == "superuser" else Status.OK)
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 async def test_sampling_of_tables_activates_no_trap(
@@ -180,7 +180,7 @@ async def test_sampling_of_tables_activates_no_trap(
 ) -> None:
     await look_into_tables(own_fetch(supervise(trapped.url)))
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 @pytest.mark.parametrize("trapped_database", ["traps_in_public"], indirect=True)
@@ -206,7 +206,7 @@ async def test_on_a_standby_no_trap_acts(supervise: Callable[..., Supervisor]) -
             assert await value(supervisor, "select pg_catalog.pg_is_in_recovery()") is True
             await supervisor.close()
 
-            _no_trap_was_sprung(on_standby)
+            _no_trap_was_triggered(on_standby)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a worker with a signal")
@@ -231,7 +231,7 @@ async def test_ending_the_backend_of_a_killed_worker_activates_no_trap(
         await backends.until_ended(sleep)
     assert await value(supervisor, "select 7") == 7
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)
 
 
 async def test_temporary_objects_that_another_client_of_a_pooler_left_are_not_looked_up(
@@ -254,4 +254,4 @@ async def test_temporary_objects_that_another_client_of_a_pooler_left_are_not_lo
         assert await _own_value(supervisor, left) == 2
         await supervisor.close()
 
-    _no_trap_was_sprung(trapped)
+    _no_trap_was_triggered(trapped)

@@ -6,7 +6,7 @@ import pytest
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.value_check import check_listed, check_unlisted, drop_met, resolve
+from pgmcp.lookup.value_check import check_listed, check_unlisted, confirm_mismatches, resolve
 from pgmcp.validation.references import find_references
 from testing.own_statements import fetch_with, resolve_as_own
 
@@ -48,7 +48,9 @@ async def mismatches(
                 raise DeadlineExceededError("too slow")
             return await fetch(sql)
 
-        return [mismatch.describe() for mismatch in await drop_met(found, fetch_unless_rows_are_read)]
+        return [
+            mismatch.describe() for mismatch in await confirm_mismatches(found, fetch_unless_rows_are_read)
+        ]
 
 
 @pytest.mark.parametrize(

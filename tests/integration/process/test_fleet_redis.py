@@ -57,7 +57,7 @@ async def connect(
 ) -> AsyncIterator[SharedRedis]:
     url = server.url if port is None else server.url.replace(str(server.port), str(port))
     patience = {"timeout_s": 60} if port is None else {}  # a busy machine may delay a real Redis
-    shared = SharedRedis(url, while_away="calls are refused", **patience | options)  # type: ignore[arg-type]
+    shared = SharedRedis(url, while_unreachable="calls are refused", **patience | options)  # type: ignore[arg-type]
     try:
         yield shared
     finally:
@@ -171,7 +171,7 @@ async def test_only_the_first_call_waits_for_a_silent_redis(server: RedisServer)
     async with tcp_proxy(server.port) as proxy, connect(server, proxy.port, timeout_s=0.1) as shared:
         limit = rate_limit(shared, 100)
         await limit.admit("alice")
-        proxy.black_hole()
+        proxy.hold_data()
 
         for _ in range(100):
             with pytest.raises(SharedStorageError):
@@ -198,7 +198,9 @@ async def test_a_redis_that_takes_no_writes_is_an_outage(
 async def test_a_wrong_password_is_an_outage_and_is_not_shown(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wrong = SharedRedis(server.url.replace(PASSWORD, "another-password"), while_away="calls are refused")
+    wrong = SharedRedis(
+        server.url.replace(PASSWORD, "another-password"), while_unreachable="calls are refused"
+    )
 
     assert not await wrong.probe()
     await wrong.close()
@@ -209,7 +211,7 @@ async def test_a_wrong_password_is_an_outage_and_is_not_shown(
 
 def test_a_url_of_something_else_is_refused() -> None:
     with pytest.raises(SettingsError, match="not a URL of Redis"):
-        SharedRedis("http://127.0.0.1/0", while_away="")
+        SharedRedis("http://127.0.0.1/0", while_unreachable="")
 
 
 async def test_a_result_kept_by_one_server_is_read_by_another(server: RedisServer) -> None:
@@ -329,7 +331,7 @@ async def cancelled_reads(kept: SharedResultStore, ids: list[str], proxy: TcpPro
     for result_id in ids:
         reading = asyncio.ensure_future(kept.read(result_id, 1, 1))
         await asyncio.sleep(0)
-        proxy.black_hole()
+        proxy.hold_data()
         await asyncio.sleep(0)
         reading.cancel()
         await asyncio.wait([reading])
