@@ -15,8 +15,9 @@ What is decided where:
   `refused_casts` (where a refused cast or CHECK may be called; its searches are `implicit_casts`, and
   `explicit_casts` and `domain_literals`, which follow the values of columns with `column_values`).
 - `functions`: whether a function may be called. `name_lookup` finds the functions and operators that a name
-  can mean, by the search path and by the types of the arguments (`overloads`, `argument_types`).
-  `column_types` finds the types of columns, in the scopes of `statement_columns`; `columns` says which
+  can mean, by the search path and by the types of the arguments: `overloads` chooses by the conversions that
+  `type_system` knows, and `argument_types` finds the types. It asks `result_types` about the results of calls
+  and operators, and `column_types` about columns, in the scopes of `statement_columns`. `columns` says which
   `relation.name` is a column. `call_graph` follows what the database's own functions, views and row policies
   call. It asks `node_refusals` about each of them alone, `body_calls` what a function's body calls (`body`
   reads its text, `sql_function` and `body_statement` its trees), `type_casts` which casts and checks a type

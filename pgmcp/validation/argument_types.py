@@ -1,6 +1,6 @@
 """Finds the types that the arguments of a call can have, from the statement and the catalog."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Final
 
@@ -18,31 +18,18 @@ from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.item_columns import either
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands, inputs_of
-from pgmcp.validation.overloads import ANY_ROW, ANY_ROWS, RECORD, UNKNOWN, CallArguments
-from pgmcp.validation.polymorphic_results import types_of_parts
-from pgmcp.validation.polymorphic_types import is_polymorphic
+from pgmcp.validation.overloads import CallArguments
+from pgmcp.validation.result_types import ResultTypes
+from pgmcp.validation.type_system import ANY_ROW, ANY_ROWS, RECORD, RECORDS, UNKNOWN, is_polymorphic
 
 VariableTypes = Mapping[str, Iterable[Node | None]]
 """The types with which each parameter or variable is declared; None for one without a fixed type."""
 
 _BOOL: Final = frozenset({16})
 _UNKNOWN: Final = frozenset({UNKNOWN})
-_COMPARING_KINDS: Final = frozenset(
-    {"AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN"}
-    | {f"AEXPR_{negation}BETWEEN{symmetry}" for negation in ("", "NOT_") for symmetry in ("", "_SYM")}
-)
 _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
-_KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
-_ARRAYS: Final = frozenset({2277, 5078})
-"""Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
-
-_RECORDS: Final = frozenset({RECORD, 2287})  # record, record[]
-
 _ROWS_OF_CHANGES: Final = frozenset({"excluded", "new", "old"})
 """Names of rows in INSERT, UPDATE, DELETE and MERGE that no FROM contains."""
-
-_RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
-"""Declared results of PostgreSQL's own unnest(): elements of an array, rows of a tsvector, ranges."""
 
 
 class ArgumentTypes:
@@ -75,17 +62,14 @@ class ArgumentTypes:
         self._may_call = may_call
         self._of_record = of_record
         self._facts = facts
-        self._results: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node is kept alive
-        functions = FunctionsInFrom(facts, self.of, self._of_cast, self._of_declared_result)
+        self._found: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node is kept alive
+        self._results = ResultTypes(facts.types, path, lookup, self.of)
+        functions = FunctionsInFrom(facts, self.of, self._of_cast, self._results.of_declared_result)
         self._columns = ColumnTypes(root, facts, path, self.of, self._of_cast, functions)
 
     def of_call(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""
-        written = call.get("args", [])
-        if "agg_within_group" in call:  # the ORDER BY of an aggregate has arguments, too
-            written = written + [each["SortBy"]["node"] for each in call["agg_order"]]
-        names = tuple(each["NamedArgExpr"]["name"] for each in written if "NamedArgExpr" in each)
-        return CallArguments(len(written), list(map(self.of, written)), names, "func_variadic" in call)
+        return self._results.arguments_of(call)
 
     def of_join(self, join: Node) -> list[Operands]:
         """Return the operands of each `=` of a join with USING or NATURAL, as nodes with their types."""
@@ -95,7 +79,7 @@ class ArgumentTypes:
 
     def of_operands(self, operands: Operands) -> CallArguments:
         """Return the known types of the operands of an operator."""
-        return CallArguments(len(operands), [each if each is None else self.of(each) for each in operands])
+        return self._results.operands_of(operands)
 
     def of(self, expression: Node) -> frozenset[int] | None:
         """Return the types that an expression can have; None if they are not known."""
@@ -103,9 +87,9 @@ class ArgumentTypes:
         if self._lookup.has_functions(call_on_older_servers(kind, fields)):
             return None
         if kind in ("FuncCall", "A_Expr"):
-            if id(fields) not in self._results:
+            if id(fields) not in self._found:
                 self._find_results(kind, fields)
-            return self._results[id(fields)][1]
+            return self._found[id(fields)][1]
         output = fields.get("output") or fields.get("constructor", {}).get("output")
         if output and kind.startswith("Json"):  # RETURNING
             return self._of_cast(output["typeName"])
@@ -122,7 +106,7 @@ class ArgumentTypes:
             case "SQLValueFunction":
                 return TYPES_BY_SPECIAL_VALUE.get(fields["op"])
             case _ if kind == ELEMENT_OF:
-                return self._of_elements(fields)
+                return self._results.of_elements(fields)
             case _ if kind == OF_TYPES:
                 return fields["types"] or None
             case "JsonFuncExpr":
@@ -139,15 +123,15 @@ class ArgumentTypes:
             sides = [found[-1][1].get(side, {}) for side in ("lexpr", "rexpr")]
             pending += [("A_Expr", each["A_Expr"]) for each in sides if "A_Expr" in each]
         for each_kind, each in reversed(found):
-            if id(each) not in self._results:
-                self._results[id(each)] = (each, self._of_expression(each_kind, each))
+            if id(each) not in self._found:
+                self._found[id(each)] = (each, self._of_expression(each_kind, each))
 
     def _of_expression(self, kind: str, fields: Node) -> frozenset[int] | None:
         match kind:
             case "FuncCall":
                 return self._of_call(fields)
             case "A_Expr":
-                return self._of_operator(fields)
+                return self._results.of_operator(fields)
             case "CoalesceExpr" | "MinMaxExpr" | "CaseExpr":
                 return self._in_common(inputs_of(kind, fields))
             case "CollateClause" | "NamedArgExpr":
@@ -162,21 +146,9 @@ class ArgumentTypes:
                 return None
 
     def _of_call(self, call: Node) -> frozenset[int] | None:
-        *schemas, name = strings(call["funcname"])
-        sorted_by = [each["SortBy"]["node"] for each in call.get("agg_order", [])]
-        arguments = [*call.get("args", []), *sorted_by]
-        results: Set[int] | None = self._types.results_by_function.get(name)
-        if results and len(results) > 1 and name != "substring":  # before version 14 always pg_catalog's
-            results = (
-                self._lookup.result_types(".".join(schemas), name, self._path, self.of_call(call)) or results
-            )
-        if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
-            return self._of_elements(arguments[0])
-        if any(map(is_polymorphic, results or ())) and self._lookup.may_default_polymorphic(
-            name, len(arguments)
-        ):
-            return None
-        types = self._of_result(results, arguments)
+        types = self._results.of_call(call)
+        arguments = [*call.get("args", []), *call.get("agg_order", [])]
+        name = strings(call["funcname"])[-1]
         return self._with_field(name, types, arguments[0]) if len(arguments) == 1 else types
 
     def _with_field(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
@@ -201,7 +173,7 @@ class ArgumentTypes:
         if any(each["A_Indices"].get("is_slice") for each in subscripts):
             return self._types.slices(self.of(below))
         if subscripts:
-            return self._of_elements(below)
+            return self._results.of_elements(below)
         if not (name := name_of(steps[-1])):
             return None
         types = self._of_output(below, name) or self._of_field(below, name)
@@ -221,20 +193,16 @@ class ArgumentTypes:
         overloads = self._facts.outputs.get(function, ())
         found = frozenset(oid for columns in overloads for output, oid in columns if output == name)
         types = (
-            self._of_declared_result(each, value) if is_polymorphic(each) else frozenset({each})
+            self._results.of_declared_result(each, value) if is_polymorphic(each) else frozenset({each})
             for each in found
         )
         return either(types) or None
 
     def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
         """Return the types of a field, and of the result of a function that its name may call."""
-        results = self._types.results_by_function.get(name)
-        if types is None or results is None:
+        if types is None or name not in self._types.results_by_function:
             return types
-        if any(map(is_polymorphic, results)) and self._lookup.may_default_polymorphic(name, 1):
-            return None
-        of_function = self._of_result(results, [value])
-        return None if of_function is None else types | of_function
+        return either([types, self._results.of_function(name, value)])
 
     def _of_subquery(self, link: Node) -> frozenset[int] | None:
         if link.get("subLinkType") in _COMPARING_SUBLINKS:
@@ -266,78 +234,16 @@ class ArgumentTypes:
                 return None
         return frozenset(found) or None
 
-    def _of_operator(self, expression: Node) -> frozenset[int] | None:
-        kind = expression.get("kind")
-        if kind in _COMPARING_KINDS:
-            return _BOOL
-        if kind == "AEXPR_NULLIF":
-            return self._of_nullif(expression)
-        if kind not in _KINDS_WITH_RESULTS:
-            return None
-        *schemas, symbol = strings(expression["name"])
-        operands = [expression[side] for side in ("lexpr", "rexpr") if side in expression]
-        results: Set[int] | None = self._types.results_by_operator.get(symbol)
-        if results and len(results) > 1:
-            known = self.of_operands(tuple(operands))
-            schema = ".".join(schemas)
-            results = self._lookup.result_types_of_operator(schema, symbol, self._path, known) or results
-        return self._of_result(results, operands)
-
-    def _of_declared_result(self, type_oid: int, call: Node) -> frozenset[int] | None:
-        """Return the types that a result can have if the function declares this type."""
-        name, arguments = strings(call["FuncCall"]["funcname"])[-1], call["FuncCall"].get("args", [])
-        is_sure = not self._lookup.may_default_polymorphic(name, len(arguments))
-        return self._of_result({type_oid}, arguments) if is_sure else None
-
-    def _of_nullif(self, expression: Node) -> frozenset[int] | None:
-        """Return the types of NULLIF: that of the left operand of the `=` that compares its arguments."""
-        sides = [expression["lexpr"], expression["rexpr"]]
-        known = self.of_operands(tuple(sides))
-        lefts = self._lookup.left_types_of_operator("", "=", self._path, known)
-        return self._of_result(lefts, sides)
-
-    def _of_result(self, results: Set[int] | None, arguments: list[Node]) -> frozenset[int] | None:
-        """Return the types of a result; if it depends on an argument, the argument's possible types."""
-        if results is None:
-            return None
-        plain = frozenset(each for each in results if not is_polymorphic(each))
-        if plain == results:
-            return plain
-        given = either(map(self.of, arguments))  # of all arguments, although not all decide the type
-        given = given and self._types.with_bases(given)
-        held = self._array_types(given or ())  # also of domains
-        for each in map(self._types.base, given or ()):
-            parts = None if each is None else types_of_parts(self._types, each)
-            if parts is None:
-                return None
-            held |= parts | self._array_types(parts)  # int2vector becomes int2[]
-        if given is None:
-            return None
-        is_array = results - plain <= _ARRAYS
-        return plain | {each for each in given | held if not is_array or self._may_be_array(each)}
-
-    def _array_types(self, elements: Iterable[int]) -> set[int]:
-        return {each.array for each in map(self._types.get, elements) if each} - {0}
-
-    def _may_be_array(self, type_oid: int) -> bool:
-        base = self._types.base(type_oid)
-        return base is None or base.is_array
-
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
         """Return the common types that several expressions can have; their order counts."""
         return self._columns.in_common(map(self.of, expressions))
 
-    def _of_elements(self, array: Node) -> frozenset[int] | None:
-        """Return the types of an array's elements; an array of arrays has the elements of these."""
-        types = self.of(array)
-        return types if types is None or types == _UNKNOWN else self._types.elements(types)
-
     def _of_written_cast(self, cast: Node) -> frozenset[int] | None:
         """Return the types of a cast; a value that is cast to a pseudo-type keeps its own type."""
         types = self._of_cast(cast["typeName"])
-        kept = {each for each in types or () if each in _RECORDS or is_polymorphic(each)}
+        kept = {each for each in types or () if each in RECORDS or is_polymorphic(each)}
         given = self.of(cast["arg"]) if kept else frozenset()
-        return None if types is None or given is None else (types - kept) | given | (kept & _RECORDS)
+        return None if types is None or given is None else (types - kept) | given | (kept & RECORDS)
 
     def _of_cast(self, type_name: Node) -> frozenset[int] | None:
         names = [name["String"]["sval"] for name in type_name.get("names", [])]

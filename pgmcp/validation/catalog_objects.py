@@ -8,9 +8,10 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from pgmcp.validation.column_values import ValueKind
-from pgmcp.validation.overloads import CallShape, TypeSystem
+from pgmcp.validation.overloads import CallShape
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.shipped_lists import builtin
+from pgmcp.validation.type_system import TypeSystem
 
 Volatility = Literal["i", "s", "v"]
 

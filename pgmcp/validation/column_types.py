@@ -28,8 +28,8 @@ from pgmcp.validation.item_columns import (
     names_of,
 )
 from pgmcp.validation.name_lookup import ANY_SCHEMA
-from pgmcp.validation.overloads import ANY_ROW, RECORD, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.statement_columns import Item, StatementItems, WithQuery, visible_items
+from pgmcp.validation.type_system import ANY_ROW, RECORD, TEXT_TYPE, UNKNOWN
 
 _MAX_DEPTH: Final = 30
 _INT4: Final = frozenset({23})

@@ -3,7 +3,7 @@
 from typing import Final
 
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.overloads import RECORD, UNKNOWN
+from pgmcp.validation.type_system import RECORD, UNKNOWN
 
 _BOOL: Final = frozenset({16})
 _NAME: Final = frozenset({19})

@@ -33,7 +33,7 @@ from pgmcp.validation.function_settings import FunctionSettings
 from pgmcp.validation.given_values import GivenValues
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.name_lookup import PG_CATALOG, Lookup, complete_path
-from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments
+from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.scopes import with_references
@@ -44,6 +44,7 @@ from pgmcp.validation.shipped_lists import (
     is_known_operator,
 )
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from
+from pgmcp.validation.type_system import NAME_TYPE, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.uncertain_calls import UncertainCalls
 
 _Index = dict[str, list[CatalogFunction]]

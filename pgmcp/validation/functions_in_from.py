@@ -11,8 +11,7 @@ from typing import Final
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.item_columns import Column, Types, either
-from pgmcp.validation.overloads import RECORD
-from pgmcp.validation.polymorphic_types import is_polymorphic
+from pgmcp.validation.type_system import RECORD, is_polymorphic
 
 _Row = list[Column]
 

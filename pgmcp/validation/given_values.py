@@ -18,14 +18,13 @@ from pgmcp.validation.explicit_casts import looks_up_cast
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.name_lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.overloads import CallShape
-from pgmcp.validation.polymorphic_types import is_polymorphic
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.sql_function import SqlFunction
 from pgmcp.validation.type_casts import TypeCasts
+from pgmcp.validation.type_system import RECORDS, is_polymorphic
 
-_ROWS_OF_ANY_TYPE: Final = frozenset({2249, 2287})  # record and record[]
 _Targets = frozenset[str] | None
 """The target types of the casts in question; None if the question is about CHECKs of domains."""
 
@@ -224,7 +223,7 @@ def _takes_any_type(function: CatalogFunction) -> bool:
     if function.is_unreadable or function.argument_types is None:
         return True
     types = (*function.argument_types, function.variadic_element)
-    return any(is_polymorphic(each) or each in _ROWS_OF_ANY_TYPE for each in types)
+    return any(is_polymorphic(each) or each in RECORDS for each in types)
 
 
 def _gives_types(function: CatalogFunction) -> bool:

@@ -6,9 +6,9 @@ from typing import Final
 
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
 from pgmcp.validation.implicit_casts import FUNCTIONS_OF_ANY_ROW
-from pgmcp.validation.overloads import CallArguments, CallShape, is_hidden
-from pgmcp.validation.polymorphic_types import is_polymorphic
+from pgmcp.validation.overloads import CallArguments, CallShape, OverloadChoice, is_hidden
 from pgmcp.validation.shipped_lists import is_built_in_operator
+from pgmcp.validation.type_system import is_polymorphic
 
 PG_CATALOG: Final = "pg_catalog"
 ANY_SCHEMA: Final = "*"
@@ -31,6 +31,7 @@ class Lookup:
 
     def __init__(self, functions: Iterable[CatalogFunction], facts: ResolutionFacts) -> None:
         self._types = facts.types
+        self._choose = OverloadChoice(facts.types).choose
         self._functions: dict[str, list[CatalogFunction]] = defaultdict(list)
         self._built_in_functions: dict[str, list[CatalogFunction]] = defaultdict(list)
         self._by_operator: dict[str, dict[CatalogOperator, CatalogFunction]] = defaultdict(dict)
@@ -106,7 +107,7 @@ class Lookup:
         if not self.has_functions(name):
             return []
         places = self._places_of_function(schema, name, path)
-        chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
+        chosen = self._choose(places, arguments) if arguments else _not_always_hidden(places, path)
         if not chosen and arguments:
             # The server should find no function. If it does find one, it may be any with this call's shape.
             chosen = [each for place in places for each in place if each.takes(arguments.shape)]
@@ -126,7 +127,7 @@ class Lookup:
             return None
         built_in = [self._built_in_functions.get(name, [])]
         places = built_in if schema == PG_CATALOG else self._places_of_function(schema, name, path)
-        chosen = self._types.choose(places, arguments)
+        chosen = self._choose(places, arguments)
         return _known(each.result_type for each in chosen)
 
     def result_types_of_operator(
@@ -151,19 +152,19 @@ class Lookup:
         is_any_unknown = any(not each.overloads for each in self.behind_symbol(symbol))
         if ANY_SCHEMA in path or not are_overloads_read or is_any_unknown:
             return []
-        return self._types.choose(self._places_of_operator(schema, symbol, path), arguments)
+        return self._choose(self._places_of_operator(schema, symbol, path), arguments)
 
     def overloads(
         self, schema: str, name: str, path: Sequence[str], arguments: CallArguments
     ) -> list[CatalogFunction]:
         """Return the functions that the server can choose for a call, PostgreSQL's own included."""
-        return self._types.choose(self._places_of_function(schema, name, path), arguments)
+        return self._choose(self._places_of_function(schema, name, path), arguments)
 
     def overloads_of_operator(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
     ) -> list[CatalogOperator]:
         """Return the operators that the server can choose, PostgreSQL's own included."""
-        return self._types.choose(self._places_of_operator(schema, symbol, path), arguments)
+        return self._choose(self._places_of_operator(schema, symbol, path), arguments)
 
     def behind_operator(self, operator: CatalogOperator) -> CatalogFunction | None:
         """Return the function of an operator of the database; None for PostgreSQL's own."""
@@ -199,7 +200,7 @@ class Lookup:
         by_operator = self._by_operator.get(symbol, {})
         unknown = [each for each in self._by_symbol.get(symbol, ()) if not each.overloads]
         places = self._places_of_operator(schema, symbol, path)
-        chosen = self._types.choose(places, arguments) if arguments else _visible_operators(places, path)
+        chosen = self._choose(places, arguments) if arguments else _visible_operators(places, path)
         if not chosen and arguments:
             chosen = [each for place in places for each in place if each.takes(arguments.shape)]
         return [

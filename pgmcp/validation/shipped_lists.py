@@ -12,8 +12,8 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from pgmcp.validation.overloads import TEXT_TYPE
 from pgmcp.validation.refusal_reasons import RefusalReason
+from pgmcp.validation.type_system import TEXT_TYPE
 
 # SELECT DISTINCT oprname FROM pg_operator WHERE oid < 16384, in PostgreSQL 13 to 18.
 _BUILT_IN = """

@@ -13,8 +13,9 @@ from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.name_lookup import PG_CATALOG, Lookup
 from pgmcp.validation.node_refusals import spelled
 from pgmcp.validation.operands import Operands
-from pgmcp.validation.overloads import CallArguments, CallShape, TypeSystem
+from pgmcp.validation.overloads import CallArguments, CallShape
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal
+from pgmcp.validation.type_system import TypeSystem
 
 _SQL_NAMES: Final = {
     "bool": "boolean",

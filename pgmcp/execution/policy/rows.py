@@ -21,8 +21,8 @@ from pgmcp.validation.catalog_objects import (
 )
 from pgmcp.validation.lexer import TokenKind, tokenize
 from pgmcp.validation.name_lookup import ANY_SCHEMA
-from pgmcp.validation.overloads import CatalogType, TypeSystem
 from pgmcp.validation.refusal_reasons import RefusalReason
+from pgmcp.validation.type_system import CatalogType, TypeSystem
 
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int, str], ...]).decode

@@ -1,0 +1,145 @@
+"""Finds the types that the results of functions and operators can have in one statement."""
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Final
+
+from pgmcp.validation.grammar import Node, strings
+from pgmcp.validation.item_columns import Types, either
+from pgmcp.validation.name_lookup import Lookup
+from pgmcp.validation.operands import Operands
+from pgmcp.validation.overloads import CallArguments
+from pgmcp.validation.type_system import UNKNOWN, TypeSystem, is_polymorphic
+
+_BOOL: Final = frozenset({16})
+_COMPARING_KINDS: Final = frozenset(
+    {"AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN"}
+    | {f"AEXPR_{negation}BETWEEN{symmetry}" for negation in ("", "NOT_") for symmetry in ("", "_SYM")}
+)
+_KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
+_ARRAYS: Final = frozenset({2277, 5078})
+"""Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
+
+_RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
+"""Declared results of PostgreSQL's own unnest(): elements of an array, rows of a tsvector, ranges."""
+
+
+class ResultTypes:
+    """Finds the types of the results of the calls and operators in one statement.
+
+    Args:
+        types: the types of the database.
+        path: the search path, in which names are looked up.
+        lookup: looks up functions and operators by name.
+        types_of: returns the types of an expression.
+    """
+
+    def __init__(
+        self, types: TypeSystem, path: Sequence[str], lookup: Lookup, types_of: Callable[[Node], Types]
+    ) -> None:
+        self._types = types
+        self._path = path
+        self._lookup = lookup
+        self._types_of = types_of
+
+    def arguments_of(self, call: Node) -> CallArguments:
+        """Return the known types of the arguments of a FuncCall."""
+        written = call.get("args", [])
+        if "agg_within_group" in call:  # the ORDER BY of an aggregate has arguments, too
+            written = written + _sorted_by(call)
+        names = tuple(each["NamedArgExpr"]["name"] for each in written if "NamedArgExpr" in each)
+        return CallArguments(len(written), list(map(self._types_of, written)), names, "func_variadic" in call)
+
+    def operands_of(self, operands: Operands) -> CallArguments:
+        """Return the known types of the operands of an operator."""
+        return CallArguments(
+            len(operands), [each if each is None else self._types_of(each) for each in operands]
+        )
+
+    def of_call(self, call: Node) -> Types:
+        """Return the types of the result of a FuncCall if it calls a function."""
+        *schemas, name = strings(call["funcname"])
+        arguments = [*call.get("args", []), *_sorted_by(call)]
+        results: Set[int] | None = self._types.results_by_function.get(name)
+        if results and len(results) > 1 and name != "substring":  # before version 14 always pg_catalog's
+            known = self.arguments_of(call)
+            results = self._lookup.result_types(".".join(schemas), name, self._path, known) or results
+        if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
+            return self.of_elements(arguments[0])
+        return self._of_overloads(results, name, arguments)
+
+    def of_function(self, name: str, value: Node) -> Types:
+        """Return the types of the results of all functions with a name that take one value."""
+        return self._of_overloads(self._types.results_by_function.get(name), name, [value])
+
+    def of_declared_result(self, type_oid: int, call: Node) -> Types:
+        """Return the types that a result can have if the function declares this type."""
+        name, arguments = strings(call["FuncCall"]["funcname"])[-1], call["FuncCall"].get("args", [])
+        return self._of_overloads({type_oid}, name, arguments)
+
+    def of_operator(self, expression: Node) -> Types:
+        """Return the types of the result of an A_Expr."""
+        kind = expression.get("kind")
+        if kind in _COMPARING_KINDS:
+            return _BOOL
+        if kind == "AEXPR_NULLIF":
+            return self._of_nullif(expression)
+        if kind not in _KINDS_WITH_RESULTS:
+            return None
+        *schemas, symbol = strings(expression["name"])
+        operands = [expression[side] for side in ("lexpr", "rexpr") if side in expression]
+        results: Set[int] | None = self._types.results_by_operator.get(symbol)
+        if results and len(results) > 1:
+            known = self.operands_of(tuple(operands))
+            schema = ".".join(schemas)
+            results = self._lookup.result_types_of_operator(schema, symbol, self._path, known) or results
+        return self._of_results(results, operands)
+
+    def of_elements(self, array: Node) -> Types:
+        """Return the types of an array's elements; an array of arrays has the elements of these."""
+        types = self._types_of(array)
+        return types if types is None or types == {UNKNOWN} else self._types.elements(types)
+
+    def _of_nullif(self, expression: Node) -> Types:
+        """Return the types of NULLIF: that of the left operand of the `=` that compares its arguments."""
+        sides = [expression["lexpr"], expression["rexpr"]]
+        known = self.operands_of(tuple(sides))
+        lefts = self._lookup.left_types_of_operator("", "=", self._path, known)
+        return self._of_results(lefts, sides)
+
+    def _of_overloads(self, results: Set[int] | None, name: str, arguments: list[Node]) -> Types:
+        if any(map(is_polymorphic, results or ())) and self._lookup.may_default_polymorphic(
+            name, len(arguments)
+        ):
+            return None
+        return self._of_results(results, arguments)
+
+    def _of_results(self, results: Set[int] | None, arguments: list[Node]) -> Types:
+        """Return the types of a result; if it depends on an argument, the argument's possible types."""
+        if results is None:
+            return None
+        plain = frozenset(each for each in results if not is_polymorphic(each))
+        if plain == results:
+            return plain
+        given = either(map(self._types_of, arguments))  # of all arguments, although not all decide the type
+        if given is None:
+            return None
+        given = self._types.with_bases(given)
+        held = self._array_types(given)  # also of domains
+        for each in map(self._types.base, given):
+            parts = None if each is None else self._types.parts_of(each)
+            if parts is None:
+                return None
+            held |= parts | self._array_types(parts)  # int2vector becomes int2[]
+        is_array = results - plain <= _ARRAYS
+        return plain | {each for each in given | held if not is_array or self._may_be_array(each)}
+
+    def _array_types(self, elements: Iterable[int]) -> set[int]:
+        return {each.array for each in map(self._types.get, elements) if each} - {0}
+
+    def _may_be_array(self, type_oid: int) -> bool:
+        base = self._types.base(type_oid)
+        return base is None or base.is_array
+
+
+def _sorted_by(call: Node) -> list[Node]:
+    return [each["SortBy"]["node"] for each in call.get("agg_order", [])]
