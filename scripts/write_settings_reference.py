@@ -33,7 +33,8 @@ _EXAMPLE_HEAD_BY_GROUP = {
 # Settings of pgmcp. Copy this file to .env in the folder the server starts in and fill in what you need.
 # An empty value counts as unset. A line such as "#PG_MCP_DATABASE_PORT=5432" shows a default; remove the "#"
 # to change it. The process environment overrides this file, and this file overrides the YAML file in
-# PG_MCP_CONFIG_FILE. A value ends at " #", where a comment begins; put 'quotes' around a value with " #".
+# PG_MCP_CONFIG_FILE. A value ends at " #", where a comment begins. Put single quotes around a value that
+# contains " #".
 #
 # One database. Set its URL, or host, dbname, user and password. If none of these is set, libpq's own
 # variables are used: PGHOST, PGDATABASE, PGSERVICE and others. To configure further databases, use

@@ -58,7 +58,8 @@ class DatabaseSettings(Section):
         "each connection. A password that the server refuses is not used again",
     )
     ssl_mode: Annotated[SslMode, LOWER] = Field(
-        default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
+        default="prefer",
+        description="whether TLS is used; verify-ca and verify-full also need the root certificate",
     )
     ssl_root_cert: RootCert | None = unset(
         "file of CA certificates to verify the server's certificate, or the word system"

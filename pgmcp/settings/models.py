@@ -216,8 +216,8 @@ class RateLimitSettings(Section):
     )
     on_outage: Annotated[Literal["share", "refuse"], LOWER] = Field(
         default="share",
-        description="what happens while Redis cannot be used: share gives each server an equal share of the "
-        "limits, refuse refuses every call",
+        description="what happens while Redis cannot be used: `share` gives each server an equal part of "
+        "the limits, `refuse` refuses every call",
     )
 
 
@@ -225,7 +225,8 @@ class AuditSettings(Section):
     """The audit file: a record of every call."""
 
     file: FileInExistingFolder | None = unset(
-        "file for one line of JSON per call, without values; each server needs its own file. Off if unset"
+        "file for one line of JSON per call, without values of results; each server needs its own file. "
+        "Off if unset"
     )
     sql: Literal["digest", "text"] = Field(
         default="digest",
