@@ -7,34 +7,39 @@
 What is decided where:
 
 - `bounds`: whether the text is safe to give to a parser, and where it ends.
-- `grammar`: whether it is PostgreSQL's syntax; returns the server's parse tree.
+- `grammar`: whether the syntax is PostgreSQL's; returns the parse tree that the server would make.
 - `statement_kind`: whether it is exactly one SELECT, VALUES, TABLE, EXPLAIN of these, or SHOW.
 - `reading`: whether everything in the tree only reads. It asks `functions` about calls, operators and types,
-  `secret_relations` and `secret_columns` about relations, and these modules about what the text only implies:
-  `operands` (operators of CASE, IN and BETWEEN), `qualified_names` (which `name.column` is a call),
-  `refused_casts` (where a refused cast or CHECK may be called; its searches are `implicit_casts`, and
-  `explicit_casts` and `domain_literals`, which follow the values of columns with `column_values`).
+  and `secret_relations` and `secret_columns` about relations. Other modules find what the text only implies:
+  - `operands`: the operators of CASE, IN and BETWEEN.
+  - `qualified_names`: which `name.column` is a call.
+  - `refused_casts`: where the server may call the function of a cast, or the CHECK of a domain, that may not
+    be called. It uses `implicit_casts`, `explicit_casts` and `domain_literals`. The last two follow the
+    values of columns with `column_values`.
 - `functions`: whether a function may be called. `name_lookup` finds the functions and operators that a name
   can mean, by the search path and by the types of the arguments: `overloads` chooses by the conversions that
   `type_system` knows, and `argument_types` finds the types. It asks `result_types` about the results of calls
   and operators, and `column_types` about columns, in the scopes of `statement_columns`. `columns` says which
   `relation.name` is a column. `call_graph` follows what the database's own functions, views and row policies
-  call. It asks `node_refusals` about each of them alone, `body_calls` what a function's body calls (`body`
-  reads its text, `sql_function` and `body_statement` its trees), `type_casts` which casts and checks a type
-  has, and `given_values` what functions do with values of any type. `pgmcp.execution.policy` reads the
+  call. For each of them, `node_refusals` decides whether its own declaration forbids it, and `body_calls`
+  finds what a function's body calls (`body` reads its text, `sql_function` and `body_statement` its trees).
+  `type_casts` finds the casts and checks of a type, and `given_values` whether a function that takes values
+  of any type may cast them. `pgmcp.execution.policy` reads the
   database's own functions, operators, types, views and row policies from the catalog; `shipped_lists` has
   PostgreSQL's own functions and those of extensions.
 - `second_opinion`: whether sqlglot also parses a query as one statement that only reads. EXPLAIN and SHOW are
   not parsed again.
-- `self_test`: whether these guards work in this interpreter. If not, every statement is refused; if only
-  sqlglot fails, every query.
-- `memo`: whether a statement differs from an earlier, accepted one in plain literals only; `outline`: whether
-  it differs from one that sqlglot has accepted only in literals and in names that sqlglot does not know.
+- `self_test`: whether these guards work in this interpreter. If sqlglot does not work, every query is
+  refused. If another guard does not work, every statement is refused.
+- `memo`: whether a statement and an earlier, accepted one differ only in plain literals.
+- `outline`: whether a query and one that sqlglot has accepted differ only in literals and in names that
+  sqlglot does not know.
 
-The accepted text is executed unchanged, but without what follows its last token; the worker puts a query into
-a SELECT with a LIMIT. SQL is never generated from a tree. The read-only transaction and the role must catch
-what neither the text nor the catalog shows: calls that only types decide (an operator class, the input
-function of a type), functions in C with a wrong volatility, and changes since the catalog was read.
+The accepted text is executed as written, up to its last token. The worker puts a query into a SELECT with a
+LIMIT. SQL is never generated from a tree. The read-only transaction and the role must catch what neither the
+text nor the catalog shows: functions that the server calls because of a type alone (those of an operator
+class, the input function of a type), functions in C with a wrong volatility, and changes since the catalog
+was read.
 """
 
 from pgmcp.errors import SqlRejectedError
@@ -70,7 +75,8 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
         functions: decides which functions, operators and types of the database the statement may use.
 
     Raises:
-        SqlRejectedError: the text is anything else; the error says what, where, and what to write instead.
+        SqlRejectedError: the text is not exactly one statement that only reads. The error says what is
+            refused, where it is, and what to write instead.
         GuardFailedError: the checks do not work in this environment.
     """
     self_test.check_parsers()
@@ -104,7 +110,7 @@ def preload() -> None:
 
 
 def prepare_outlines() -> None:
-    """Let statements that differ from earlier ones only in names skip the second grammar; takes 0.1 s."""
+    """Let queries that differ from earlier ones only in names or literals skip sqlglot; takes 0.1 s."""
     from pgmcp.validation import outline  # imported late, because the import is slow
 
     outline.gather_words()

@@ -23,13 +23,13 @@ from pgmcp.validation.result_types import ResultTypes
 from pgmcp.validation.type_system import ANY_ROW, ANY_ROWS, RECORD, RECORDS, UNKNOWN, is_polymorphic
 
 VariableTypes = Mapping[str, Iterable[Node | None]]
-"""The types with which each parameter or variable is declared; None for one without a fixed type."""
+"""For each parameter or variable, the nodes of its declared types; None for one without a fixed type."""
 
 _BOOL: Final = frozenset({16})
 _UNKNOWN: Final = frozenset({UNKNOWN})
 _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
 _ROWS_OF_CHANGES: Final = frozenset({"excluded", "new", "old"})
-"""Names of rows in INSERT, UPDATE, DELETE and MERGE that no FROM contains."""
+"""Names of rows that INSERT, UPDATE, DELETE and MERGE know although no FROM contains them."""
 
 
 class ArgumentTypes:
@@ -115,7 +115,7 @@ class ArgumentTypes:
                 return self._of_expression(kind, fields)
 
     def _find_results(self, kind: str, fields: Node) -> None:
-        """Find the types of a result, innermost operators first: long chains are too deep for recursion."""
+        """Find the types of a result, operands first; without recursion, because chains can be too deep."""
         found: list[tuple[str, Node]] = []
         pending = [(kind, fields)]
         while pending:
@@ -186,7 +186,7 @@ class ArgumentTypes:
         return self._columns.of_field(self.of(value), name)
 
     def _of_output(self, value: Node, name: str) -> frozenset[int] | None:
-        """Return the types of `(function(x)).name` if that is an OUT parameter, else None."""
+        """Return the types of `(function(x)).name` if `name` is an OUT parameter, else None."""
         if "FuncCall" not in value or self.of(value) != frozenset({RECORD}):
             return None
         function = strings(value["FuncCall"]["funcname"])[-1]
@@ -222,7 +222,7 @@ class ArgumentTypes:
         return self._arrays_of(self._in_common(elements)) if elements else None
 
     def _arrays_of(self, elements: frozenset[int] | None) -> frozenset[int] | None:
-        """Return the types of arrays of such elements; an array of arrays has their type."""
+        """Return the types of arrays of such elements; if these are arrays, the array has their type."""
         found: set[int] = set()
         for oid in elements or ():
             each = self._types.get(oid)
@@ -239,7 +239,7 @@ class ArgumentTypes:
         return self._columns.in_common(map(self.of, expressions))
 
     def _of_written_cast(self, cast: Node) -> frozenset[int] | None:
-        """Return the types of a cast; a value that is cast to a pseudo-type keeps its own type."""
+        """Return the types of a cast. A value that is cast to a pseudo-type keeps its own type."""
         types = self._of_cast(cast["typeName"])
         kept = {each for each in types or () if each in RECORDS or is_polymorphic(each)}
         given = self.of(cast["arg"]) if kept else frozenset()
@@ -274,7 +274,7 @@ class ArgumentTypes:
         return None if found is None else given | found
 
     def _is_label(self, qualifier: str) -> bool:
-        """Return whether a name in a body is the name of a block or of the function."""
+        """Return whether a qualifier in a body can only be the name of a block or of the function."""
         return qualifier not in _ROWS_OF_CHANGES and not self._columns.may_be_row(qualifier)
 
     def _of_declared(self, name: str) -> frozenset[int] | None:
@@ -296,11 +296,11 @@ class ArgumentTypes:
         if "pct_type" not in declared:
             return self._of_cast(declared)
         name = str(declared["names"][-1]["String"]["sval"])
-        is_variable = name in self._parameters  # of a block with a label
+        is_variable = name in self._parameters  # in `block.variable%TYPE`
         return None if is_variable else self._types.types_by_column.get(name)
 
     def _of_field_of_parameter(self, column: Node, qualifiers: list[str], name: str) -> frozenset[int] | None:
-        """Return the types of `parameter.name`; None if a relation may have the name of the parameter."""
+        """Return the types of `parameter.name`; None if not known, or if FROM may have the same name."""
         declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
         if len(qualifiers) > 1 or any(map(self._columns.may_be_row, qualifiers)):
             return None
@@ -314,7 +314,7 @@ class ArgumentTypes:
     def of_output(self, query: Node, name: str) -> frozenset[int] | None:
         """Return the types of a column of the result of a query; None if they are not known.
 
-        If the only column is a row, it may become the record itself, so the types are not known.
+        They are not known for a single column that is a row: PL/pgSQL may put its fields into a record.
         """
         columns = self._columns.columns_of_query(query["SelectStmt"])
         if columns.is_open or columns.in_order is None or name not in columns.by_name:

@@ -1,8 +1,8 @@
 """Finds what a function's definition may call and read, by its tokens.
 
 A definition is the output of `pg_get_functiondef`: parameters, defaults, result and body. Every string in it
-is read like the definition itself, because it may be executed as SQL. Comments are ignored. A token that may
-be a call or a relation counts as one, so the result may contain too much.
+is read like the definition itself, because the function may execute it as SQL. Comments are ignored. A token
+that may be a call or a relation counts as one, so some of the names found may be neither.
 """
 
 import re
@@ -79,7 +79,10 @@ class BodyText:
 
     @cached_property
     def records(self) -> Mapping[str, list[Node]]:
-        """For each `record` variable of a body in PL/pgSQL, the queries whose rows it holds, if known."""
+        """The queries whose rows each `record` variable of a body in PL/pgSQL holds.
+
+        Variables whose values may also come from elsewhere are left out.
+        """
         if self.plpgsql is None or self.signature is None:
             return {}
         parameters = self.signature.all_parameters
@@ -119,9 +122,9 @@ class BodyText:
 
     @cached_property
     def _quoted(self) -> list[tuple[_Text, list[Node]]]:
-        """The strings in its head and body, each with its trees; no trees for a string that is not SQL.
+        """The strings in the definition, each with its trees; no trees for a string that is not SQL.
 
-        The body itself and formats of RAISE are left out.
+        The body itself and the formats of RAISE are left out.
         """
         if not self._has_trees:
             return []
@@ -225,12 +228,13 @@ class BodyText:
         return {name for token in tokens if token.kind in _NAME_KINDS for name in _meanings(token)}
 
     def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
-        """Return whether it may read a secret column of a catalog that also has other columns.
+        """Return whether it may read a secret column of a system catalog with secret and other columns.
 
-        True if the definition or the body names the catalog and is not SQL. PL/pgSQL is not parsed here.
+        True if the definition or the body names the catalog and cannot be parsed as SQL, such as a body in
+        PL/pgSQL.
 
         Args:
-            catalog: the name of the catalog.
+            catalog: the name of the system catalog.
             trusts_conditions: as in `find_secret_use`.
         """
         return any(
@@ -247,9 +251,9 @@ class BodyText:
 
     @cached_property
     def symbols(self) -> set[str]:
-        """Apparent operators: as written, without `+` and `-` at the end, and their last character alone.
+        """Apparent operators, each in three forms, because the server may split a run of operator characters.
 
-        The server may split a run of operator characters in these ways.
+        The forms are the run as written, the run without `+` and `-` at its end, and its last character.
         """
         written = [
             token.text.removeprefix("=") if _is_assignment(before, token) else token.text
@@ -315,7 +319,7 @@ def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
 
 
 def _pieces(token: Token) -> Iterator[Token]:
-    """Yield a token. If it is a number with a name right behind it (`1..strike()`, `1and`), also the name."""
+    """Yield a token, and then the name that directly follows a number in it (`1..strike()`, `1and`)."""
     yield token
     if token.kind is TokenKind.NUMBER:
         name = token.text.rpartition(".")[2].lstrip("0123456789")
@@ -331,9 +335,9 @@ def _runs_on(name: Token, token: Token) -> bool:
 
 
 def _runs_plain_text(tokens: list[Token], at: int) -> bool:
-    """Return whether EXECUTE runs one plain string, or is not a command because it stands alone in a string.
+    """Return whether EXECUTE runs one plain string, or is the only word of a string and so not a command.
 
-    A plain string is read like any other string of the definition.
+    A plain string needs no further check: it is read like any other string of the definition.
     """
     if len(tokens) == 1:
         return True

@@ -1,4 +1,4 @@
-"""Finds what the body of a function calls and reads: by its parse trees, or by its text if it has none."""
+"""Finds what the body of a function calls and reads: by its parse trees, or by its text without these."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -36,7 +36,7 @@ class BodyCalls:
         lookup: looks up functions and operators by name.
         facts: further facts of the catalog that decide what a name means.
         casts: the casts and checks of types.
-        given: decides what functions do with values of any type.
+        given: decides whether a function that takes values of any type may cast or check them.
         relations: the relations that call functions when they are read, by schema and name.
     """
 
@@ -110,8 +110,8 @@ class BodyCalls:
     def _implied_operators(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
         """Yield the functions behind the operators that a stored tree may imply.
 
-        They were looked up when the tree was made, by another search path, and the server does not print
-        their schema.
+        The server looked up these operators when it stored the tree, perhaps with another search path. It
+        prints them without their schemas.
         """
         for operator in statement.operators:
             if operator.is_implied:
@@ -145,9 +145,10 @@ class BodyCalls:
     def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
         """Yield the functions that create values of a function's parameter and result types.
 
-        Functions of explicit casts are left out, because these casts are found where a body or a statement
-        writes them. The result of an operator's or cast's function is an exception: a statement that uses the
-        operator or cast does not name the function, so casts of the result would not be found there.
+        Functions of explicit casts are left out, because `_casts_in` and `refused_casts` find them where a
+        body or a statement writes such a cast. They are included for the result of a function that implements
+        an operator or a cast: a statement that uses this operator or cast does not name the function, so
+        casts of its result would not be found there.
         """
         if body.signature is None:
             for name in body.names:
@@ -170,7 +171,10 @@ class BodyCalls:
     def _without_written_casts(
         self, found: Iterable[CatalogNode], body: BodyText, path: Path
     ) -> Iterator[CatalogNode]:
-        """Leave out functions of explicit casts, unless a body that is not parsed may write such a cast."""
+        """Leave out functions of explicit casts that a body's text cannot write.
+
+        Nothing is left out for a body that is parsed in LANGUAGE sql.
+        """
         for each in found:
             is_written = isinstance(each, CatalogFunction) and each.is_written_cast
             if not (is_written and body.sql is None) or self._may_cast_by(each, body, path):
@@ -219,8 +223,8 @@ class BodyCalls:
     def _names_of_types(function: SqlFunction, statement: BodyStatement) -> set[str]:
         """Return the names in `name(value)` and `value.name`; each may be the name of a type.
 
-        If it is, the server makes a text into a value of the type without a cast. It does so with no row, so
-        names after rows are left out.
+        For such a name, the server converts a text to the type without the function of a cast. It never
+        converts a row in this way, so names after rows are left out.
         """
         rows = statement.rows - function.parameters.keys()
         after_values = (name for qualifier, name in statement.columns if qualifier not in rows)
@@ -285,7 +289,9 @@ class BodyCalls:
         path: Path,
         result_types: Sequence[Node],
     ) -> Iterator[CatalogFunction]:
-        """Yield the functions of casts and CHECKs that a statement may call for values of columns and types.
+        """Yield the functions of casts and CHECKs that a statement may call for values of some columns.
+
+        The values of the types to which the statement casts are searched, too.
 
         Args:
             function: the function whose body contains the statement.

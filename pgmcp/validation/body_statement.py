@@ -35,9 +35,9 @@ CALLS_BY_JSON_NODE: Final = {
     "JsonScalarExpr": "json_scalar",
     "JsonSerializeExpr": "json_serialize",
 }
-"""The function that servers before PostgreSQL 16 or 17 call for a node, because they lack its syntax.
+"""For each node of JSON syntax, the function that servers before PostgreSQL 16 or 17 call instead.
 
-"" if the function depends on the node's fields.
+These servers do not have the syntax. "" if the function depends on the node's fields.
 """
 
 _CALLS_BY_JSON_OP: Final = {
@@ -165,7 +165,7 @@ class BodyStatement:
             names.add(fields["alias"]["aliasname"])
         elif "relname" in fields:
             names.add(fields["relname"])
-        else:  # named after a function, which may be any of the calls in it
+        else:  # the server names it after a function: any of the calls in it
             names.update(strings(call["funcname"])[-1] for _, call in _nodes(fields) if "funcname" in call)
 
     def _note_names_behind_values(self, fields: Node) -> None:

@@ -1,8 +1,8 @@
 """Checks the size and depth of a text before the parsers read it.
 
 A hostile text can crash both parsers. For example, a sum of a few thousand terms makes libpg_query end the
-process, because it prints its tree by recursion. Measured with libpg_query 18, trees of 1,000 levels are safe
-on a stack of 256 KB. That is four times `MAX_DEPTH`.
+process, because libpg_query prints its tree by recursion. In a measurement with libpg_query 18, a stack of
+256 KB was enough for trees of 1,000 levels, about four times `MAX_DEPTH`.
 """
 
 import re
@@ -46,7 +46,7 @@ _CHAINING_WORDS = frozenset(
         "overlaps",
     }
 )
-# After these, a new expression starts beside the previous one, not inside it.
+# After these words, a new expression starts beside the previous one, not inside it.
 _RESTARTING_WORDS = frozenset({"and", "or", "select", "where", "on", "when", "then", "else"}) | _LASTING_WORDS
 
 
@@ -98,7 +98,7 @@ class _Nesting:
             self._chain += 1
         elif word in _RESTARTING_WORDS:
             self._chain = 0
-            # BETWEEN counts 2: its lower bound may contain `not`, and its AND does not end the level of that.
+            # BETWEEN counts 2: its lower bound may contain NOT, and the AND does not end the level of NOT.
             self._lasting += 2 if word == "between" else word in _LASTING_WORDS
         elif word == "case":
             self.open("case", offset)
@@ -116,8 +116,8 @@ class _Nesting:
 def trim_and_bound(sql: str) -> tuple[str, int]:
     """Return the statement up to its last token, and its token count or an upper estimate.
 
-    Trailing semicolons, spaces and comments are removed, and a leading byte order mark, as in psql; the rest
-    of the text is unchanged.
+    Removes trailing semicolons, spaces and comments, and a leading byte order mark, as psql does. The rest of
+    the text is unchanged.
 
     Raises:
         SqlRejectedError: the text is empty, too long or too deep; contains invalid characters or a parameter

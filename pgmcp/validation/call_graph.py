@@ -63,7 +63,7 @@ class CallGraph:
         facts: further facts of the catalog that decide what a name means.
         functions: the database's own functions.
         casts: the casts and checks of types.
-        given: decides what functions do with values of any type.
+        given: decides whether a function that takes values of any type may cast or check them.
         relations: the relations that call functions when they are read.
         search_path: the schemas in which a name without a schema is looked up, in order.
         names_pg_catalog: whether the setting search_path names pg_catalog. Only then can "$user" come before
@@ -222,7 +222,10 @@ class CallGraph:
             yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
 
     def _counterparts(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
-        """Yield the functions of the negators and commutators of the operators that call a function."""
+        """Yield the functions that the server may call instead of an operator's function.
+
+        These implement the negators and commutators of the operators that call the function.
+        """
         for schema, name, types in function.counterparts:
             argument_types = tuple(map(int, types.split()))
             yield from (

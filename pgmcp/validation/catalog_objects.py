@@ -20,7 +20,7 @@ CONNECTION_ROLE: Final = 0
 
 _decode_columns = msgspec.json.Decoder(dict[str, int]).decode
 
-# Functions in these languages can do nothing that the read-only transaction does not control.
+# Functions in these languages act only through SQL, which the read-only transaction controls.
 _BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
 
 
@@ -101,7 +101,7 @@ class CatalogFunction:
             its target type (pg_cast.castfunc).
         casts: casts that call it and that can apply to a column although the statement does not name its
             type.
-        row_types: domains over rows among `types`, to which `row.name` casts.
+        row_types: those of `types` that are domains over rows; `row.name` may be a cast to one of them.
         parts: the functions of an aggregate, which has no code of its own.
         definition: its complete definition, if it was written for this database and is not declared volatile.
         is_unreadable: whether only its name is known, because the role may not read the rest.
@@ -116,8 +116,8 @@ class CatalogFunction:
         owner: the role with whose rights it runs if it is SECURITY DEFINER.
         owner_name: the name of that role, which is also the schema that `"$user"` means inside the function.
         settings: names of the settings that it sets for its own duration, in lower case.
-        changes_caller: whether one of them is the caller's role or claim, so that its body reads as another
-            caller.
+        changes_caller: whether one of `settings` is the caller's role or claim. Its body then reads as
+            another caller.
         result_types: names of the user-defined types of its result and OUT parameters.
         is_written_cast: whether only explicit casts call it, and no CHECK.
         result_type: OID of the type of its result; 0 if it is not known.
@@ -162,7 +162,7 @@ class CatalogFunction:
     counterparts: tuple[tuple[str, str, str], ...] = ()
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
-        """Return the types of the arguments of a call, in its order; None if they are not known."""
+        """Return the types of the arguments of a call, in the order of the call; None if not known."""
         if self.argument_types is None:
             return None
         if call.names:
@@ -186,7 +186,10 @@ class CatalogFunction:
         return call.number >= self.min_arguments and is_small_enough and self._takes_names(call)
 
     def _takes_names(self, call: CallShape) -> bool:
-        """Return whether a call's names fit: none has a positional value, and the rest have defaults."""
+        """Return whether the named arguments of a call fit.
+
+        Each must be a parameter without a positional value, and parameters without any value need defaults.
+        """
         if not call.names:
             return True
         if self.variadic_element and not call.is_variadic:

@@ -3,8 +3,8 @@
 A name in an expression means a column or a row of an item of FROM. All items to which it could belong count
 (`statement_columns`), although the server takes the innermost one.
 
-A column that several inputs share has the type of one of them, or the base type of its domain (PostgreSQL
-manual, "Type Conversion" and "Joined Tables").
+A column that a join or a set operation makes from several inputs has the type of one of them, or the base
+type of its domain (PostgreSQL manual, "Type Conversion" and "Joined Tables").
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -218,7 +218,10 @@ class ColumnTypes:
         return Columns({**system, **joined(each).by_name}, in_order)
 
     def relations(self, relation: Node) -> list[Any]:
-        """Return the relations of this name in all schemas of the path; the server may skip some schemas."""
+        """Return the relations of this name in all schemas of the path.
+
+        All count, because the server skips schemas that the reader may not use.
+        """
         if ANY_SCHEMA in self._path:
             return []
         schemas = self._facts.rows.get(relation["relname"], {})

@@ -1,7 +1,7 @@
-"""Follows the values of columns through one statement, by the names that it gives to them.
+"""Follows the values of chosen columns through one statement, by the names that the statement gives to them.
 
-It does not distinguish scopes: if a value of such a column has a name anywhere in the statement, that name
-counts as such a column everywhere in it.
+Scopes are not distinguished: if a followed value gets a name anywhere in the statement, every column with
+this name counts as followed.
 """
 
 from abc import ABC, abstractmethod
@@ -72,7 +72,7 @@ class Surroundings:
         may_cast: returns whether it has a function of this name that takes a value of any type, and may cast
             it to one of these types.
         may_check: returns whether it has a function of this name that takes a value of any type, and may
-            create other values of its domain.
+            create other values of the argument's domain.
         operator_may_cast: like `may_cast`, for an operator with this symbol and its operands.
         operator_may_check: like `may_check`, for an operator with this symbol and its operands.
     """
@@ -120,7 +120,7 @@ class ColumnValues(ABC):
         self._nodes = list(_nodes_below(root))
         self._rows = {name for kind, fields in self._nodes for name in _names_of_rows(kind, fields)}
         self._values: dict[int, ValueKind] = {}  # kinds of a node's possible results, by id() of its fields
-        self._mentioning: dict[int, bool] = {}  # whether such a value, or any relation, is in or below a node
+        self._mentioning: dict[int, bool] = {}  # whether a followed value, or any relation, is in a node
         self._unnamed = NONE  # kinds of the columns whose names the statement does not show
 
     def first(self) -> Node | None:
@@ -202,7 +202,7 @@ class ColumnValues(ABC):
         )
 
     def _given_names(self, kind: str, fields: Node) -> Iterator[tuple[str, ValueKind]]:
-        """Yield the names that a node gives to values of the columns, with their kinds."""
+        """Yield the names that a node gives to followed values, with the kinds of these values."""
         if kind == "CommonTableExpr":
             yield from ((name, EVERY) for name in _names_of_search_and_cycle(fields))
         if kind in ("CommonTableExpr", "RangeFunction") or "alias" in fields:

@@ -1,6 +1,6 @@
 """Finds the names in a condition of the context file, such as a default filter.
 
-This module accepts and refuses nothing.
+This module takes no part in accepting or refusing a statement.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,13 @@ _OPAQUE_NODES = frozenset({"ColumnRef", "subselect"})
 
 @dataclass(frozen=True, slots=True)
 class ConditionNames:
-    """The names in a condition, as PostgreSQL folds them; each column as its parts.
+    """The names in a condition, as PostgreSQL folds them; a column is a tuple of its parts.
 
     Attributes:
         columns: columns outside subqueries, which belong to the table that the condition filters.
         inner_columns: columns inside subqueries, which may belong to any table.
-        inner_relations: (alias or name, relation) in subqueries, without the names of their own WITH.
+        inner_relations: alias (or else name) and name of each relation in subqueries; their own WITH queries
+            are left out.
         made_names: names that subqueries give to columns, FROM items and WITH queries.
     """
 

@@ -59,7 +59,7 @@ _VALUES_OF_NODE: Final[dict[str, tuple[str, ...]]] = {
     "CaseWhen": ("result",),
     **dict.fromkeys(SELECTS, ("targetList", "valuesLists", "larg", "rarg")),
 }
-"""For a kind of node, the fields whose values can be the value of the node; for other kinds, all fields."""
+"""For some kinds of nodes, the fields whose values can be the node's value; other kinds: any field."""
 
 _WITHOUT_VALUES: Final = frozenset(
     {"A_Const", "BoolExpr", "BooleanTest", "GroupingFunc", "NullTest", "SQLValueFunction", "TypeCast"}

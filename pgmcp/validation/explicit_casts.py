@@ -56,7 +56,7 @@ _CARRYING_FIELDS: dict[str, tuple[str, ...]] = {
     "SortBy": ("node",),
     **dict.fromkeys(SELECTS, ("targetList", "valuesLists", "larg", "rarg")),
 }
-"""For a kind of node, the fields whose values can be the value of the node; for other kinds, all fields."""
+"""For some kinds of nodes, the fields whose values can be the node's value; other kinds: any field."""
 
 # For a kind of node, the fields with which it calls an operator.
 _FIELDS_WITH_OPERATOR = {
@@ -75,8 +75,8 @@ class ExplicitCasts(ColumnValues):
         columns: the names of the columns with the kinds of their values; any column of such a name counts.
         targets: names of the built-in types to which the values can be cast.
         surroundings: facts about the database.
-        types: names of types to which the statement casts and whose values can be cast in turn, or contain
-            such values; with the kinds of the values.
+        types: by the name of each type to which the statement casts, how its values contain values that can
+            be cast again.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class ExplicitCasts(ColumnValues):
         return self._casts(name) or (is_own and self._around.may_cast(name, self._targets))
 
     def _is_built_in(self, call: Node, names: Set[str]) -> bool:
-        """Return whether a call can only mean one of these built-in functions, and that one casts nothing."""
+        """Return whether a call certainly means one of these built-in functions, which call no cast."""
         name = call["funcname"][-1]["String"]["sval"]
         is_built_in = self._around.means_built_in(call)
         return is_built_in and not self._casts(name) and name in names

@@ -74,7 +74,7 @@ def read_expression(text: str) -> Expression:
     """Return an expression of PostgreSQL without subqueries, window functions and parameters.
 
     Raises:
-        SqlRejectedError: it is anything else.
+        SqlRejectedError: the text is not one such expression.
     """
     text = _without_comments(text)
     sql, _ = bounds.trim_and_bound(_BEFORE + text + _AFTER)
@@ -89,7 +89,7 @@ def read_expression(text: str) -> Expression:
 
 
 def _without_comments(text: str) -> str:
-    """Return the text without comments; on one line, unless a string has line breaks."""
+    """Return the text without comments, and on one line unless a string contains line breaks."""
     pieces: list[str] = []
     position = 0
     for token in tokenize(text):

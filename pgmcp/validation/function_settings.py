@@ -56,7 +56,10 @@ def _any_match(patterns: tuple[str, ...], spellings: set[str]) -> bool:
 
 
 def _matches(spelling: str, pattern: str) -> bool:
-    """Return whether a setting matches a spelling; its star stays within a name: `pu*` is not `public.f`."""
+    """Return whether a setting matches a spelling.
+
+    A star stays within one name: `pu*` does not match `public.f`.
+    """
     return fnmatchcase(spelling, pattern) and all(
         spelling.count(separator) == pattern.count(separator) for separator in _SEPARATORS
     )

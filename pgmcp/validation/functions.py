@@ -1,18 +1,18 @@
 """Decides which functions, operators and types a read may use.
 
-This is an allow-list: a call is accepted only if one of these says that it only reads. The first that knows
-the function decides:
+This is an allow-list: a call is accepted only if a source says that the function only reads. The first of
+these sources that knows the function decides:
 
 1. the lists in the settings: denied, then allowed
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema
 3. the shipped list of extension functions, for functions of these extensions in the database's catalog
 4. the database's catalog, for its other functions
-5. the shipped list of extension functions, whatever the schema, for names that the catalog does not have or
-   while it has not been read
+5. the shipped list of extension functions, whatever the schema, for names that the catalog does not have;
+   for all names while the catalog has not been read
 
-A name without a schema is looked up as the server does (`name_lookup`). Only functions in the search path
-whose argument types fit can be called. A function is hidden by one with the same types in an earlier schema;
-`pg_catalog` comes first, unless the path names it. If the server can choose a refused function of the
+A name without a schema is looked up as the server looks it up (`name_lookup`). It can only call functions in
+the search path whose argument types fit. A function is hidden by one with the same types in an earlier
+schema; `pg_catalog` comes first, unless the path names it. If the server can choose a refused function of the
 database instead of PostgreSQL's own, the call is refused as shadowed.
 """
 
@@ -120,7 +120,12 @@ class FunctionPolicy:
         return name in self._by_name or bool(builtin("", name) or extension_function(name))
 
     def has_field(self, column: str, name: str) -> bool:
-        """Return whether all columns with this name, of relations and row types, are rows with this field."""
+        """Return whether each column named `column`, of any relation or row type, is a row with this field.
+
+        Args:
+            column: the name of the column.
+            name: the name of the field.
+        """
         return self.are_fields(self._facts.types.types_by_column.get(column), name)
 
     def are_fields(self, types: frozenset[int] | None, name: str) -> bool:
@@ -156,7 +161,13 @@ class FunctionPolicy:
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
 
     def json_refusal(self, name: str) -> RefusalReason | None:
-        """Return why JSON syntax is refused: a server that lacks it calls a function of this name."""
+        """Return why JSON syntax is refused; None if it is not.
+
+        A server that does not have the syntax calls a function instead.
+
+        Args:
+            name: the name of that function.
+        """
         return self._first_refusal(self._lookup.functions("", name, self._path))
 
     def row_function_refusal(self, name: str, row: _Arguments | None = None) -> RefusalReason | None:
@@ -259,7 +270,7 @@ class FunctionPolicy:
         return [cast for function in found for cast in self._calls.result_casts(function)]
 
     def casts_of_made_value(self, name: str) -> list[ColumnCast]:
-        """Return the refused casts of the value that `(value).name` makes of a text if the name is a type."""
+        """Return the refused casts of the value to which `(text).name` converts a text, for a type `name`."""
         return self._calls.type_casts(name)
 
     @property
@@ -348,7 +359,7 @@ class FunctionPolicy:
             return listed.refusal(argument_count) if listed else RefusalReason.UNKNOWN
         rows = [extension_function(name, f.extension) if f.extension else None for f in found]
         unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
-        # A range's constructor makes values of its type.
+        # The function may be the constructor of a range type, which makes values of that type.
         refusal = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
         by_row = (
             row.refusal(argument_count, function.argument_types)

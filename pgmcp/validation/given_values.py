@@ -195,13 +195,13 @@ def parameter_columns(
 ) -> list[CastColumn] | None:
     """Return the parameters of a function, and their fields, as columns whose values can be cast.
 
-    A parameter is returned once for each type with casts that its values have or contain. None if
-    `parameter.*` hides the names of the fields.
+    A parameter is returned once for each type with casts that is the type of its values or of parts of them.
+    None if `parameter.*` hides the names of the fields.
 
     Args:
         function: the function.
         statement: a statement of its body.
-        held_by: returns, for the name of a type, the types with casts that its values have or contain.
+        held_by: takes the name of a type; returns the types with casts that its values and their parts have.
     """
     found: list[CastColumn] = []
     for parameter, type_name in function.parameters.items():

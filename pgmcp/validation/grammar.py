@@ -3,8 +3,9 @@
 The tree is the raw parse tree of the server, as nested dicts and lists. A node is `{"FuncCall": {...fields}}`
 in its parent, or only its fields where the grammar allows one kind of node.
 
-The library comes with the `postgast` package. It is bound here directly: to import the package takes 240 ms,
-because it builds a Python class for every node, and its protobuf decoder stops at 50 levels of nesting.
+The library comes with the package `postgast`. This module does not import the package, but binds the library
+with ctypes. The import would take 240 ms, because it builds a Python class for every node. Besides, the
+package's protobuf decoder stops at 50 levels of nesting.
 """
 
 import ctypes
@@ -121,7 +122,7 @@ def _statement(sql: str, raw: Node) -> Statement:
 
 
 def parse_with_parameters(sql: str) -> list[Statement]:
-    """Return the statements of a text, with each parameter `$1` as a column of that name.
+    """Return the statements of a text; a parameter such as `$1` is read as a column named "$1".
 
     Raises:
         SqlRejectedError: the text is not valid PostgreSQL syntax, or exceeds `pgmcp.validation.bounds`.

@@ -137,7 +137,10 @@ def _refusal(group: str, sql: str, start: int) -> SqlRejectedError:
 
 
 def words_of(sql: str) -> tuple[str, ...]:
-    """Return the tokens of a statement, without comments, and with unquoted words in lower case."""
+    """Return the tokens of a statement, without comments and with unquoted words in lower case.
+
+    A text that cannot be split into tokens is returned as a single item.
+    """
     try:
         tokens = [token for token in tokenize(sql) if token.text != ";"]
     except SqlRejectedError:

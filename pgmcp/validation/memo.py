@@ -3,13 +3,14 @@
 Hosts often send the same statement with another id, date or text. The key of an entry is the text without its
 plain literals, and the policy that accepted it. This is safe because:
 
-- only texts qualify in which both grammars see the same literals: printable ASCII, without comments,
-  backslashes, dollar signs, double quotes or semicolons, every literal a short run of harmless characters or
-  of digits;
-- a literal is replaced by one of the same token kind, so the trees differ in the literals' values alone;
-- only queries are cached, and only if no check used the value of a literal
-  (`ValidatedStatement.depends_on_literals`); refusals are never cached;
-- texts are compared as a whole, not by a hash.
+- Only texts in which both grammars see the same literals are cached. They are printable ASCII, without
+  comments, backslashes, dollar signs, double quotes and semicolons. Each literal is short, and consists of
+  harmless characters or of digits.
+- Texts with the same key have literals of the same token kinds at the same places, so their trees differ only
+  in the values of the literals.
+- Only queries are cached, and only if no check used the value of a literal
+  (`ValidatedStatement.depends_on_literals`). Refusals are never cached.
+- Texts are compared as a whole, not by a hash.
 """
 
 import re
@@ -22,11 +23,14 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
-"""Maximum length of a cached text. Plain literals are short, so no limit is exceeded with other literals."""
+"""Maximum length of a cached text.
+
+Plain literals are short, so the same text with other literals does not exceed the limits of a statement.
+"""
 
 _MAX_LITERAL: Final = 100
 
-# The number after FLOAT decides which type it is.
+# The number in FLOAT(n) decides which type that is, so it must not change.
 _UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*|\bfloat\s*\(""", re.IGNORECASE)
 
 # A string must not follow a word character or & (E'', U&'', N'', B''), nor touch another quote. The last two
@@ -45,7 +49,7 @@ _SPACES: Final = " \t\r\n"
 
 Validate = Callable[..., ValidatedStatement]
 
-# A policy has no equality of its own: it is compared by identity, and kept alive by its key.
+# FunctionPolicy does not define equality, so keys compare it by identity. A key keeps its policy alive.
 _Accepted = OrderedDict[tuple[FunctionPolicy, str], ValidatedStatement]
 
 
@@ -68,7 +72,7 @@ class ValidationMemo:
         """Return the read-only statement in a text, as `pgmcp.validation.validate` does.
 
         Raises:
-            SqlRejectedError: the text is anything else.
+            SqlRejectedError: the text is not exactly one statement that only reads.
             GuardFailedError: the checks do not work in this environment.
         """
         key = (functions, sql)

@@ -73,7 +73,7 @@ class Lookup:
         )
 
     def finder_of_calls(self, has_column: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
-        """Return a predicate: whether `qualifier.name` may call a function.
+        """Return a predicate that takes a qualifier and a name: whether `qualifier.name` may call a function.
 
         Args:
             has_column: returns whether every relation with the qualifier's name has a column of this name.

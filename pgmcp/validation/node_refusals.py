@@ -27,7 +27,7 @@ class NodeRefusals:
 
     Args:
         lookup: looks up functions and operators by name.
-        settings_verdict: returns None for a function that the settings do not name.
+        settings_verdict: see `SettingsVerdict`.
     """
 
     def __init__(self, lookup: Lookup, settings_verdict: SettingsVerdict) -> None:
@@ -107,7 +107,7 @@ def policy_of(node: CatalogNode) -> str:
 
 
 def allowable(node: CatalogNode, refusal: Refusal) -> str:
-    """Return the function that an operator can allow to lift the refusal of a node; "" if there is none."""
+    """Return the function that the settings can allow to lift the refusal of a node; "" if there is none."""
     if refusal.reason is RefusalReason.DENIED:
         return ""
     if isinstance(node, CatalogFunction):

@@ -67,7 +67,7 @@ class Overload(Protocol):
         """Return whether the server can choose it for a call with arguments in this form."""
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
-        """Return the types of the arguments of such a call, in its order; None if they are not known."""
+        """Return the types of the arguments of such a call, in the order of the call; None if not known."""
 
 
 _Overload = TypeVar("_Overload", bound=Overload)

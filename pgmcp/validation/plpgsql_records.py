@@ -24,7 +24,7 @@ class RecordSources:
         self._cursors: dict[str, Node | None] = {}
 
     def declare(self, name: str, place: int) -> None:
-        """Note a declaration of a record without a value."""
+        """Note the declaration of a `record` variable without an initial value."""
         self._declared[name] += 1
         self.places.add(place)
 

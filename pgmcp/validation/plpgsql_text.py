@@ -35,7 +35,7 @@ class PlpgsqlText:
     Attributes:
         body: the text.
         tokens: the tokens of the text.
-        at: the number of the next token.
+        at: the index of the next token in `tokens`.
         roots: the trees of the expressions, each as a SELECT, and of the queries.
         rest: start and end of each text that was not read as a tree.
         parsed: start and end of each text that was read as a tree.
@@ -135,7 +135,9 @@ class PlpgsqlText:
     def parse(
         self, sql: str, start: int, end: int, spans: list[tuple[int, int]] | None = None
     ) -> Node | None:
-        """Keep and return the tree of a query. If the text is not one query, keep its place; return None.
+        """Parse a query, add its tree to `roots` and return the tree.
+
+        If the text is not one query, add its place to `rest` and return None.
 
         Args:
             sql: the text to parse.

@@ -61,7 +61,7 @@ class ReadingCheck(StatementRefusals):
         self._with_references: set[int] = set()
         self._qualified_names = QualifiedNames()
         self._relations_with_secrets: list[Node] = []
-        self._column_casts: list[ColumnCast] = []  # refused casts of columns, results and types in it
+        self._column_casts: list[ColumnCast] = []  # refused casts of columns, results and types in the tree
         self._root: Node = {}
         self._types: ArgumentTypes | None = None
         self._types_of_casts: dict[int, bool] = {}  # by id() of a type in a cast: whether it casts a literal
@@ -318,7 +318,7 @@ class ReadingCheck(StatementRefusals):
         self._types_of_casts[id(cast["typeName"])] = is_untyped_literal(cast["arg"])
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
-        *schemas, name = strings(names)  # two methods come with extensions, in any schema
+        *schemas, name = strings(names)  # extensions bring system_rows and system_time, in any schema
         if name not in SAMPLING_METHODS:
             method = ".".join((*schemas, name))
             hint = f"methods: {', '.join(sorted(SAMPLING_METHODS))}"

@@ -65,7 +65,7 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.NETWORK: "it reaches other servers or uses connections to them",
     RefusalReason.SECRETS: "it shows passwords or connection strings of the server",
     RefusalReason.LOCKS: "it acquires or releases advisory locks",
-    RefusalReason.SEQUENCES: "it uses up or depends on a session's sequence values",
+    RefusalReason.SEQUENCES: "it takes values from a sequence, or depends on those that its session took",
     RefusalReason.NOTIFICATIONS: "it talks to other sessions through notifications",
     RefusalReason.SETTINGS: "it changes settings or the state of the session or the server",
     RefusalReason.OTHER_SESSIONS: "it acts on other sessions or tests whether they wait",

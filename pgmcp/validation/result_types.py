@@ -20,7 +20,7 @@ _ARRAYS: Final = frozenset({2277, 5078})
 """Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
 
 _RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
-"""Declared results of PostgreSQL's own unnest(): elements of an array, rows of a tsvector, ranges."""
+"""Declared results of PostgreSQL's own unnest(): anyelement (arrays), record (tsvector), anyrange."""
 
 
 class ResultTypes:
@@ -44,7 +44,7 @@ class ResultTypes:
     def arguments_of(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""
         written = call.get("args", [])
-        if "agg_within_group" in call:  # the ORDER BY of an aggregate has arguments, too
+        if "agg_within_group" in call:  # WITHIN GROUP (ORDER BY …) passes arguments, too
             written = written + _sorted_by(call)
         names = tuple(each["NamedArgExpr"]["name"] for each in written if "NamedArgExpr" in each)
         return CallArguments(len(written), list(map(self._types_of, written)), names, "func_variadic" in call)
@@ -56,11 +56,14 @@ class ResultTypes:
         )
 
     def of_call(self, call: Node) -> Types:
-        """Return the types of the result of a FuncCall if it calls a function."""
+        """Return the types of the result of a FuncCall; None if they are not known.
+
+        `name(value)` can also mean a field of the value, which is not considered here.
+        """
         *schemas, name = strings(call["funcname"])
         arguments = [*call.get("args", []), *_sorted_by(call)]
         results: Set[int] | None = self._types.results_by_function.get(name)
-        if results and len(results) > 1 and name != "substring":  # before version 14 always pg_catalog's
+        if results and len(results) > 1 and name != "substring":  # 13 always calls its own
             known = self.arguments_of(call)
             results = self._lookup.result_types(".".join(schemas), name, self._path, known) or results
         if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
@@ -72,7 +75,7 @@ class ResultTypes:
         return self._of_overloads(self._types.results_by_function.get(name), name, [value])
 
     def of_declared_result(self, type_oid: int, call: Node) -> Types:
-        """Return the types that a result can have if the function declares this type."""
+        """Return the types that the result of a call can have if its function declares the result type."""
         name, arguments = strings(call["FuncCall"]["funcname"])[-1], call["FuncCall"].get("args", [])
         return self._of_overloads({type_oid}, name, arguments)
 
@@ -95,12 +98,12 @@ class ResultTypes:
         return self._of_results(results, operands)
 
     def of_elements(self, array: Node) -> Types:
-        """Return the types of an array's elements; an array of arrays has the elements of these."""
+        """Return the types of an array's elements, whatever the number of its dimensions."""
         types = self._types_of(array)
         return types if types is None or types == {UNKNOWN} else self._types.elements(types)
 
     def _of_nullif(self, expression: Node) -> Types:
-        """Return the types of NULLIF: that of the left operand of the `=` that compares its arguments."""
+        """Return the types of NULLIF: those of the left operand of the `=` that compares its arguments."""
         sides = [expression["lexpr"], expression["rexpr"]]
         known = self.operands_of(tuple(sides))
         lefts = self._lookup.left_types_of_operator("", "=", self._path, known)
@@ -114,7 +117,11 @@ class ResultTypes:
         return self._of_results(results, arguments)
 
     def _of_results(self, results: Set[int] | None, arguments: list[Node]) -> Types:
-        """Return the types of a result; if it depends on an argument, the argument's possible types."""
+        """Return the types that a result can have.
+
+        For a polymorphic result, these are the possible types of the arguments, of their parts, and of arrays
+        of both.
+        """
         if results is None:
             return None
         plain = frozenset(each for each in results if not is_polymorphic(each))
@@ -124,7 +131,7 @@ class ResultTypes:
         if given is None:
             return None
         given = self._types.with_bases(given)
-        held = self._array_types(given)  # also of domains
+        held = self._array_types(given)  # also arrays of domains
         for each in map(self._types.base, given):
             parts = None if each is None else self._types.parts_of(each)
             if parts is None:

@@ -1,8 +1,8 @@
 """Finds the relation names of a statement that mean one of its WITH queries, by PostgreSQL's rules of scope.
 
 A name without a schema means the innermost WITH query of that name in scope, before any table or catalog.
-Without RECURSIVE, a WITH query sees only the queries before it; with RECURSIVE, itself and all of its list
-(PostgreSQL manual, "WITH Queries").
+Without RECURSIVE, a WITH query sees only the queries before it. With RECURSIVE, it sees all queries of its
+WITH clause and itself (PostgreSQL manual, "WITH Queries").
 """
 
 from collections.abc import Iterator

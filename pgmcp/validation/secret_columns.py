@@ -1,9 +1,9 @@
 """Guards the catalogs with columns that contain passwords or samples of them.
 
 PostgreSQL hides these columns from most roles, but not from superusers (manual, chapter "System Catalogs").
-`pg_subscription` has grants by column; `pg_user_mappings`, `pg_stat_wal_receiver` and
-`information_schema.user_mapping_options` decide row by row. So do `pg_stats` and similar views, which contain
-samples of a table's rows: after `pg_authid` is analyzed, they contain password hashes.
+In `pg_subscription`, the privileges on the columns hide them. `pg_user_mappings`, `pg_stat_wal_receiver` and
+`information_schema.user_mapping_options` decide for each row what a role may see. So do `pg_stats` and
+similar views. They contain samples of a table's rows, and thus password hashes if `pg_authid` is analyzed.
 
 A statement may name every other column of such a catalog. It may not contain anything that returns whole
 rows: stars, the relation's name as a value, functions called as `row.function`, new names for its columns,
@@ -149,7 +149,7 @@ def may_have_secret_column(name: str) -> bool:
 
 def _may_use_secrets(root: Node, trusts_conditions: bool) -> bool:
     relations = [each for each in walk(root) if may_have_secret_column(each.get("relname", ""))]
-    # A search path can name information_schema.
+    # A search path can contain information_schema, so a name without a schema may be a view of it.
     if any("schemaname" not in each and not has_secret_column("", each["relname"]) for each in relations):
         return True
     guarded = [each for each in relations if has_secret_column(each.get("schemaname", ""), each["relname"])]

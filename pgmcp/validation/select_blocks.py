@@ -66,7 +66,7 @@ class SelectBlock:
         aggregates: the calls of aggregates in the select list, HAVING and ORDER BY.
         grouped: the items of GROUP BY.
         outputs: the select list's expressions by their names, which GROUP BY may use.
-        stars: the qualifiers of `*` in the select list, "" for all.
+        stars: the qualifiers of each `*` in the select list; "" for a star without one.
         text: the whole query.
         with_end: where "WITH …" of the whole query ends; 0 if there is none.
         rows_span: where "FROM … WHERE …" begins and ends; None if it could not be found.
@@ -150,7 +150,7 @@ def _selects(root: Node) -> Iterator[Node]:
 def _queries_of_with(root: Node) -> dict[str, Node]:
     """Return the queries of WITH by name.
 
-    {} for a query that is not a SELECT, renames its columns, or has a name that occurs twice.
+    The value is {} for a query that is not a SELECT, renames its columns, or has a name that occurs twice.
     """
     queries: dict[str, Node] = {}
     for name, fields in _nodes(root):

@@ -125,7 +125,10 @@ def _all_parameters(parameters: list[Node]) -> dict[str, list[Node]]:
 
 
 def _with_rows_as_written(root: Node) -> Node:
-    """Return a tree with `t` for `t.*::t`, as the server prints rows of a relation in a standard body."""
+    """Return a tree with `t` in place of `t.*::t`.
+
+    In the second form, the server prints the row of a relation in a standard body.
+    """
     relations = {
         (each.get("alias", {}).get("aliasname", each["relname"]), each["relname"])
         for each in _nodes(root)

@@ -1,4 +1,4 @@
-"""Finds the casts and checks of one database by the types whose values call them."""
+"""Finds the casts and checks of one database by the types of the values that they convert or check."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,7 +59,11 @@ class TypeCasts:
         return self._casts.get(name, [])
 
     def held_by(self, name: str) -> set[str]:
-        """Return the types with casts or checks that values of a type have or contain."""
+        """Return the types with casts or checks that are the type of a value or of parts of it.
+
+        Args:
+            name: the name of the value's type.
+        """
         return {cast.type_name for function in self.of_values(name) for cast in function.casts}
 
     def casts_rows(self) -> bool:

@@ -1,4 +1,4 @@
-"""Describes the types of one database: which are alike, and which the server converts to others.
+"""Describes the types of one database: how they are related, and which the server converts to others.
 
 The rules are those of the PostgreSQL manual, chapter "Type Conversion".
 """
@@ -10,7 +10,7 @@ from math import prod
 from typing import Final
 
 UNKNOWN: Final = 705
-"""The type of a literal without a cast, and of NULL (pg_type.dat, as all these numbers)."""
+"""The type of a literal without a cast, and of NULL. The OIDs of types are those of pg_type.dat."""
 
 NAME_TYPE: Final = 19
 TEXT_TYPE: Final = 25
@@ -48,7 +48,7 @@ _KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
 """Kinds of types (pg_type.typtype) that have no bounds: all but ranges, multiranges and pseudo-types."""
 
 MAX_COMBINATIONS: Final = 16
-"""If the inputs can have more combinations of types, these are not tried one by one."""
+"""Maximum number of combinations of the inputs' types that are tried one by one."""
 
 _TypeTest = Callable[["CatalogType"], bool]
 
@@ -238,7 +238,7 @@ class TypeSystem:
         return frozenset({ANY_ROW}) if arrays == {ANY_ROWS} else None if 0 in found else frozenset(found)
 
     def slices(self, arrays: frozenset[int] | None) -> frozenset[int] | None:
-        """Return the types of slices of arrays, like `elements`."""
+        """Return the types of slices of arrays; None if a type may be no array, int2vector or oidvector."""
         bases = [self.base(each) for each in arrays or ()]
         found = frozenset(each.oid if each and each.is_array else 0 for each in bases)
         return None if found & {0, *_VECTORS} else found or None
@@ -265,7 +265,7 @@ class TypeSystem:
         return False
 
     def parts_of(self, given: CatalogType) -> frozenset[int] | None:
-        """Return a type with its element or bound types, and with array types; None if they are not known.
+        """Return a type, the types of its elements or bounds, and the types of their arrays; None if unknown.
 
         These are the types that a polymorphic result can have for an argument of the type.
         """

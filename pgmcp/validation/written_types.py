@@ -1,4 +1,4 @@
-"""Finds the types to which the body of a function casts, by its tokens. It serves bodies without a tree."""
+"""Finds the types to which the body of a function casts, by its tokens; for bodies that cannot be parsed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
