@@ -1,4 +1,4 @@
-"""Builds a catalog from rows of the system catalogs: resolves numbers to names and shares equal objects.
+"""Builds a catalog from rows of the system catalogs: replaces oids and column numbers by names.
 
     columns of all tables, in pieces ──▶ tables with constraints and indexes, in pieces ──▶ the catalog
 

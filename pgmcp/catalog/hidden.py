@@ -27,7 +27,7 @@ _MAX_LISTED_COLUMNS: Final = 40
 
 _REASON_BY_KIND: Final = {
     "S": "is a sequence, not a table; SELECT last_value, is_called FROM it shows its state",
-    "c": "is a composite type, not a table; only columns have it",
+    "c": "is a composite type, not a table; it is only used as the type of columns",
     "i": "is an index, not a table; search_schema shows indexes with their tables in full detail",
     "I": "is an index, not a table; search_schema shows indexes with their tables in full detail",
 }
@@ -115,7 +115,7 @@ def _reason(schema: str, is_partition: bool, parents: list[str], extension: str)
     if is_partition:
         return f"is a partition of {names}; query {names}, which has the rows of all its partitions"
     if parents:
-        return f"inherits from {names}; it has the columns of {names}, and a query of that includes its rows"
+        return f"inherits from {names} and has the same columns; a query of {names} also returns its rows"
     return "is not listed"
 
 
@@ -124,7 +124,10 @@ def _name(schema: str, name: str) -> str:
 
 
 def _statement(wanted: Sequence[tuple[str, ...]]) -> str:
-    """Return the statement that looks up the names; unqualified names in all schemas but temporary ones."""
+    """Return the statement that looks up the names.
+
+    An unqualified name is looked up in all schemas, except those of temporary and TOAST tables.
+    """
     conditions = [
         " AND ".join(
             f"{column} = {quote_literal(name)}"

@@ -80,8 +80,8 @@ def listed_values(definition: str) -> tuple[str, ...]:
 def text_of(column: Column, value: str) -> str:
     """Return an SQL expression that gives a value of a text column as text.
 
-    A database could have its own cast to text for other types than PostgreSQL's, so `concat` writes these
-    with their output function.
+    Other types than PostgreSQL's own may have a cast to text that the database defines. `concat` does not
+    call it: it uses the output function of the type.
 
     Args:
         column: a text column; the value has its type.

@@ -1,15 +1,16 @@
 """Contains the statements that read PostgreSQL's catalog, for servers 13 to 18.
 
-Any role may run them, unless the server has revoked a part of the catalog (`execution.catalog_access`). Those
-for columns, constraints, indexes, enums and statistics return one row per table or enum; a text cell has its
-parts as a JSON array. So 10,000 tables are 10,000 rows instead of 150,000, and no array has PostgreSQL's own
-notation. Parts refer to columns by number and to relations by oid, which saves joins; `assembly` inserts the
-names. The largest statements read a range of oids at a time, so that no result grows with the database.
+Any role may run them, unless the server has revoked a part of the catalog (`execution.catalog_access`). The
+statements for columns, constraints, indexes, enums and statistics return one row per table or enum. A text
+cell of this row contains a JSON array of its parts: one for each column, constraint and so on. So 10,000
+tables take 10,000 rows instead of 150,000, and no array in PostgreSQL's own notation has to be parsed. The
+parts contain numbers of columns and oids of relations, which saves joins; `assembly` inserts the names. The
+largest statements read a range of oids at a time, so that no result grows with the database.
 
 They run with only pg_catalog in the search path. Operands and arguments have exactly the types of one
 operator or function, and only casts of PostgreSQL itself are used. Otherwise, a cast that a superuser created
 could be called, for example from json to text, or could make an operator ambiguous. json_out() and textin()
-need no cast. Descriptions are joined, because one col_description() per column takes 13 s for 10,000 tables.
+need no cast. A join reads the descriptions: one col_description() per column takes 13 s for 10,000 tables.
 """
 
 # ruff: noqa: S608 - the pieces that are put together are constants of this file, and numbers
@@ -24,7 +25,11 @@ MAX_LISTED_VALUES: Final = 100
 
 
 def _may_read(relation: str) -> str:
-    """Return a condition: the role may read a column of this row of pg_class."""
+    """Return the condition that the role may read at least one column of the relation.
+
+    Args:
+        relation: the alias of pg_class.
+    """
     return (
         f"pg_catalog.has_schema_privilege({relation}.relnamespace, 'USAGE') "
         f"AND pg_catalog.has_any_column_privilege({relation}.oid, 'SELECT')"
@@ -188,8 +193,9 @@ GROUP BY a.attrelid"""
 def constraints(first_id: int, last_id: int, server_version: int) -> str:
     """Return the statement that reads the constraints of these relations.
 
-    It reads only NOT NULL constraints that are not validated; the others are properties of the columns. A key
-    is not validated if its index is invalid, as that of ALTER TABLE ONLY on a partitioned table.
+    Of NOT NULL constraints, it reads only those that are not validated; the others are properties of the
+    columns. A key counts as not validated if its index is invalid, such as the index of a key that ALTER
+    TABLE ONLY adds to a partitioned table.
 
     Args:
         server_version: the major version; older servers lack some columns of the catalog.
@@ -307,8 +313,8 @@ def statistics(first_id: int, last_id: int) -> str:
 
     The second element of a part, `StatisticsRow.listed`, has all values of the column if they are known and
     few. The third, `bounds`, is for dates and numbers that are not keys. It has the ends of the histogram and
-    the most frequent values, or all values if there is no histogram; the least and the greatest are then
-    chosen.
+    the most frequent values, or all values if there is no histogram. `assembly` takes the least and the
+    greatest of them.
 
     The inherited statistics of a parent come after its own, and so replace them. OFFSET 0 prevents the
     planner from computing the arrays as text twice, which is costly.

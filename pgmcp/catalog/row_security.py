@@ -8,10 +8,10 @@ from pgmcp.catalog.queries import SESSION
 from pgmcp.catalog.rows import decode_texts
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 
-# A table counts where `row_security_active` says so for the session's role. A view counts if it reads such a
-# table with the caller's privileges (security_invoker), or a table whose policies apply to the view's owner,
-# or a view that counts (PostgreSQL manual, CREATE VIEW, "security_invoker"). Relations of the same names in
-# other schemas are read, too, because an unqualified name may mean one of them.
+# A table counts if row_security_active() is true for it and the session's role. A view counts if it reads
+# such a table with the caller's privileges (security_invoker), or a table whose policies apply to the view's
+# owner, or a view that counts (PostgreSQL manual, CREATE VIEW, "security_invoker"). Relations of the same
+# names in other schemas are read, too, because an unqualified name may mean one of them.
 RELATIONS_UNDER_POLICIES: Final = """
 WITH RECURSIVE views (id, owner, is_invoker) AS (
     SELECT c.oid, c.relowner, EXISTS (

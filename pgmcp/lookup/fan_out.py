@@ -1,9 +1,10 @@
 """Finds aggregates over rows that a join repeats, such as sum(orders.total) after a join with order_items.
 
-Keys and columns that the query equates show whether a row of one table determines one row of another. An
-aggregate over a table is suspect if the join contains tables whose rows it does not determine. PostgreSQL
-then checks whether the join repeats rows within a group, because a condition may leave only one row of each.
-If it finds none, nothing is reported. If the check fails, the aggregate is reported as uncertain.
+The keys, and the columns that the query equates, show whether a row of one table determines at most one row
+of another. An aggregate over a table is suspect if a row of this table may meet several rows of another table
+in the join. Then a second query checks whether the join really repeats rows within a group, because a
+condition may leave only one of them. If no row is repeated, nothing is reported. If the check fails, the
+aggregate is reported as uncertain.
 
 Effects of repeated rows:
 
@@ -14,8 +15,8 @@ Effects of repeated rows:
 
 A repeated row is not always a mistake: sum(products.price) over order items adds the price of each item sold.
 So the model is asked to reconsider in two cases only: the repeating table is a part of the aggregated one
-(order_items of orders), or two tables repeat each other's rows (orders and payments of customers). If the
-aggregated table is listed in FROM before the tables that repeat it, the answer only has a note.
+(order_items of orders), or two tables repeat each other's rows (orders and payments of customers). In other
+cases, the answer has a note if FROM lists the aggregated table before the tables that repeat its rows.
 """
 
 import logging

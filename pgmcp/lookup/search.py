@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _NAME_WEIGHT, _COLUMNS_WEIGHT, _COMMENTS_WEIGHT = 4.0, 1.0, 1.0
 _MAX_QUERY_WORDS = 64
 _HUB_WEIGHT = 0.4
-"""How much a score grows with the tables that reference a table: questions are often about such a table."""
+"""How much a table's score grows with the number of tables that reference it.
+
+Questions are often about such a table.
+"""
 
 _SIBLING_SHARE = 0.7
 """Factor of a table's score for each better table that extends the same table.
@@ -46,7 +49,10 @@ _BETWEEN_SHARE = 0.6
 
 _MAX_JOINED_BETWEEN = 25
 _MAX_PARTNERS = 6
-"""For one table: twenty dimensions of a fact table would leave no room for tables that match."""
+"""How many of the tables that one table references get a share of its score.
+
+Twenty dimensions of a fact table would leave no room for tables that match.
+"""
 
 # Words that occur in most questions and comments and do not identify a table.
 _STOP_WORD_LIST = """

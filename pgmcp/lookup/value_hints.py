@@ -251,7 +251,7 @@ def _indexed(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _phrases(question: str, catalog: Catalog) -> Iterator[str]:
-    """Yield runs of words that may be a value, longer ones first; not runs of words of the schema only."""
+    """Yield runs of words that may be a value, longer ones first; skip runs of words of the schema."""
     known = STOP_WORDS | _words_of_names(catalog)
     words = list(_WORD.finditer(question))
     for length in range(_MAX_PHRASE_WORDS, 0, -1):
