@@ -5,15 +5,15 @@
     drafts of the model             ┘      └─▶ what was left out, and why
 
 files        finds and reads the files, and recognises their format
-importing    reads all files of one import, and has PostgreSQL plan the SQL of entries
+importing    reads all files of one import, and lets PostgreSQL plan the SQL of entries
 dbt          dbt; dbt_models, dbt_metrics and dbt_filters are its parts
 ossie        Apache Ossie
 cube         Cube
 draft        entries that a model proposes, from the questions in the audit file
 entries      what a reader finds, and what was left out
 tables       finds the named tables and columns in the catalog, and adds joins
-relations    expressions over several tables as one statement
-notes        notes on tables and columns, and comments of the database
+relations    writes an expression over several tables as one statement
+notes        adds notes on tables and columns, also from comments of the database
 changes      merges entries into the context file
 
 The readers are pure functions of parsed data and of a catalog. They render no template and run no code;

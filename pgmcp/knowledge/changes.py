@@ -1,7 +1,7 @@
 """Merges entries into the context file: keeps what a person wrote, and updates what was imported.
 
 Each imported entry ends in a mark such as `# from dbt 1a2b3c4d`, with a digest of its contents. An entry
-without a mark, or with other contents than its digest, was written or changed by a person and is kept.
+without a mark, or with contents that its digest does not fit, was written or changed by a person and is kept.
 """
 
 import difflib
@@ -140,11 +140,11 @@ class _Merge:
         key = _key(fitting.section, fitting.name)
         place = self._places.get(key)
         if place is None and key in self._known_keys():
-            self._keep(fitting, "the context file has its own")
+            self._keep(fitting, "the context file has an entry of its own")
             return
         if place is not None and not place.origin:
             if not self._is_same(fitting):
-                self._keep(fitting, "the context file has its own")
+                self._keep(fitting, "the context file has an entry of its own")
             return
         if place is not None and self._is_same(fitting):
             return

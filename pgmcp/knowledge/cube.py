@@ -5,7 +5,7 @@ of another cube. Members with Jinja, filters of the user's session or other code
 cannot be imported, and the operator is informed.
 """
 
-# ruff: noqa: S608 - such statements pass the guards like any other
+# ruff: noqa: S608 - the statements made here pass the guards like any other
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -150,7 +150,7 @@ class _CubeReader:
             raise NotImportableError("its cube was left out")
         sides = _JOIN.fullmatch(text_of(item.get("sql")))
         if sides is None or _DYNAMIC.search(text_of(item.get("sql"))):
-            raise NotImportableError("its condition is not two equal columns")
+            raise NotImportableError("its condition does not have the form column = column")
         columns = dict(self._join_side(side, other) for side in sides.groups())
         if set(columns) != {self._cube.name, other.name}:
             raise NotImportableError("its condition does not compare the two cubes")
@@ -162,7 +162,7 @@ class _CubeReader:
     def _join_side(self, text: str, other: Cube) -> tuple[str, str]:
         match = _REFERENCE.fullmatch(text.strip())
         if match is None:
-            raise NotImportableError("its condition is not two equal columns")
+            raise NotImportableError("its condition does not have the form column = column")
         owner, column = (match[1], match[2]) if match[2] else tuple(match[1].rpartition(".")[::2])
         cube = self._cube if owner in ("CUBE", self._cube.name) else other
         if owner not in ("CUBE", cube.name):
@@ -223,7 +223,7 @@ class _CubeReader:
 
     def _dimension_sql(self, item: Mapping[str, Any], depth: int = 0) -> str:
         if item.get("sub_query") is True or item.get("type") == "geo" or item.get("latitude"):
-            raise NotImportableError("it is a subquery or a place")
+            raise NotImportableError("it is a subquery or a geographic place")
         case = mapping_of(item.get("case"))
         if not case:
             return self._write(text_of(item.get("sql")) or name_of(item), depth=depth)
@@ -282,7 +282,7 @@ class _CubeReader:
         return sql if is_plain_column(sql) else f"({sql})"
 
     def _refuse(self, owner: str) -> str:
-        raise NotImportableError(f"it names the cube {owner}: aggregate before joining")
+        raise NotImportableError(f"it names the cube {owner}, and import does not join cubes")
 
 
 def _why_not_sql(measure: Mapping[str, Any]) -> str:

@@ -104,7 +104,7 @@ def read_element(call: str) -> Element:
         raise NotImportableError("its filter has a method that import does not know")
     grain, date_part = grain.lower(), date_part.lower()
     if (grain and grain not in _GRAINS) or (date_part and date_part not in _DATE_PARTS):
-        raise NotImportableError(f"its filter has a period of its own calendar: {grain or date_part}")
+        raise NotImportableError(f"its filter has a period that import does not know: {grain or date_part}")
     return Element(name, (*explicit_path, *path), kind == "Entity", grain, date_part)
 
 

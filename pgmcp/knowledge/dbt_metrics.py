@@ -4,7 +4,7 @@ Values are the same as in MetricFlow: a ratio is computed in double precision, a
 expression. Inputs from the same rows share one FROM; other inputs become scalar subqueries.
 """
 
-# ruff: noqa: S608 - such statements pass the guards like any other
+# ruff: noqa: S608 - the statements made here pass the guards like any other
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,13 @@ class NeedsWordsError(NotImportableError):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An expression, and the text after FROM; "" if the expression contains its own subqueries."""
+    """The value of a metric.
+
+    Attributes:
+        expression: SQL.
+        source: the text after FROM; "" if the expression contains its own subqueries.
+        time: the column with the time, as table.column; "" if none is known.
+    """
 
     expression: str
     source: str

@@ -1,4 +1,4 @@
-"""dbt's semantic models over the catalog: expressions of their columns, and joins by their entities."""
+"""Finds the tables of dbt's semantic models, and writes their expressions and joins as SQL."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class SemanticModel:
         return items_of(self.data.get("entities"))
 
     def entity(self, name: str, kinds: Sequence[str] = ()) -> dict[str, Any] | None:
-        """Return an entity of the model, of one of the kinds if given."""
+        """Return the entity with this name, and of one of these kinds if any are given; else None."""
         for entity in self.entities:
             if name_of(entity) == name and (not kinds or text_of(entity.get("type")).lower() in kinds):
                 return entity
@@ -95,7 +95,17 @@ class Models:
     def next_model(
         self, model: SemanticModel, entity: str, element: Element, rest: Sequence[str]
     ) -> SemanticModel:
-        """Return the model with `entity` as a key that has the element, or the next entity of the path."""
+        """Return the model to which a filter leads through an entity of another model.
+
+        Args:
+            model: the other model.
+            entity: a key of the returned model.
+            element: an element of the returned model, if the path ends there.
+            rest: the path from the returned model on; if any is left, the model has its first entity.
+
+        Raises:
+            NotTakenError: there is no such model.
+        """
         for other in self.by_name.values():
             if other is model or other.entity(entity, _ONE_SIDE) is None:
                 continue
@@ -114,6 +124,7 @@ class Joined:
     """The FROM of one aggregate: a model's table, and the tables that its filter needs.
 
     Attributes:
+        uses_joins: whether there are joins, so that columns need a qualifier.
         joins: the LEFT JOIN clauses, by entity, joined model and alias.
     """
 

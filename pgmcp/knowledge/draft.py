@@ -7,7 +7,7 @@ The questions, and the SQL that answered them, are read from the audit file. Eac
 translated to SQL. PostgreSQL must be able to plan it.
 """
 
-# ruff: noqa: S608 - such statements pass the guards like any other
+# ruff: noqa: S608 - the statements made here pass the guards like any other
 
 import json
 from collections import Counter
@@ -37,7 +37,7 @@ from pgmcp.quoting import quote_identifier
 from pgmcp.validation.expressions import read_expression
 
 MAX_READ_BYTES: Final = 8 << 20
-"""Only this much of the end of the file is read, about 20,000 calls."""
+"""How much of the file is read, from its end: about 20,000 calls."""
 
 MAX_QUESTIONS: Final = 60
 _MAX_SQL_CHARACTERS: Final = 1000

@@ -1,6 +1,6 @@
-"""Entries for the context file that a reader finds, and the parts that it leaves out."""
+"""Describes the entries for the context file that a reader finds, and the parts that it leaves out."""
 
-# ruff: noqa: S608 - such statements pass the guards like any other
+# ruff: noqa: S608 - the statements made here pass the guards like any other
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -72,7 +72,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric, as a term and as a question.
+    """A metric, which becomes a term and a question.
 
     Attributes:
         title: the name that people use; "" if it is the same as `name`.
@@ -106,6 +106,11 @@ class Knowledge:
     """Collects what one reader finds.
 
     Attributes:
+        terms: texts by name.
+        conditions: for a term, the SQL that PostgreSQL must be able to plan.
+        notes: texts by the name of a table or column.
+        joins: by condition, a remark and the SQL that PostgreSQL must be able to plan.
+        metrics: by name.
         remarks: facts about the import that the operator should know.
     """
 
@@ -217,7 +222,7 @@ def one_line(text: str, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
 
 
 def described(value: Any) -> str:
-    """Return a description of a file."""
+    """Return a description in a file, on one line."""
     return one_line(text_of(value))
 
 

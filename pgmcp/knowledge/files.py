@@ -84,7 +84,7 @@ def _read_folder(folder: Path, left_out: list[LeftOut]) -> list[Document]:
             return [read_document(path) for path in manifests]
     if (folder / "dbt_project.yml").is_file():
         raise SettingsError(
-            f"{folder}: dbt's files for other programs are missing",
+            f"{folder}: dbt's manifests are missing",
             hint="run `dbt parse`, which writes target/manifest.json and target/semantic_manifest.json",
         )
     documents = []

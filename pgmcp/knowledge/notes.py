@@ -1,4 +1,4 @@
-"""Notes on tables and columns, without facts that are already in the catalog.
+"""Adds notes on tables and columns, without facts that are already in the catalog.
 
 Every prompt already has the comments on tables and columns. Comments on constraints, and on the domains and
 enums of columns, become notes on the table or column (`read_comments`).

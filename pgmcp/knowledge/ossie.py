@@ -5,7 +5,7 @@ early 0.2), or one model at the top (later 0.2). The core specification has no P
 expression is given in several dialects, the one nearest to PostgreSQL that its grammar can parse is used.
 """
 
-# ruff: noqa: S608 - such statements pass the guards like any other
+# ruff: noqa: S608 - the statements made here pass the guards like any other
 
 from collections.abc import Mapping
 from typing import Any, Final

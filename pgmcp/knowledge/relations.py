@@ -1,7 +1,8 @@
 """Writes expressions that name fields of several datasets as one statement over joined tables.
 
-Used for Apache Ossie and Cube: datasets with fields, and relationships from a many side to a one side. A join
-is used only if the catalog proves that the one side is unique, so that no row counts twice.
+Apache Ossie and Cube have datasets with fields. A relationship leads from many rows of one dataset to one row
+of another. It is used as a join only if the catalog proves that this row is unique, so that no row counts
+twice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -168,7 +169,7 @@ class Relations:
             raise NotImportableError(
                 f"no key proves that {unproven[0]} is unique, so a join could count rows twice"
             )
-        raise NotImportableError(f"no relationship joins {' and '.join(names)} from one of them")
+        raise NotImportableError(f"relationships do not lead from one of {', '.join(names)} to all others")
 
     def _reach(self, root: str, names: Sequence[str], unproven: list[str]) -> list[str] | None:
         path_by_name: dict[str, list[Relationship]] = {root: []}
@@ -204,7 +205,7 @@ class Relations:
             if aggregate.counts_repeated_rows and owners and root.name not in owners:
                 names = " and ".join(sorted(owners))
                 raise NotImportableError(
-                    f"{aggregate.name} over {names} would count rows once for each of {root.name}"
+                    f"{aggregate.name} over {names} would count its rows once for each row of {root.name}"
                 )
 
 

@@ -1,6 +1,6 @@
 """Finds tables and columns of a file in the catalog, and the keys and joins that the catalog proves."""
 
-# ruff: noqa: S608 - such statements pass the guards like any other
+# ruff: noqa: S608 - the statements made here pass the guards like any other
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Tables:
             raise NotImportableError(f"this database has no table {source.name} that this role may read")
         if len(same_name) > 1:
             names = ", ".join(self.catalog.display_name(table) for table in same_name[:5])
-            raise NotImportableError(f"several tables have its name: {names}; --map names the schema to take")
+            raise NotImportableError(f"several tables have its name: {names}; choose a schema with --map")
         if schema:
             knowledge.remark(
                 f"tables of the schema {schema} were not found; those of the same names in "

@@ -110,7 +110,7 @@ def test_metrics_are_sql_with_fields_substituted_and_proven_joins(text: str, sql
     [
         (
             "SUM(customers.credit) / COUNT(sales.id)",
-            "sum over customers would count rows once for each of sales",
+            "sum over customers would count its rows once for each row of sales",
         ),
         ("SUM(customers.credit) / MAX(lookup.label)", "no key proves that loose.code is unique"),
         ("sales.gross", "no aggregate"),
@@ -225,7 +225,7 @@ def test_dynamic_and_private_parts_of_cube_are_left_out(cubes: Knowledge) -> Non
         "dimension orders.secret_margin": "it is not public",
         "dimension orders.localized": "it has a template or code, and import runs none",
         "measure orders.running_revenue": "rolling_window needs a calendar, so it is not given as SQL",
-        "measure orders.by_country": "it names the cube customers: aggregate before joining",
+        "measure orders.by_country": "it names the cube customers, and import does not join cubes",
         "cube computed": "its source is not a table",
         "view orders_view": "it only lists members of cubes",
     }

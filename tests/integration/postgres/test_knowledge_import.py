@@ -140,7 +140,9 @@ async def test_the_examples_of_dbt_core_and_ossie_give_their_own_numbers(url: st
     assert find_unknown_names(context, catalog) == ()
     assert "running total over the last 2 day; needs a calendar" in context.terms["trailing_2_day_revenue"]
     assert "SQL" not in context.terms["store_productivity"]
-    assert "sum over store would count rows once for each of store_sales" in str(done.imported.left_out)
+    assert "sum over store would count its rows once for each row of store_sales" in str(
+        done.imported.left_out
+    )
     assert all("by brand" not in verified.question for verified in context.verified)
     assert context.joins[0] == (
         "store_sales.ss_sold_date_sk = date_dim.d_date_sk -- "
