@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pgmcp.execution.result import Rows
 
 MAX_PICTURED_ROWS: Final = 1_000
-"""Maximum number of rows in a chart or a page; an answer with an attachment can have millions of cells."""
+"""Maximum number of rows in a chart or a page, because an attachment can bring millions of cells."""
 
 
 class Source(StrEnum):

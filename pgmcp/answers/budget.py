@@ -1,10 +1,10 @@
 """Fits a result to its token budget: wide cells are shortened before rows are dropped.
 
 Both forms of an answer, text and JSON, have the same rows, because hosts differ in which one they give to
-their model. The longer form counts toward the budget. The worker has already written both
-(`worker.row_format`); rows are formatted here only to shorten cells or drop columns. Counting tokens takes
-milliseconds. So small results are not counted (a token is at least one byte), and large ones are counted in a
-few parts.
+their model. The longer form counts toward the budget. The worker has usually written both
+(`worker.row_format`). Rows are formatted here only to shorten cells, to drop columns, or if the worker has
+not written them as text. Counting tokens takes milliseconds. So small results are not counted (a token is at
+least one byte), and large ones are counted in a few parts.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Inserts text into the context file, so that its comments and layout stay."""
+"""Inserts text into the context file without changing its comments and layout."""
 
 import json
 import os

@@ -3,7 +3,7 @@
     system     the rules; the same for all questions and databases of one server version
     user       the schema, fenced as data; the operator's notes; verified examples; values that match words
                of the question, fenced as data; today, the row limit and the question
-    assistant  ┐ for every attempt that failed or found nothing: its SQL,
+    assistant  ┐ for every attempt that failed, or in which a check found a likely mistake: its SQL,
     user       ┘ and the problem, fenced as data
 
 The parts that change least come first, and are identical in all calls and after restarts, because providers

@@ -49,7 +49,7 @@ _THOUGHT = re.compile(
 _THOUGHT_START = re.compile(rf"<(?:{_THINK})>", re.IGNORECASE)
 _THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
 _OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|/thinking|>", "<unused95>")
-"""Marks at the end of a chain of thought, which the answer follows; of Magistral, Kimi and other models."""
+"""Marks of Magistral, Kimi and other models that end a chain of thought; the answer follows."""
 
 # The end of a reply also ends a code fence, because a token limit or a stop word may have cut off the mark.
 _FENCE_END = r"(?:```|~~~|\Z)"
