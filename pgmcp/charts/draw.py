@@ -28,7 +28,7 @@ from pgmcp.untrusted import fence_lines, new_fence
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
 TIMEOUT_S: Final = 15.0
-"""Drawing takes half a second, most of which starts the process. On a busy machine, it can take 5 s."""
+"""Drawing takes half a second, most of it to start the process. On a busy machine, it can take 5 s."""
 
 _LIFETIME_S = 30
 """After this time the process ends by itself, in case its parent cannot kill it."""

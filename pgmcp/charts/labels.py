@@ -85,7 +85,7 @@ def _choose_unit(span_ms: float, shortest_ms: float) -> tuple[float, str, int, s
 
 
 def _unit_of(moments_ms: Sequence[float]) -> float:
-    """Return the length of the longest unit that all times are multiples of; 0 within a day."""
+    """Return the length of the longest unit that all times are multiples of; 0 if one has a time of day."""
     if any(moment % _DAY_MS for moment in moments_ms):
         return 0.0
     dates = [_to_datetime(moment) for moment in moments_ms]

@@ -62,8 +62,8 @@ class Shape:
             first number of a scatter plot. For a single number, its label, or the number itself without one.
         measures: the columns whose values the marks show; several only in a line chart without series.
         series: the column that decides the colour of the marks; None if each measure has one colour.
-        left_out: measures that are not drawn. This kind of chart draws one measure, or their scale does not
-            fit the axis.
+        left_out: measures that are not drawn, because this kind of chart draws only one, or because their
+            scale does not fit the axis.
     """
 
     kind: ChartKind
@@ -199,8 +199,8 @@ def _find_time(roles: _Roles) -> tuple[ChartColumn | None, ChartColumn | None]:
 def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
     """Return whether lines can be drawn.
 
-    That requires at most 8 lines, one row for each time of a line, a line with at least two times, and at
-    least two values that are not NULL.
+    That requires at most 8 lines, at most one row for each time of a line, a line with at least two times,
+    and at least two values that are not NULL.
     """
     at, first = shape.position.index, shape.measures[0].index
     by = shape.series.index if shape.series else at

@@ -97,7 +97,7 @@ def make_reachable(installation: Installation, user: ServerUser | None, folder: 
         _copy_whole(installation, target)
     if not _can_run(copy, user):
         raise SettingsError(
-            f"the user {user.name!r}, whom PostgreSQL runs as, cannot reach {folder}",
+            f"PostgreSQL runs as the user {user.name!r}, who cannot reach {folder}",
             hint="run this command as an ordinary user, or set XDG_CACHE_HOME to a folder for all users",
         )
     return copy

@@ -26,9 +26,10 @@ SERVER_ARGUMENTS = ("-P", "-m", "pgmcp", "serve")
 
 
 def serve_demo() -> int:
-    """Serve the demo shop until the host leaves; return the server's exit code.
+    """Serve the demo shop until the host closes stdin; return the server's exit code.
 
-    The server is a child process with our standard input and output: PostgreSQL is stopped however it ends.
+    The server is a child process that inherits stdin and stdout. So this process can stop PostgreSQL, however
+    the server ends.
     """
     from pgmcp.demo.environment import open_shop, server_environment
 

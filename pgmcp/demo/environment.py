@@ -1,4 +1,4 @@
-"""The demo shop, running while it is in use, and the environment of a server for it."""
+"""Runs the demo shop while it is in use, and builds the environment of a server for it."""
 
 import hashlib
 import os
@@ -28,7 +28,8 @@ _ELSEWHERE = re.compile(r"PG(?!_MCP_)|PG_MCP_(DATABASE|CONFIG_FILE|CONTEXT_FILE|
 def open_shop(progress: Callable[[str], None]) -> Iterator[Shop]:
     """Start the embedded PostgreSQL if it is not running, load the shop, and stop it after the last user.
 
-    Each user keeps one connection open with a special application name, which disappears if the user crashes.
+    Each process that uses the shop keeps one connection open, with a special application name. The connection
+    also ends if the process crashes.
 
     Args:
         progress: called with a short text before each step.
@@ -72,7 +73,7 @@ def server_environment(
 def _own_context_file(folder: Path) -> Path:
     """Return the user's copy of the context file, which `pgmcp learn` may change.
 
-    Its name has a digest of the shipped file, so that another version of pgmcp begins with its own.
+    Its name has a digest of the shipped file, so that a version of pgmcp with another file makes a new copy.
     """
     shipped = _SHIPPED_CONTEXT.read_bytes()
     copy = folder / f"shop_context-{hashlib.sha256(shipped).hexdigest()[:8]}.yaml"

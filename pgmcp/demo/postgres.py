@@ -53,7 +53,7 @@ def default_folder() -> Path:
 class EmbeddedPostgres:
     """One cluster and its server; starting a running server attaches to it.
 
-    As a context manager it starts, and stops the server if it was started here.
+    As a context manager, it starts the server, and stops it at the end if it was started here.
 
     Args:
         folder: the folder of the cluster; created if missing. As root, other users must be able to enter its
@@ -99,7 +99,8 @@ class EmbeddedPostgres:
         """Start the server, or attach to the one that is running on this data directory.
 
         Raises:
-            SettingsError: the folder cannot be written, or PostgreSQL does not start; with its log's end.
+            SettingsError: the folder cannot be written, or PostgreSQL does not start. The message then has
+                the end of PostgreSQL's log.
         """
         self._prepare_folder()
         if not self.data_dir.exists():
@@ -168,7 +169,7 @@ class EmbeddedPostgres:
                 for path in (data_dir, password_file):
                     shutil.chown(path, self._user.uid, self._user.gid)
                 for path in (cluster, Path(scratch)):
-                    path.chmod(0o711)  # its user must be able to traverse it
+                    path.chmod(0o711)  # the server's user must be able to traverse it
             self._run_initdb(data_dir, password_file)
             try:
                 cluster.rename(self._cluster)

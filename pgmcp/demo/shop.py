@@ -26,7 +26,7 @@ _LOCK_KEY = 7_460_281  # key of the advisory lock during loading; an arbitrary n
 _STEP = re.compile(r"^-- step: (.+)$", re.MULTILINE)
 _MARKER = re.compile(r"demo shop, version (\d+), as of (\S+)")
 
-# Defaults of the reader's sessions. It may change these; pgmcp sets its own in every transaction.
+# Defaults of the reader's sessions, which the reader may change. pgmcp sets its own in every transaction.
 _READER_SETTINGS = {
     "default_transaction_read_only": "on",
     "statement_timeout": "60s",

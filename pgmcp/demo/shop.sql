@@ -1,8 +1,8 @@
 -- The demo shop: three years of a small online store.
 --
--- Every value is a hash of a row's number, so the same `shop.as_of` gives the
--- same rows on every machine; all dates lie before it. Runs as one transaction,
--- step by step.
+-- Every value is computed from a hash of a row's number, so the same `shop.as_of`
+-- gives the same rows on every machine. All dates lie before `shop.as_of`.
+-- shop.py runs the steps in one transaction.
 
 -- step: creating tables
 create type order_status as enum ('pending', 'paid', 'shipped', 'delivered', 'cancelled', 'refunded');
@@ -94,7 +94,7 @@ insert into categories (id, parent_id, name) values
     (22, 5, 'Shirts'), (23, 5, 'Jackets'), (24, 5, 'Shoes'),
     (25, 6, 'Board Games'), (26, 6, 'Puzzles'), (27, 6, 'Building Sets');
 
--- Numbers 1-240 are there from the first day, 241-376 come later, 377-400 find no buyer.
+-- Products 1-240 are sold from the first day, 241-376 are added later, 377-400 are never ordered.
 insert into products (id, category_id, sku, name, price, inventory_quantity, is_discontinued, added_at)
 select
     n,
@@ -128,7 +128,7 @@ join (values
 ) as kind (slot, category_id, noun, base_price) on kind.slot = n % 21;
 
 -- step: signing up customers
--- Sign-ups grow over the years. Half of the customers still come; the others left some time after signing up.
+-- Sign-ups grow over the years. Half of the customers still log in; the others stopped some time after signing up.
 insert into customers (id, full_name, email, city, country, signed_up_at, last_login_at, is_active)
 select
     row_number() over (order by sign_up.at, n),
@@ -168,7 +168,7 @@ cross join lateral (
 
 -- step: taking orders
 -- A customer orders between signing up and the last login: many once or twice, a few every week.
--- Candidates are thinned out so that November and December stand out and weekends are quieter than Mondays.
+-- Some candidates are dropped, so that November and December have more orders, and weekends fewer than Mondays.
 create temporary table candidates on commit drop as
 select
     c.id as customer_id,
@@ -232,7 +232,7 @@ cross join lateral (select pay_after + interval '40 hours' * (0.1 + pg_temp.draw
 cross join lateral (select interval '120 hours' * (0.2 + pg_temp.draw(number, 36)) as travel) as way;
 
 -- step: packing order items
--- A few products make most of the sales; a customer who asks for one that is not on sale yet takes an older one.
+-- A few products make most of the sales. If a chosen product is not sold yet, an older one takes its place.
 -- Prices rose by four percent a year, and November has sales.
 insert into order_items (order_id, line_number, product_id, quantity, unit_price)
 select

@@ -1,4 +1,4 @@
-"""`pgmcp evaluate`: how often answers are right, compared with a plain prompt with the whole schema.
+"""Measures for `pgmcp evaluate` how often answers are right; compares pgmcp with a plain prompt.
 
 questions      questions and expected answers, from a file in the form of the context file
 contestants    the pipeline, and the plain prompt with its schema

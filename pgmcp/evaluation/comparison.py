@@ -34,9 +34,10 @@ def compare(expected: Sequence[Row], given: Sequence[Row], *, is_ordered: bool) 
     """Return the difference, or None if the results are equal.
 
     Args:
-        expected: the gold's rows.
+        expected: the rows of an expected statement.
         given: the rows to judge; names and order of columns do not matter.
-        is_ordered: rows must have the expected order, except among rows that are equal in a sorted column.
+        is_ordered: whether rows must have the expected order, except among rows that are equal in a sorted
+            column.
     """
     if len(expected) != len(given):
         return Difference(f"{len(given)} rows instead of {len(expected)}")

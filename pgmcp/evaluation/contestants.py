@@ -1,6 +1,6 @@
-"""The contestants: pgmcp's pipeline, and a plain prompt with the whole schema, run by the same pipeline.
+"""Defines the contestants: pgmcp's pipeline, and a plain prompt whose SQL the same pipeline runs.
 
-The plain prompt has the schema as CREATE TABLE statements with comments, as a dump has them.
+The plain prompt has the whole schema as CREATE TABLE statements with comments, as a dump has them.
 """
 
 import re
@@ -43,7 +43,7 @@ _BARE = re.compile(r"^\s*((?:select|with|values|table)\b.*)", re.DOTALL | re.IGN
 
 @dataclass(slots=True)
 class ModelCost:
-    """The cost of the model's calls for one question, as the endpoint counts."""
+    """The model's calls for one question, and their tokens as the endpoint counts them."""
 
     calls: int = 0
     tokens_in: int = 0

@@ -1,4 +1,4 @@
-"""The questions of an evaluation: expectations of a context file, ready to be asked."""
+"""Reads the questions of an evaluation from a file in the form of the context file."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -30,11 +30,11 @@ class Question:
 
     Attributes:
         database: the database's name.
-        gold_sql: statements that each return the right rows.
+        gold_sql: the expected statements; each returns the right rows.
         gold_rows: the right rows, if they are given instead.
-        is_unanswerable: the right answer is a refusal.
+        is_unanswerable: whether the right answer is a refusal.
         context: notes of the user; "" for none.
-        is_ordered: the rows must have the expected order.
+        is_ordered: whether the rows must have the expected order.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Question:
         return f"{self.text}\n\nNotes:\n{self.context}" if self.context else self.text
 
     def by_gold(self) -> list["Question"]:
-        """Return a copy of the question for each of its gold statements, with that statement first."""
+        """Return a copy of the question for each of its expected statements, with that statement first."""
         return [
             replace(
                 self,
@@ -89,7 +89,7 @@ def read_questions(file: Path, databases: Collection[str] = ()) -> list[Question
 
 
 def _questions_of(expectation: Expectation, database: str, number: int) -> Iterator[Question]:
-    """Yield a question for each example of its parameters; itself if it has none."""
+    """Yield a question for each example of an expectation's parameters; one question if it has none."""
     verified = expectation.verified
     examples: tuple[Mapping[str, str], ...] = expectation.examples or ({},)
     for place, given in enumerate(examples, 1):

@@ -1,4 +1,4 @@
-"""Figures of an evaluation, as JSON values."""
+"""Computes the figures of an evaluation, as JSON values."""
 
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Sequence

@@ -48,7 +48,7 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 class ExportFormat(StrEnum):
-    """Formats of a file; also the endings of their names."""
+    """Formats of exported files; the values are also the endings of the files' names."""
 
     CSV = "csv"
     PARQUET = "parquet"

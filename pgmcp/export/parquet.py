@@ -1,4 +1,4 @@
-"""Writes rows as Parquet: in Parquet's own type if it has one and all values fit, otherwise as exact text.
+"""Writes rows as Parquet: a column gets a type of Parquet that fits all its values, or else exact text.
 
 | PostgreSQL                              | Parquet                                                   |
 |-----------------------------------------|-----------------------------------------------------------|
@@ -12,7 +12,7 @@
 | other types, and columns with a value   | text, as in `worker.encoding`                             |
 | outside the type: infinity, BC          |                                                           |
 
-Loading pyarrow takes a tenth of a second and 60 MB, so only the process that writes exports does.
+Loading pyarrow takes a tenth of a second and 60 MB, so only the process that writes exports loads it.
 """
 
 import json

@@ -104,7 +104,7 @@ class Models:
             rest: the path from the returned model on; if any is left, the model has its first entity.
 
         Raises:
-            NotTakenError: there is no such model.
+            NotImportableError: there is no such model.
         """
         for other in self.by_name.values():
             if other is model or other.entity(entity, _ONE_SIDE) is None:
