@@ -19,14 +19,14 @@ What is decided where:
 - `functions`: whether a function may be called. `name_lookup` finds the functions and operators that a name
   can mean, by the search path and by the types of the arguments: `overloads` chooses by the conversions that
   `type_system` knows, and `argument_types` finds the types. It asks `result_types` about the results of calls
-  and operators, and `column_types` about columns, in the scopes of `statement_columns`. `columns` says which
-  `relation.name` is a column. `call_graph` follows what the database's own functions, views and row policies
-  call. For each of them, `node_refusals` decides whether its own declaration forbids it, and `body_calls`
-  finds what a function's body calls (`body` reads its text, `sql_function` and `body_statement` its trees).
-  `type_casts` finds the casts and checks of a type, and `given_values` whether a function that takes values
-  of any type may cast them. `pgmcp.execution.policy` reads the
-  database's own functions, operators, types, views and row policies from the catalog; `shipped_lists` has
-  PostgreSQL's own functions and those of extensions.
+  and operators, and `column_types` about columns. `statement_columns` finds the items of FROM to which a
+  column can belong, and `columns` says which `relation.name` is a column. `call_graph` follows what the
+  database's own functions, views and row policies call. For each of them, `node_refusals` decides whether its
+  own declaration forbids it, and `body_calls` finds what a function's body calls (`body` reads its text,
+  `sql_function` and `body_statement` its trees). `type_casts` finds the casts and checks of a type, and
+  `given_values` whether a function that takes values of any type may cast them. `pgmcp.execution.policy`
+  reads the database's own functions, operators, types, views and row policies from the catalog;
+  `shipped_lists` has PostgreSQL's own functions and those of extensions.
 - `second_opinion`: whether sqlglot also parses a query as one statement that only reads. EXPLAIN and SHOW are
   not parsed again.
 - `self_test`: whether these guards work in this interpreter. If sqlglot does not work, every query is

@@ -29,7 +29,7 @@ _BOOL: Final = frozenset({16})
 _UNKNOWN: Final = frozenset({UNKNOWN})
 _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
 _ROWS_OF_CHANGES: Final = frozenset({"excluded", "new", "old"})
-"""Names of rows that INSERT, UPDATE, DELETE and MERGE know although no FROM contains them."""
+"""Names of rows in INSERT, UPDATE, DELETE and MERGE that are not items of FROM."""
 
 
 class ArgumentTypes:
@@ -115,7 +115,7 @@ class ArgumentTypes:
                 return self._of_expression(kind, fields)
 
     def _find_results(self, kind: str, fields: Node) -> None:
-        """Find the types of a result, operands first; without recursion, because chains can be too deep."""
+        """Find the types of a result, operands first. Long chains of operators are too deep for recursion."""
         found: list[tuple[str, Node]] = []
         pending = [(kind, fields)]
         while pending:
@@ -199,7 +199,7 @@ class ArgumentTypes:
         return either(types) or None
 
     def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
-        """Return the types of a field, and of the result of a function that its name may call."""
+        """Return the types of `value.name`: those of the field, and of the function `name(value)` if any."""
         if types is None or name not in self._types.results_by_function:
             return types
         return either([types, self._results.of_function(name, value)])
@@ -235,7 +235,7 @@ class ArgumentTypes:
         return frozenset(found) or None
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
-        """Return the common types that several expressions can have; their order counts."""
+        """Return the common types that several expressions can have, which depend on their order."""
         return self._columns.in_common(map(self.of, expressions))
 
     def _of_written_cast(self, cast: Node) -> frozenset[int] | None:

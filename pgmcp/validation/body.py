@@ -55,7 +55,7 @@ class BodyText:
 
     @cached_property
     def signature(self) -> SqlFunction | None:
-        """Its parameters and result, in any language; the same object as `sql` if there is one."""
+        """Its parameters and result, whatever its language; the same object as `sql` if that is not None."""
         return self.sql or read_signature(self.definition)
 
     @cached_property
@@ -228,13 +228,13 @@ class BodyText:
         return {name for token in tokens if token.kind in _NAME_KINDS for name in _meanings(token)}
 
     def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
-        """Return whether it may read a secret column of a system catalog with secret and other columns.
+        """Return whether the function may read a secret column of a system catalog.
 
         True if the definition or the body names the catalog and cannot be parsed as SQL, such as a body in
         PL/pgSQL.
 
         Args:
-            catalog: the name of the system catalog.
+            catalog: the name of a system catalog that also has other columns.
             trusts_conditions: as in `find_secret_use`.
         """
         return any(
@@ -328,7 +328,7 @@ def _pieces(token: Token) -> Iterator[Token]:
 
 
 def _runs_on(name: Token, token: Token) -> bool:
-    """Return whether a token continues a name right behind a number: `1..löschen()`, `1..a$b()`."""
+    """Return whether a token continues a name that directly follows a number: `1..löschen()`, `1..a$b()`."""
     is_adjacent = name.start + len(name.text) == token.start
     is_letter = token.kind is TokenKind.WORD or token.text.startswith("$")
     return is_adjacent and is_letter and name.kind is TokenKind.WORD
@@ -378,7 +378,7 @@ def _cut(name: str) -> str:
 
 
 def _decode(name: str) -> str:
-    """Return a name with its Unicode escapes decoded; a pair of surrogates is one character."""
+    """Return a name with its Unicode escapes decoded; a pair of surrogates becomes one character."""
 
     def character(escape: re.Match[str]) -> str:
         digits = escape[1] or escape[2]

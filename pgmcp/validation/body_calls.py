@@ -1,4 +1,4 @@
-"""Finds what the body of a function calls and reads: by its parse trees, or by its text without these."""
+"""Finds what the body of a function calls and reads, in its parse trees or, without these, in its text."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -108,7 +108,7 @@ class BodyCalls:
             yield from self._implied_operators(BodyStatement(root))
 
     def _implied_operators(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
-        """Yield the functions behind the operators that a stored tree may imply.
+        """Yield the functions that implement the operators that a stored tree may imply.
 
         The server looked up these operators when it stored the tree, perhaps with another search path. It
         prints them without their schemas.
@@ -171,7 +171,7 @@ class BodyCalls:
     def _without_written_casts(
         self, found: Iterable[CatalogNode], body: BodyText, path: Path
     ) -> Iterator[CatalogNode]:
-        """Leave out functions of explicit casts that a body's text cannot write.
+        """Yield the nodes without the functions of explicit casts that the body's text does not contain.
 
         Nothing is left out for a body that is parsed in LANGUAGE sql.
         """
@@ -289,9 +289,9 @@ class BodyCalls:
         path: Path,
         result_types: Sequence[Node],
     ) -> Iterator[CatalogFunction]:
-        """Yield the functions of casts and CHECKs that a statement may call for values of some columns.
+        """Yield the functions of casts and CHECKs that a statement may call for values of these columns.
 
-        The values of the types to which the statement casts are searched, too.
+        Values that the statement itself casts are followed like those of columns.
 
         Args:
             function: the function whose body contains the statement.

@@ -1,4 +1,4 @@
-"""Finds the calls, operators, types and relations in one statement of an SQL function's body."""
+"""Finds the calls, operators, types and relations in one statement of a function's body."""
 
 from collections.abc import Iterator, Set
 from typing import Any, Final, NamedTuple
@@ -69,7 +69,7 @@ class OperatorUse(NamedTuple):
         schema: as written; "" without one.
         operands: None if they are not known.
         join: the join that compares columns with it, by USING or NATURAL; None for other operators.
-        is_implied: whether the statement does not write it as an operator.
+        is_implied: whether the statement only implies it, as IN and IS DISTINCT FROM imply `=`.
     """
 
     schema: str
@@ -88,7 +88,7 @@ class BodyStatement:
         cast_types: last names of the types to which CAST or `::` casts.
         converted_types: the `cast_types` to which it casts a value other than an untyped literal.
         other_types: last names of types in other places.
-        call_names: last names of the functions that it calls; each can be a type.
+        call_names: last names of the functions that it calls; each can also be the name of a type.
         columns: qualifier and name of each `qualifier.name`.
         rows: the names of relations and subqueries in it, unless a function in FROM has the same name.
         stars: the qualifiers of `qualifier.*`.

@@ -1,11 +1,11 @@
 """Follows the indirect calls of a statement to their end.
 
 A view calls the functions of its query, a row policy those of its condition, a function those of its body.
-Each of them also calls the functions of its operators, casts and domains. For views and policies, the result
-is exact, because their stored parse trees name the functions. A function's body is parsed, and what cannot be
-parsed is read as text: everything that looks like a call, a relation or a type counts. A body that builds SQL
-at run time is refused. A name without a schema is looked up in the search path that the function sets, or
-else in its caller's search path.
+Each of them also calls the functions of its operators, casts and domains. The stored parse trees of views and
+policies name the functions that they call. A function's body is parsed, and what cannot be parsed is read as
+text: everything that looks like a call, a relation or a type counts. A body that builds SQL at run time is
+refused. A name without a schema is looked up in the search path that the function sets, or else in its
+caller's search path.
 """
 
 from collections import defaultdict

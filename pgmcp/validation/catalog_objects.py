@@ -295,7 +295,7 @@ class RelationRows:
     """
 
     def __init__(self, type_oid: int, columns: bytes | msgspec.Raw) -> None:
-        """Keep the columns as JSON, because most statements need only a few relations.
+        """Keep the columns as JSON until they are needed: most statements use only a few relations.
 
         Args:
             type_oid: the OID of the row type.

@@ -367,7 +367,7 @@ class ColumnTypes:
         return found
 
     def in_common(self, several: Iterable[Types]) -> Types:
-        """Return the common types that several inputs can have; their order counts."""
+        """Return the common types that several inputs can have, which depend on their order."""
         inputs = list(several)
         known = [types for types in inputs if types is not None]
         are_single = all(len(types) == 1 for types in known)

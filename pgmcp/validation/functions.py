@@ -171,9 +171,10 @@ class FunctionPolicy:
         return self._first_refusal(self._lookup.functions("", name, self._path))
 
     def row_function_refusal(self, name: str, row: _Arguments | None = None) -> RefusalReason | None:
-        """Return why `row.name` is refused: it calls a function, or casts, when no column has that name.
+        """Return why `row.name` is refused; None if it is not.
 
-        If rows of a table can be cast implicitly, a row can be the argument of more functions.
+        If no column has that name, it calls a function, or casts the row. If rows of a table can be cast
+        implicitly, a row can be the argument of more functions.
 
         Args:
             row: returns what is known of the row; called only if the database has functions of that name.
@@ -190,9 +191,10 @@ class FunctionPolicy:
         return self._first_refusal(calling + casting)
 
     def value_function_refusal(self, name: str) -> RefusalReason | None:
-        """Return why `(value).name` is refused: for a value of any type, it can call a function or cast.
+        """Return why `(value).name` is refused; None if it is not.
 
-        If no function or type has the name, it is the field of a row.
+        For a value of any type, it can call a function or cast. If no function or type has the name, it is
+        the field of a row.
         """
         if refusal := self._row_function_refusal(name, CallArguments(1)) or self._first_refusal(
             self._checks_of(name)
@@ -214,7 +216,9 @@ class FunctionPolicy:
     def operator_refusal(
         self, schema: str, symbol: str, arguments: _Arguments | None = None
     ) -> RefusalReason | None:
-        """Return why an operator is refused: it calls a refused function, or it is unknown.
+        """Return why an operator is refused; None if it is not.
+
+        An operator is refused if it calls a refused function, or if it is not known.
 
         Args:
             schema: as written; "" when the statement names none.
@@ -279,7 +283,7 @@ class FunctionPolicy:
         return self._given.surroundings(self._path)
 
     def type_refusal(self, name: str) -> RefusalReason | None:
-        """Return why a cast to a type is refused: it calls a refused function of the database."""
+        """Return why a cast to a type is refused: a function that it calls is refused; None if it is allowed."""
         is_built_in = builtin("", name) is not None
         behind = self._without_denied_extensions(self._casts.of_type(name), is_built_in)
         if reason := self._first_refusal(behind):

@@ -70,7 +70,7 @@ def operands_of_case(case: Node) -> list[Operands]:
     """Return the operands of each `=` in `CASE x WHEN y`; none for a CASE of conditions."""
     if "arg" not in case:
         return []
-    # Here, a string literal has type text instead of no type. So have `'x' COLLATE "C"` and `'x'::unknown`.
+    # Here, a string literal has type text, and so have `'x' COLLATE "C"` and `'x'::unknown`.
     arg = None if "A_Const" in case["arg"] else case["arg"]
     if arg and not _KINDS_OF_LITERALS.isdisjoint(arg):
         arg = {"CoalesceExpr": {"args": [arg]}}  # COALESCE makes it text, too

@@ -125,7 +125,7 @@ class ReadingCheck(StatementRefusals):
             schemas = [PG_CATALOG]
         arguments = fields.get("args", [])
         argument_count = len(arguments)
-        if "agg_within_group" in fields:  # its sort expressions are arguments, too
+        if "agg_within_group" in fields:  # WITHIN GROUP (ORDER BY …) passes arguments, too
             argument_count += len(fields["agg_order"])
         self._check_call_on_older_servers(call_on_older_servers("", fields), fields)
         known = partial(self._argument_types_of_call, fields)
@@ -169,7 +169,7 @@ class ReadingCheck(StatementRefusals):
         self._built_in_calls.update(map(id, unnests_of_several(item)))
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
-        """Refuse rows of a type that the statement does not name, if a domain or cast is refused."""
+        """Refuse to make rows of a type that the statement does not name, if any cast or CHECK is refused."""
         if refusal := self._functions.type_text_refusal(None):
             self._refuse_use("a row made by", what, refusal, fields)
 

@@ -228,7 +228,7 @@ class Refusal(NamedTuple):
         culprit: the name of the function or relation that causes the refusal.
         reason: the reason.
         policy: the row policy through which the culprit is called, with its table; "" without one.
-        allowable: the function that an operator can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
+        allowable: the function that the settings can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
             "" if there is none.
     """
 
@@ -257,7 +257,7 @@ class Refusal(NamedTuple):
         )
 
     def hint_for_relation(self) -> str:
-        """Return the hint for a refused relation, for the caller and the operator."""
+        """Return the hint for a refused relation, for the caller and the person who configures the server."""
         if self.reason in UNREADABLE:
             hint = HINT_BY_REASON[self.reason].removesuffix(f"; {ALLOW_HINT}")
         else:

@@ -20,7 +20,8 @@ class SqlFunction:
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
         parameters: the types of its parameters, by name; IN parameters also as `$1`.
-        all_parameters: the same, but numbered as in PL/pgSQL, where `$1` can also be an OUT parameter.
+        all_parameters: the same with a list of types for each name, and numbered as in PL/pgSQL, where `$1`
+            can also be an OUT parameter.
         result_types: the types to which the last statement's columns are converted.
         defaults: each default of a parameter as a statement that selects it, and the parameter's type.
         is_standard: whether its body is BEGIN ATOMIC or RETURN, not a string.
@@ -127,7 +128,7 @@ def _all_parameters(parameters: list[Node]) -> dict[str, list[Node]]:
 def _with_rows_as_written(root: Node) -> Node:
     """Return a tree with `t` in place of `t.*::t`.
 
-    In the second form, the server prints the row of a relation in a standard body.
+    In a standard body, the server prints the row of a relation in the second form.
     """
     relations = {
         (each.get("alias", {}).get("aliasname", each["relname"]), each["relname"])

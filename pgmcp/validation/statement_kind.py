@@ -213,7 +213,7 @@ def _check_explain(fields: Node) -> None:
 
 
 def _is_analyze(option: Node) -> bool:
-    """Return whether an option of EXPLAIN is ANALYZE, which runs the statement, and not clearly false."""
+    """Return whether an option of EXPLAIN is ANALYZE with a value that is not clearly false."""
     element = option["DefElem"]
     match element.get("arg"):
         case {"String": {"sval": str(text)}} if text.lower() in ("false", "off"):

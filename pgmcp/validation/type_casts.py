@@ -67,7 +67,7 @@ class TypeCasts:
         return {cast.type_name for function in self.of_values(name) for cast in function.casts}
 
     def casts_rows(self) -> bool:
-        """Return whether the server may cast whole rows of a relation without a written cast."""
+        """Return whether the server may cast whole rows of a relation without an explicit cast."""
         return any(
             cast.is_chosen
             for relations in self._castable.values()

@@ -77,7 +77,7 @@ class CatalogType:
 
     @property
     def is_array(self) -> bool:
-        """Whether polymorphic parameters take it as an array; record[] and cstring[] are pseudo-types."""
+        """Whether polymorphic parameters take it as an array, as the pseudo-types record[] and cstring[]."""
         return self.element != 0 and (self.category == "A" or self.kind == "p")
 
 
@@ -238,7 +238,7 @@ class TypeSystem:
         return frozenset({ANY_ROW}) if arrays == {ANY_ROWS} else None if 0 in found else frozenset(found)
 
     def slices(self, arrays: frozenset[int] | None) -> frozenset[int] | None:
-        """Return the types of slices of arrays; None if a type may be no array, int2vector or oidvector."""
+        """Return the types of slices of arrays; None for int2vector, oidvector, and what may be no array."""
         bases = [self.base(each) for each in arrays or ()]
         found = frozenset(each.oid if each and each.is_array else 0 for each in bases)
         return None if found & {0, *_VECTORS} else found or None

@@ -100,7 +100,7 @@ class TypedCalls:
         return [*self._called_by_name(), *self._called_as_columns(), *self._called_as_fields()]
 
     def behind_operators(self) -> Iterator[CatalogFunction]:
-        """Yield the functions behind the statement's operators."""
+        """Yield the functions that implement the statement's operators."""
         for operator in self._statement.operators:
             if self._lookup.has_operators(operator.symbol):
                 for known in self._operands(operator) if self._is_path_known else [None]:
