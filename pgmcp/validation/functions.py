@@ -283,7 +283,7 @@ class FunctionPolicy:
         return self._given.surroundings(self._path)
 
     def type_refusal(self, name: str) -> RefusalReason | None:
-        """Return why a cast to a type is refused: a function that it calls is refused; None if it is allowed."""
+        """Return why a cast to a type is refused: it calls a refused function; None if it is not refused."""
         is_built_in = builtin("", name) is not None
         behind = self._without_denied_extensions(self._casts.of_type(name), is_built_in)
         if reason := self._first_refusal(behind):
