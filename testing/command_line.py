@@ -31,14 +31,14 @@ def run(
     for file in files:
         os.close(file)
     with ThreadPoolExecutor(2) as readers, os.fdopen(out, "rb") as stdout, os.fdopen(errors, "rb") as stderr:
-        said, complained = readers.submit(stdout.read), readers.submit(stderr.read)
+        output, error_output = readers.submit(stdout.read), readers.submit(stderr.read)
         with contextlib.suppress(BrokenPipeError), os.fdopen(ours, "wb") as typed:
             typed.write(stdin)
         try:
             exit_code = process.wait(TIMEOUT_S)
         finally:
             process.kill()
-        return subprocess.CompletedProcess(arguments, exit_code, said.result(), complained.result())
+        return subprocess.CompletedProcess(arguments, exit_code, output.result(), error_output.result())
 
 
 def run_text(

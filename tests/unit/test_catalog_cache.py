@@ -252,11 +252,11 @@ async def test_the_cached_catalog_is_given_without_a_read() -> None:
 async def test_a_listener_is_called_after_every_read() -> None:
     first, second = catalog(ORDERS), catalog(ORDERS, ITEMS)
     schema = cache(Reader(first, second, second))
-    told: list[tuple[Catalog | None, Catalog, tuple[str, ...]]] = []
-    schema.subscribe(lambda old, new, change: told.append((old, new, change.added)))
+    changes: list[tuple[Catalog | None, Catalog, tuple[str, ...]]] = []
+    schema.subscribe(lambda old, new, change: changes.append((old, new, change.added)))
 
     await schema.get()
     await schema.get_after_miss(is_outdated=True)
     await schema.refresh()
 
-    assert told == [(None, first, ()), (first, second, ("items",)), (second, second, ())]
+    assert changes == [(None, first, ()), (first, second, ("items",)), (second, second, ())]

@@ -250,14 +250,14 @@ def test_paths_in_urls_and_in_variables_of_libpq_are_checked_as_those_of_the_set
     file.touch()
     (tmp_path / "pgmcp.yaml").write_text("database:\n  url: postgresql://db/shop?sslrootcert=ca.pem\n")
     url = "PG_MCP_DATABASE_URL"
-    for variables, said in (
+    for variables, expected in (
         ({url: f"{URL}?sslrootcert=ca.pem"}, f"sslrootcert in {url} is 'ca.pem'"),
         ({url: "host=db passfile=./pgpass"}, f"passfile in {url} is 'pgpass'"),
         ({url: URL, "PGPASSFILE": "pgpass"}, "PGPASSFILE is 'pgpass'"),
         ({url: URL, "PGSSLROOTCERT": str(tmp_path / "no.pem")}, "no.pem does not exist"),
         ({"PG_MCP_CONFIG_FILE": str(tmp_path / "pgmcp.yaml")}, "sslrootcert in database.url (pgmcp.yaml) is"),
     ):
-        with pytest.raises(SettingsError, match=re.escape(said)):
+        with pytest.raises(SettingsError, match=re.escape(expected)):
             check_variables(variables)
 
     check_variables({url: f"{URL}?sslrootcert={file}&sslmode=verify-full", "PGSSLKEY": str(file)})

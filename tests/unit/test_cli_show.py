@@ -83,7 +83,7 @@ def test_a_plan_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "expected"),
     [
         (
             Rows(COLUMNS, [[1]], Truncation.ROWS),
@@ -95,10 +95,10 @@ def test_a_plan_is_shown_as_it_is() -> None:
         (Rows(COLUMNS, [[1]], cut_cells=2), "2 values cut, ending in …: select parts of them, or raise "),
     ],
 )
-def test_missing_rows_are_reported_with_how_to_get_them(rows: Rows, said: str) -> None:
+def test_missing_rows_are_reported_with_how_to_get_them(rows: Rows, expected: str) -> None:
     _, error = shown(answer_of(rows, Source.DIRECT), Form.CSV)
 
-    assert said in error
+    assert expected in error
 
 
 @pytest.mark.parametrize(("cut_cells", "part"), [(0, "all of them"), (1, "more of them")])
@@ -141,15 +141,15 @@ def test_other_readings_and_notes_in_the_shell_name_its_commands() -> None:
 
 
 def test_every_stage_has_words_and_the_model_its_name() -> None:
-    said: list[str] = []
-    on_stage = report_stages(said.append, model="a{b}c")
+    reported: list[str] = []
+    on_stage = report_stages(reported.append, model="a{b}c")
 
     for stage in Stage:
         on_stage(stage)
 
-    assert said[0] == "connecting"
-    assert len(set(said)) == len(Stage) + 1
-    assert "waiting for a{b}c to write SQL" in said
+    assert reported[0] == "connecting"
+    assert len(set(reported)) == len(Stage) + 1
+    assert "waiting for a{b}c to write SQL" in reported
 
 
 def test_no_stage_is_without_words() -> None:

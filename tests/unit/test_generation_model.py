@@ -747,7 +747,7 @@ async def test_a_prompt_that_is_too_long_is_sent_once(endpoint: ScriptedEndpoint
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "expected"),
     [
         (
             openrouter_error(502, "Provider returned error"),
@@ -759,11 +759,11 @@ async def test_a_prompt_that_is_too_long_is_sent_once(endpoint: ScriptedEndpoint
     ],
 )
 async def test_errors_of_openrouter_are_reported_with_their_cause(
-    reply: Reply, said: str, endpoint: ScriptedEndpoint, connect: Connect
+    reply: Reply, expected: str, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(reply)
 
-    assert said in str(await failure_of(connect(endpoint.base_url)))
+    assert expected in str(await failure_of(connect(endpoint.base_url)))
 
 
 async def test_openrouter_is_asked_without_parameters_that_no_provider_accepts(

@@ -58,10 +58,10 @@ def failure(sqlstate: str, sql: str, at: str) -> StatementFailedError:
 def test_existing_names_are_suggested_for_a_missing_one(
     sqlstate: str, sql: str, at: str, advice: str
 ) -> None:
-    said = advise(failure(sqlstate, sql, at), sql, CATALOG)
+    hint = advise(failure(sqlstate, sql, at), sql, CATALOG)
 
-    assert said.startswith(advice)
-    assert bool(said) == bool(advice)
+    assert hint.startswith(advice)
+    assert bool(hint) == bool(advice)
 
 
 @pytest.mark.parametrize(

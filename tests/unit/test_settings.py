@@ -488,7 +488,7 @@ def test_roles_and_settings_of_claims_are_a_mapping_in_yaml_and_a_list_in_a_vari
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "expected"),
     [
         ({"ROLES": "alice"}, "expected comma-separated principal=role or claim:value=role"),
         ({"ROLES": "alice=none"}, "expected comma-separated principal=role or claim:value=role"),
@@ -501,10 +501,10 @@ def test_roles_and_settings_of_claims_are_a_mapping_in_yaml_and_a_list_in_a_vari
         ({"CLAIM_SETTINGS": "app.a=x,App.A=y", "DEFAULT_ROLE": "a"}, "expected every setting once"),
     ],
 )
-def test_a_mapping_that_cannot_be_used_is_named(variables: dict[str, str], said: str) -> None:
+def test_a_mapping_that_cannot_be_used_is_named(variables: dict[str, str], expected: str) -> None:
     environ = LOCATED | {f"PG_MCP_DATABASE_{name}": text for name, text in variables.items()}
 
-    assert said in refuse(environ)
+    assert expected in refuse(environ)
 
 
 def test_a_null_in_yaml_counts_as_unset(tmp_path: Path) -> None:
@@ -953,7 +953,7 @@ def test_libpq_s_own_environment_configures_the_database(variable: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "text", "said"),
+    ("variable", "text", "expected"),
     [
         ("PGSSLMODE", "REQUIRE", "write require, in lower case"),
         ("PGPORT", "54320000", "numbers from 1 to 65535"),
@@ -961,8 +961,8 @@ def test_libpq_s_own_environment_configures_the_database(variable: str) -> None:
         ("PGCLIENTENCODING", "klingon", "the name of an encoding"),
     ],
 )
-def test_a_variable_of_libpq_that_it_would_refuse_is_named(variable: str, text: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=f"{variable} .*{said}"):
+def test_a_variable_of_libpq_that_it_would_refuse_is_named(variable: str, text: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable} .*{expected}"):
         load({"PG_MCP_DATABASE_URL": "postgresql:///shop", variable: text})
 
 

@@ -106,7 +106,7 @@ def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("conninfo", "said"),
+    ("conninfo", "expected"),
     [
         ("postgresql://me:Quagga@db/shop?schema=public", "'schema': write options=-c%20search_path%3D"),
         ("postgresql://me:Quagga@db/shop?pgbouncer=true", "'pgbouncer': remove it"),
@@ -228,9 +228,9 @@ def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
         ),
     ],
 )
-def test_what_libpq_would_refuse_is_named_with_what_to_write(conninfo: str, said: str) -> None:
+def test_what_libpq_would_refuse_is_named_with_what_to_write(conninfo: str, expected: str) -> None:
     with pytest.raises(ValueError, match=r".") as refusal:
         normalize(conninfo)
 
-    assert said in str(refusal.value)
+    assert expected in str(refusal.value)
     assert "Quagga" not in str(refusal.value)

@@ -17,7 +17,7 @@ TOKENS = f"robot={'0' * 64}"
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "expected"),
     [
         ({"ISSUER": "https://issuer.example"}, "expected PUBLIC_URL to be set too"),
         ({"ISSUER": "http://issuer.example", "PUBLIC_URL": RESOURCE}, "expected https://host/path"),
@@ -30,13 +30,13 @@ TOKENS = f"robot={'0' * 64}"
         ({"ALLOWED_ORIGINS": "*"}, "expected comma-separated https://host"),
     ],
 )
-def test_settings_that_cannot_be_used_are_named(variables: dict[str, str], said: str) -> None:
+def test_settings_that_cannot_be_used_are_named(variables: dict[str, str], expected: str) -> None:
     environ = LOCATED | {f"PG_MCP_HTTP_{name}": text for name, text in variables.items()}
 
     with pytest.raises(SettingsError) as refusal:
         load_settings(environ, env_file=None)
 
-    assert said in str(refusal.value)
+    assert expected in str(refusal.value)
     assert "Quagga" not in str(refusal.value)
 
 

@@ -52,7 +52,7 @@ def test_loose_values_are_taken(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         ({"count": "many"}, "count: expected an integer, got 'many'"),
         ({"count": True}, "count: expected an integer, got true"),
@@ -74,12 +74,12 @@ def test_loose_values_are_taken(
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_in_few_words(
-    given: dict[str, Any], said: str, reader: ArgumentReader[Example]
+    given: dict[str, Any], expected: str, reader: ArgumentReader[Example]
 ) -> None:
     with pytest.raises(InvalidArgumentError) as refused:
         reader.read({"sql": "x", **given})
 
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
     assert len(str(refused.value)) < 200
 
 

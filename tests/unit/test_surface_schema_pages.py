@@ -55,8 +55,8 @@ def test_the_pages_together_show_every_table_once_in_order(long_catalog: Catalog
     count = page_count(describe_schema("shop", long_catalog))
     pages = [describe_page("shop", long_catalog, str(number)) for number in range(1, count + 1)]
 
-    told = [table for page in pages for table in tables_in(page)]
-    assert told == [table.name for table in long_catalog.tables]
+    listed = [table for page in pages for table in tables_in(page)]
+    assert listed == [table.name for table in long_catalog.tables]
     assert all(len(page) < PAGE_CHARACTERS * 1.1 for page in pages)
     assert all(page.count("column_39") == len(tables_in(page)) for page in pages)
 

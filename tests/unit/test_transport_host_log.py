@@ -16,11 +16,11 @@ pytestmark = pytest.mark.anyio
 class Host:
     """Records the messages to a host; its clock moves only when a test changes `now_s`."""
 
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     now_s: float = 0.0
 
     def hear(self, message: dict[str, Any]) -> None:
-        self.told.append(message["params"]["data"])
+        self.messages.append(message["params"]["data"])
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ async def test_a_warning_is_repeated_only_after_a_while(host: Host, log: HostLog
     host.now_s += REPEAT_AFTER_S
     await warn(log, "down")
 
-    assert host.told == ["down", "down"]
+    assert host.messages == ["down", "down"]
 
 
 async def test_hidden_characters_in_a_warning_become_visible(host: Host, log: HostLog) -> None:
     log.open_session()
     await warn(log, "line\nbreak and \u202e direction")
 
-    assert host.told == [r"line\nbreak and \u202e direction"]
+    assert host.messages == [r"line\nbreak and \u202e direction"]
 
 
 async def test_only_so_many_warnings_wait_for_a_host_the_newest(host: Host, log: HostLog) -> None:
@@ -60,7 +60,7 @@ async def test_only_so_many_warnings_wait_for_a_host_the_newest(host: Host, log:
         await warn(log, f"warning {number}")
     log.open_session()
 
-    assert host.told == [f"warning {number}" for number in range(5, MAX_WAITING + 5)]
+    assert host.messages == [f"warning {number}" for number in range(5, MAX_WAITING + 5)]
 
 
 async def test_the_level_that_a_host_sets_holds(host: Host, log: HostLog) -> None:
@@ -69,19 +69,19 @@ async def test_the_level_that_a_host_sets_holds(host: Host, log: HostLog) -> Non
     await warn(log, "a warning")
     await warn(log, "an error", logging.ERROR)
 
-    assert host.told == ["an error"]
+    assert host.messages == ["an error"]
 
 
 @pytest.mark.parametrize(
-    ("level", "told"), [("info", ["a warning"]), ("error", []), ("loud", []), (None, [])]
+    ("level", "messages"), [("info", ["a warning"]), ("error", []), ("loud", []), (None, [])]
 )
 async def test_a_request_gets_what_waits_from_the_level_it_names(
-    level: str | None, told: list[str], host: Host, log: HostLog
+    level: str | None, messages: list[str], host: Host, log: HostLog
 ) -> None:
     await warn(log, "a warning")
     log.send_with_request(level)
 
-    assert host.told == told
+    assert host.messages == messages
 
 
 @pytest.mark.parametrize("name", SHOWN_LOGGERS)

@@ -14,16 +14,16 @@ async def test_a_long_stage_is_reported_again_with_a_growing_number_until_the_ca
     with anyio.fail_after(5):
         starting = await sent.get()
         progress.report("running the statement")
-        told = [await sent.get() for _ in range(3)]
+        messages = [await sent.get() for _ in range(3)]
         progress.stop()
 
     assert starting[1] == "starting, 0 s so far"
-    assert [message for _, message in told] == [
+    assert [message for _, message in messages] == [
         "running the statement",
         "running the statement, 0 s so far",
         "running the statement, 0 s so far",
     ]
-    numbers = [number for number, _ in told]
+    numbers = [number for number, _ in messages]
     assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
 
 

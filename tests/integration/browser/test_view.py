@@ -138,10 +138,10 @@ def test_a_statement_that_was_not_executed_is_shown_alone(show: Show) -> None:
 def test_a_failure_shows_its_position_and_a_hint(show: Show) -> None:
     host = show("execute_sql", sql="select nam from products")
 
-    said = host.view.get_by_role("alert").inner_text()
-    assert 'column "nam" does not exist' in said
-    assert "line 1: select nam from products" in said
-    assert "To fix it: Perhaps you meant" in said
+    alert = host.view.get_by_role("alert").inner_text()
+    assert 'column "nam" does not exist' in alert
+    assert "line 1: select nam from products" in alert
+    assert "To fix it: Perhaps you meant" in alert
     assert host.sql.inner_text() == "select nam from products"
 
 

@@ -49,12 +49,12 @@ class Host(Protocol):
 
 async def converse(host: Host) -> Transcript:
     """Take every step of the conversation that the client supports."""
-    said: Transcript = {}
+    transcript: Transcript = {}
     stages: list[str] = []
 
     async def take(step: str, answer: Awaitable[Any]) -> None:
         try:
-            said[step] = await answer
+            transcript[step] = await answer
         except NotOfferedError:
             return
 
@@ -70,41 +70,41 @@ async def converse(host: Host) -> Transcript:
     await take("prompts", host.prompts())
     await take("prompt", host.prompt("explore_database", {"database": "shop"}))
     await take("watched", host.call("execute_sql", {"sql": "select 1"}, stages.append))
-    if "watched" in said:
-        said["progress"] = stages
-    return said
+    if "watched" in transcript:
+        transcript["progress"] = stages
+    return transcript
 
 
-def check_transcript(said: Transcript) -> None:
+def check_transcript(transcript: Transcript) -> None:
     """Fail if the answers in the transcript are not the expected ones."""
-    assert said["tools"] == ["query", "execute_sql", "search_schema", "refresh_schema"]
-    assert said["rows"]["structured"]["rows"] == [[27]]
-    assert said["rows"]["is_error"] is False
-    assert "direct SQL" in said["rows"]["text"]
-    assert said["verified"]["structured"]["source"] == "verified"
-    assert said["verified"]["structured"]["row_count"] == 1
-    assert said["error"]["is_error"] is True
-    assert said["error"]["text"].startswith('statement_failed: column "nam" does not exist')
-    assert "near: products.name" in said["error"]["text"]
-    assert said["refused"]["text"].startswith("rejected: ")
-    assert "table payments" in said["search"]["text"]
-    assert {"databases://list", "schema://shop"} <= set(said["resources"])
-    assert "gift_card" in said["table"]
-    assert said["prompts"] == ["explore_database", "ask_question", "explain_slow_query"]
-    assert "the database shop" in said["prompt"]
-    _check_what_not_every_client_has(said)
+    assert transcript["tools"] == ["query", "execute_sql", "search_schema", "refresh_schema"]
+    assert transcript["rows"]["structured"]["rows"] == [[27]]
+    assert transcript["rows"]["is_error"] is False
+    assert "direct SQL" in transcript["rows"]["text"]
+    assert transcript["verified"]["structured"]["source"] == "verified"
+    assert transcript["verified"]["structured"]["row_count"] == 1
+    assert transcript["error"]["is_error"] is True
+    assert transcript["error"]["text"].startswith('statement_failed: column "nam" does not exist')
+    assert "near: products.name" in transcript["error"]["text"]
+    assert transcript["refused"]["text"].startswith("rejected: ")
+    assert "table payments" in transcript["search"]["text"]
+    assert {"databases://list", "schema://shop"} <= set(transcript["resources"])
+    assert "gift_card" in transcript["table"]
+    assert transcript["prompts"] == ["explore_database", "ask_question", "explain_slow_query"]
+    assert "the database shop" in transcript["prompt"]
+    _check_what_not_every_client_has(transcript)
 
 
-def _check_what_not_every_client_has(said: Transcript) -> None:
-    if "completion" in said:
-        assert said["completion"] == ["order_items", "public.order_items"]
-    if "progress" in said:
-        assert said["progress"] == ["checking the SQL", "running the statement"]
+def _check_what_not_every_client_has(transcript: Transcript) -> None:
+    if "completion" in transcript:
+        assert transcript["completion"] == ["order_items", "public.order_items"]
+    if "progress" in transcript:
+        assert transcript["progress"] == ["checking the SQL", "running the statement"]
 
 
-def print_transcript(said: Transcript) -> None:
+def print_transcript(transcript: Transcript) -> None:
     """Write the transcript for the process that started this driver."""
-    json.dump(said, sys.stdout)
+    json.dump(transcript, sys.stdout)
 
 
 def text_of(blocks: list[Any]) -> str:

@@ -65,9 +65,9 @@ def test_every_call_is_recorded_with_its_outcome(
     server.request("resources/read", uri="schema://shop")
     server.request("resources/read", uri="result://none/1")
 
-    told = lines_of(file)
+    lines = lines_of(file)
 
-    assert [(line["operation"], line["outcome"], line["source"], line["rows"]) for line in told] == [
+    assert [(line["operation"], line["outcome"], line["source"], line["rows"]) for line in lines] == [
         ("execute_sql", "answered", "direct", 3),
         ("execute_sql", "rejected", None, None),
         ("execute_sql", "statement_failed", None, None),
@@ -79,12 +79,12 @@ def test_every_call_is_recorded_with_its_outcome(
         ("read_resource", "answered", None, None),
         ("read_resource", "result_gone", None, None),
     ]
-    assert [line["call"] for line in told] == list(range(1, 11))
-    databases = [line["database"] for line in told]
+    assert [line["call"] for line in lines] == list(range(1, 11))
+    databases = [line["database"] for line in lines]
     assert databases == ["shop"] * 5 + ["elsewhere"] + ["shop"] * 4
-    assert len({line["question_sha256"] for line in told if line["operation"] == "query"}) == 2
-    assert {line["caller"] for line in told} == {"raw 1"}
-    assert told[0]["sql_sha256"] == digest_of("select 'unheard of' from generate_series(1, 3)")
+    assert len({line["question_sha256"] for line in lines if line["operation"] == "query"}) == 2
+    assert {line["caller"] for line in lines} == {"raw 1"}
+    assert lines[0]["sql_sha256"] == digest_of("select 'unheard of' from generate_series(1, 3)")
     assert "unheard" not in file.read_text("utf-8")
     assert "active users" not in file.read_text("utf-8")
     assert "drop table" not in file.read_text("utf-8")

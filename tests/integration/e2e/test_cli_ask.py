@@ -177,7 +177,7 @@ def test_rows_that_no_chart_fits_are_shown_without_one(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--csv", "--json"], "only one of --csv, --json"),
         (["--sql", "--chart", "a.png"], "--sql fetches none"),
@@ -187,10 +187,10 @@ def test_rows_that_no_chart_fits_are_shown_without_one(
     ],
 )
 def test_conflicting_options_are_refused_before_the_model_is_asked(
-    arguments: list[str], said: str, environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
+    arguments: list[str], expected: str, environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     answered = run(environment, folder, "ask", QUESTION, *arguments)
 
     assert answered.returncode == 2
-    assert said in answered.stderr.decode()
+    assert expected in answered.stderr.decode()
     assert endpoint.requests == []

@@ -215,7 +215,7 @@ def test_escape_sequences_in_values_are_escaped(shop_environment: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    ("statement", "exit_code", "said"),
+    ("statement", "exit_code", "expected"),
     [
         ("delete from products", 3, "rejected: DELETE is not a read"),
         ("select pg_read_file('/etc/passwd')", 3, "rejected: "),
@@ -224,13 +224,13 @@ def test_escape_sequences_in_values_are_escaped(shop_environment: dict[str, str]
     ],
 )
 def test_a_failure_has_its_reason_position_and_exit_code(
-    statement: str, exit_code: int, said: str, shop_environment: dict[str, str], folder: Path
+    statement: str, exit_code: int, expected: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     done = run(shop_environment, folder, "sql", statement)
 
     assert done.returncode == exit_code
     assert done.stdout == b""
-    assert said in done.stderr.decode()
+    assert expected in done.stderr.decode()
     assert b"Traceback" not in done.stderr
 
 
@@ -324,10 +324,10 @@ def test_a_closed_pipe_causes_no_error_message(shop_environment: dict[str, str],
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        said = process.stderr.read()
+        errors = process.stderr.read()
         process.wait(TIMEOUT_S)
 
-    assert said == b""
+    assert errors == b""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process group gets Ctrl-C otherwise")

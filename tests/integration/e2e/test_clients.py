@@ -59,18 +59,18 @@ def run_driver(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    transcript: dict[str, Any] = json.loads(done.stdout)
+    return transcript
 
 
 @pytest.mark.parametrize("era", ["auto", "legacy"])
 def test_the_sdks_client_works_in_both_protocol_versions(
     era: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
-    said = speak(sys.executable, "sdk2", [era], shop_environment, folder)
+    transcript = speak(sys.executable, "sdk2", [era], shop_environment, folder)
 
-    check_transcript(said)
-    assert {"completion", "progress"} <= said.keys()
+    check_transcript(transcript)
+    assert {"completion", "progress"} <= transcript.keys()
 
 
 @pytest.mark.parametrize(("environment", "driver"), [("sdk1", "sdk1"), ("fastmcp", "fastmcp_client")])
@@ -79,10 +79,10 @@ def test_other_clients_complete_the_conversation(
 ) -> None:
     require(environment, REQUIREMENT_BY_ENVIRONMENT[environment])
 
-    said = speak(client_python(environment), driver, [], shop_environment, folder)
+    transcript = speak(client_python(environment), driver, [], shop_environment, folder)
 
-    check_transcript(said)
-    assert {"completion", "progress"} <= said.keys()
+    check_transcript(transcript)
+    assert {"completion", "progress"} <= transcript.keys()
 
 
 @pytest.fixture
@@ -135,9 +135,9 @@ def inspector() -> list[str]:
 async def test_the_inspectors_command_line_completes_the_conversation(
     inspector: list[str], shop_environment: dict[str, str], folder: Path
 ) -> None:
-    said = await converse(InspectorHost(inspector, COMMAND, shop_environment, folder))
+    transcript = await converse(InspectorHost(inspector, COMMAND, shop_environment, folder))
 
-    check_transcript(said)
+    check_transcript(transcript)
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

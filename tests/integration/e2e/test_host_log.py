@@ -19,19 +19,19 @@ def careless(shop_admin_url: str) -> dict[str, str]:
     return server_environment(shop_admin_url, database_name="shop", server_use_readonly_transactions="false")
 
 
-def texts(told: list[dict[str, Any]]) -> str:
-    return "\n".join(each["data"] for each in told)
+def texts(messages: list[dict[str, Any]]) -> str:
+    return "\n".join(each["data"] for each in messages)
 
 
 def test_a_host_with_a_session_gets_warnings_unasked(careless: dict[str, str], folder: Path) -> None:
     with RawServer(careless, folder) as server:
         server.initialize()
 
-        told = server.hear(MESSAGE, 2)
+        messages = server.hear(MESSAGE, 2)
 
-    assert {(each["level"], each["logger"]) for each in told} == {("warning", "pgmcp")}
-    assert "read-only transactions are off" in texts(told)
-    assert "it is a superuser" in texts(told)
+    assert {(each["level"], each["logger"]) for each in messages} == {("warning", "pgmcp")}
+    assert "read-only transactions are off" in texts(messages)
+    assert "it is a superuser" in texts(messages)
 
 
 def test_a_database_that_is_down_is_reported_once_not_at_every_attempt(folder: Path) -> None:
@@ -40,11 +40,11 @@ def test_a_database_that_is_down_is_reported_once_not_at_every_attempt(folder: P
         for _ in range(3):
             assert server.call("execute_sql", sql="select 'a secret value'").code == "unreachable"
 
-        told = server.hear(MESSAGE)
+        messages = server.hear(MESSAGE)
 
-    assert len(told) == 1
-    assert "127.0.0.1" in texts(told)
-    assert "secret" not in texts(told)
+    assert len(messages) == 1
+    assert "127.0.0.1" in texts(messages)
+    assert "secret" not in texts(messages)
 
 
 def test_a_host_that_wants_only_errors_gets_no_warnings(folder: Path) -> None:
@@ -72,15 +72,15 @@ def test_only_a_stateless_request_that_asks_for_warnings_gets_the_earlier_ones(
         before = server.heard(MESSAGE)
         level = server.request("logging/setLevel", level="error")
         server.request("tools/list", **ASKING)
-        told = server.heard(MESSAGE)
+        messages = server.heard(MESSAGE)
         server.request("tools/list", **ASKING)
         again = server.heard(MESSAGE)
 
     assert before == []
     assert level["error"]["code"] == -32601  # this request sets the level of a session
-    assert "it is a superuser" in texts(told)
-    assert "read-only transactions are off" in texts(told)
-    assert again == told
+    assert "it is a superuser" in texts(messages)
+    assert "read-only transactions are off" in texts(messages)
+    assert again == messages
 
 
 def test_no_statement_is_sent_to_the_hosts_log(careless: dict[str, str], folder: Path) -> None:

@@ -103,10 +103,10 @@ def test_a_result_that_another_server_may_hold_names_the_settings_that_share_it(
 ) -> None:
     headers, body = request("resources/read", uri="result://absent/1")
 
-    said = message_of(client.post("/mcp", headers=headers, json=body))["error"]["message"]
+    message = message_of(client.post("/mcp", headers=headers, json=body))["error"]["message"]
 
-    assert "if several servers answer behind a load balancer" in said
-    assert "PG_MCP_RATE_LIMIT_STORAGE_URL and PG_MCP_HTTP_STATE_KEYS" in said
+    assert "if several servers answer behind a load balancer" in message
+    assert "PG_MCP_RATE_LIMIT_STORAGE_URL and PG_MCP_HTTP_STATE_KEYS" in message
 
 
 @pytest.mark.parametrize("sql", ["select 1 as n, null as nothing, 'é' as text", "select no_such_column"])

@@ -337,7 +337,7 @@ def test_headers_of_an_entry_stay_when_its_address_changes(project: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("claude-desktop", "--http", "https://mcp.example.com/mcp"), "uses no URL in this file"),
         (("cursor", "--http", "https://a:Quagga-1@mcp.example.com/mcp"), "without a user or a password"),
@@ -346,10 +346,10 @@ def test_headers_of_an_entry_stay_when_its_address_changes(project: Path) -> Non
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(
-    project: Path, arguments: tuple[str, ...], said: str
+    project: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
     ended = install(project, *arguments, "--yes")
 
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert expected in ended.stderr
     assert "Quagga" not in ended.stderr

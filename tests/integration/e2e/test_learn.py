@@ -84,18 +84,18 @@ def test_learn_without_a_terminal_does_not_ask_the_model(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("statement", "exit_code", "said"),
+    ("statement", "exit_code", "expected"),
     [("delete from categories", 3, "rejected"), ("select nothing from categories", 1, "nothing")],
 )
 def test_learn_does_not_keep_sql_that_fails(
-    statement: str, exit_code: int, said: str, shop_url: str, context: Path, tmp_path: Path
+    statement: str, exit_code: int, expected: str, shop_url: str, context: Path, tmp_path: Path
 ) -> None:
     environment = server_environment(shop_url, context_file=str(context))
 
     refused = learn(environment, tmp_path, QUESTION, "--sql", statement, "--yes")
 
     assert refused.returncode == exit_code
-    assert said in refused.stderr
+    assert expected in refused.stderr
     assert context.read_text("utf-8") == "# what we know\n"
 
 

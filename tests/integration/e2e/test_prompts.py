@@ -80,7 +80,7 @@ def test_the_explain_statements_that_a_prompt_names_are_accepted(shop_server: Ra
 
 
 @pytest.mark.parametrize(
-    ("prompt", "arguments", "said"),
+    ("prompt", "arguments", "expected"),
     [
         ("drop_tables", {}, "Unknown prompt: drop_tables"),
         ("explore_database", {"database": "nowhere"}, "databases: shop"),
@@ -91,12 +91,12 @@ def test_the_explain_statements_that_a_prompt_names_are_accepted(shop_server: Ra
     ],
 )
 def test_an_unknown_prompt_is_a_protocol_error(
-    prompt: str, arguments: dict[str, Any], said: str, shop_server: RawServer
+    prompt: str, arguments: dict[str, Any], expected: str, shop_server: RawServer
 ) -> None:
     reply = shop_server.request("prompts/get", name=prompt, arguments=arguments)
 
     assert reply["error"]["code"] == INVALID_PARAMS
-    assert said in reply["error"]["message"]
+    assert expected in reply["error"]["message"]
 
 
 @pytest.mark.parametrize("opening", [RawServer.initialize, RawServer.discover])

@@ -124,18 +124,18 @@ def test_an_unknown_tool_is_a_protocol_error(shop_server: RawServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "expected"),
     [
         ("schema://nowhere", "databases: shop"),
         ("schema://shop/custmers", "near: customers"),
         ("file:///etc/passwd", "Unknown resource"),
     ],
 )
-def test_an_unknown_resource_is_a_protocol_error(uri: str, said: str, shop_server: RawServer) -> None:
+def test_an_unknown_resource_is_a_protocol_error(uri: str, expected: str, shop_server: RawServer) -> None:
     reply = shop_server.request("resources/read", uri=uri)
 
     assert reply["error"]["code"] == INVALID_PARAMS
-    assert said in reply["error"]["message"]
+    assert expected in reply["error"]["message"]
 
 
 def test_the_schema_can_be_read_as_resources(shop_server: RawServer) -> None:
@@ -220,8 +220,8 @@ def test_code_that_prints_cannot_write_into_the_protocol(
 
     assert exit_code == 0
     assert server.stray_lines == []
-    for said in ("before the start", "said to the descriptor", "said by C", "warned of", "goodbye"):
-        assert said in server.stderr
+    for printed in ("before the start", "said to the descriptor", "said by C", "warned of", "goodbye"):
+        assert printed in server.stderr
 
 
 def test_a_call_writes_one_line_of_log_to_standard_error(

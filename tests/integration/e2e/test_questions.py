@@ -161,7 +161,7 @@ def test_the_model_repairs_sql_that_failed(endpoint: ScriptedEndpoint, server: R
 
 
 @pytest.mark.parametrize(
-    ("reply", "code", "said"),
+    ("reply", "code", "expected"),
     [
         (raw(b"<html>502</html>", content_type="text/html"), "model_reply", "not a chat completion"),
         (content("I would rather talk about the weather."), "model_reply", "JSON"),
@@ -177,7 +177,7 @@ def test_the_model_repairs_sql_that_failed(endpoint: ScriptedEndpoint, server: R
     ],
 )
 def test_a_model_endpoint_that_fails_costs_one_clear_error(
-    reply: Reply, code: str, said: str, endpoint: ScriptedEndpoint, server: RawServer, audit_file: Path
+    reply: Reply, code: str, expected: str, endpoint: ScriptedEndpoint, server: RawServer, audit_file: Path
 ) -> None:
     endpoint.reply(reply, sql(COUNT_CATEGORIES))
 
@@ -185,14 +185,14 @@ def test_a_model_endpoint_that_fails_costs_one_clear_error(
     answer = server.call("query", question=QUESTION)
 
     assert failed.code == code
-    assert said in failed.text
+    assert expected in failed.text
     assert "\nhint: " in failed.text
     assert answer.rows == [[27]]
     assert len(endpoint.requests) == 2
     line = json.loads(audit_file.read_text("utf-8").splitlines()[-2])
     assert line["outcome"] == code
     assert line["model"]
-    has_tokens = code == "model_reply" and "not a chat completion" not in said
+    has_tokens = code == "model_reply" and "not a chat completion" not in expected
     assert (line["tokens_in"], line["tokens_out"]) == ((TOKENS_IN, TOKENS_OUT) if has_tokens else (0, 0))
 
 

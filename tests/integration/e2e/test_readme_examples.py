@@ -37,11 +37,11 @@ def test_every_tool_and_the_schema_have_an_example() -> None:
     assert any(name.startswith("schema://") for name in asked)
 
 
-@pytest.mark.parametrize(("asked", "said"), _EXAMPLES, ids=[asked for asked, _ in _EXAMPLES])
-def test_an_example_is_answered_as_the_readme_says(asked: str, said: str, shop_server: RawServer) -> None:
+@pytest.mark.parametrize(("asked", "expected"), _EXAMPLES, ids=[asked for asked, _ in _EXAMPLES])
+def test_an_example_is_answered_as_the_readme_says(asked: str, expected: str, shop_server: RawServer) -> None:
     answered = _ask(shop_server, asked)
 
-    assert _without_what_varies(answered) == _without_what_varies(said)
+    assert _without_what_varies(answered) == _without_what_varies(expected)
 
 
 @pytest.mark.parametrize(("command", "printed"), _COMMANDS)

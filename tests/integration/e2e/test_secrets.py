@@ -152,12 +152,12 @@ def test_settings_that_cannot_be_used_are_named_without_their_secrets(
 ) -> None:
     with RawServer(server_environment(**variables), folder) as server:
         server.initialize()
-        told = server.call("execute_sql", sql="select 1").text
+        text = server.call("execute_sql", sql="select 1").text
         server.close_stdin()
         exit_code = server.wait()
 
     assert exit_code == 2
-    for said in (told, server.stderr):
-        assert "PG_MCP_" in said
-        assert revealed(said) == []
+    for shown in (text, server.stderr):
+        assert "PG_MCP_" in shown
+        assert revealed(shown) == []
     assert revealed(server.stdout.decode()) == []

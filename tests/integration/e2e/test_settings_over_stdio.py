@@ -185,14 +185,14 @@ def test_a_database_that_is_down_does_not_affect_the_others(
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "expected"),
     [
         ({"database_port": "many"}, ["PG_MCP_DATABASE_PORT", "'many'", "from 1 to 65535"]),
         ({"context_file": "nowhere.yaml"}, ["PG_MCP_CONTEXT_FILE", "nowhere.yaml"]),
     ],
 )
 def test_a_server_with_unusable_settings_keeps_running_and_every_call_says_why(
-    variables: dict[str, str], said: list[str], folder: Path
+    variables: dict[str, str], expected: list[str], folder: Path
 ) -> None:
     with RawServer(server_environment("postgresql://reader@127.0.0.1/x", **variables), folder) as server:
         server.initialize()
@@ -212,9 +212,9 @@ def test_a_server_with_unusable_settings_keeps_running_and_every_call_says_why(
         exit_code = server.wait()
 
     assert [tool["name"] for tool in tools] == ["query", "execute_sql", "search_schema", "refresh_schema"]
-    told = [*(answer.text for answer in answers), *(reply["error"]["message"] for reply in refused)]
-    for text in [*told, warned[0]["data"], server.stderr]:
-        assert all(words in text for words in said), text
+    texts = [*(answer.text for answer in answers), *(reply["error"]["message"] for reply in refused)]
+    for text in [*texts, warned[0]["data"], server.stderr]:
+        assert all(words in text for words in expected), text
     assert {answer.code for answer in answers} == {"settings"}
     assert exit_code == 2
     assert "Traceback" not in server.stderr

@@ -105,7 +105,7 @@ def test_timing_includes_the_work_of_a_command(shop_environment: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    ("text", "exit_code", "said"),
+    ("text", "exit_code", "expected"),
     [
         (b"\n\ndelete from orders; select 1 as a;", 3, "line 3 of the input:\npgmcp: rejected: DELETE"),
         (b"What is the meaning of it all?", 2, "no_model: "),
@@ -113,12 +113,12 @@ def test_timing_includes_the_work_of_a_command(shop_environment: dict[str, str],
     ],
 )
 def test_a_batch_ends_at_its_first_failure(
-    text: bytes, exit_code: int, said: str, shop_environment: dict[str, str], folder: Path
+    text: bytes, exit_code: int, expected: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     done = run(shop_environment, folder, "shell", stdin=text)
 
     assert done.returncode == exit_code
-    assert said in done.stderr.decode()
+    assert expected in done.stderr.decode()
     assert done.stdout == b""
 
 

@@ -44,8 +44,8 @@ def stock(new_database: Callable[[], str]) -> Stock:
     return stock
 
 
-def uris(told: list[dict[str, Any]]) -> list[str]:
-    return [each["uri"] for each in told]
+def uris(notifications: list[dict[str, Any]]) -> list[str]:
+    return [each["uri"] for each in notifications]
 
 
 def test_a_subscribed_schema_and_table_are_notified_of_a_change_found_by_refresh(

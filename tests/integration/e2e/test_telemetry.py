@@ -166,9 +166,9 @@ def test_over_http_a_trace_comes_by_header_and_metrics_are_shown_to_those_who_ma
     assert len(types) == len(set(types))
     assert "unheard" not in page.text
     assert "prometheus" not in page.text
-    told = b"".join(body for bodies in collector.bodies.values() for body in bodies)
-    assert b"the-token" not in told
-    assert TOKEN_HASH.encode() not in told
+    exported = b"".join(body for bodies in collector.bodies.values() for body in bodies)
+    assert b"the-token" not in exported
+    assert TOKEN_HASH.encode() not in exported
 
 
 def test_without_the_setting_no_telemetry_is_sent(

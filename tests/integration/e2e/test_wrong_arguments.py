@@ -12,7 +12,7 @@ MEGABYTE = 1_000_000
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "expected"),
     [
         ("execute_sql", SELECT | {"limits": 5}, ["unknown argument 'limits'", "did you mean limit?"]),
         ("execute_sql", SELECT | {"data_base": "shop"}, ["did you mean database?", "sql, database, limit"]),
@@ -44,12 +44,12 @@ MEGABYTE = 1_000_000
     ],
 )  # fmt: skip
 def test_the_error_for_a_wrong_argument_names_what_is_allowed(
-    tool: str, arguments: dict[str, Any], said: list[str], shop_server: RawServer
+    tool: str, arguments: dict[str, Any], expected: list[str], shop_server: RawServer
 ) -> None:
     answer = shop_server.call(tool, **arguments)
 
     assert answer.code == "invalid_argument"
-    for words in said:
+    for words in expected:
         assert words in answer.text
     assert len(answer.text) < 500
 

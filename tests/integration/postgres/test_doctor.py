@@ -379,11 +379,11 @@ async def test_a_write_that_is_not_refused_fails_and_leaves_nothing(new_database
 
 
 @pytest.mark.parametrize(
-    ("state", "is_told"),
+    ("state", "is_reported"),
     [("enable", True), ("enable always", True), ("enable replica", False), ("disable", False)],
 )
 async def test_an_event_trigger_that_runs_at_each_login_is_named(
-    new_database: Callable[[], str], state: str, is_told: bool
+    new_database: Callable[[], str], state: str, is_reported: bool
 ) -> None:
     url = new_database()
     with psycopg.connect(url) as connection:
@@ -395,12 +395,12 @@ async def test_an_event_trigger_that_runs_at_each_login_is_named(
 
     results = await examine({"PG_MCP_DATABASE_URL": url})
 
-    told = results.get("database main: login triggers")
-    assert (told is not None) is is_told
-    if told is not None:
-        assert told.status is Status.WARN
-        assert told.text.endswith(": greeter")
-        assert told.hint
+    reported = results.get("database main: login triggers")
+    assert (reported is not None) is is_reported
+    if reported is not None:
+        assert reported.status is Status.WARN
+        assert reported.text.endswith(": greeter")
+        assert reported.hint
 
 
 async def test_tables_without_statistics_are_named(new_database: Callable[[], str]) -> None:
@@ -431,13 +431,15 @@ async def test_hidden_statements_of_the_server_are_reported(new_database: Callab
 async def test_the_data_sent_to_the_provider_is_listed_with_settings_that_prevent_it(shop_url: str) -> None:
     environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 
-    told = (await examine(environ))["database main: data sent"]
-    told_less = (await examine({**environ, "PG_MCP_SERVER_SEND_VALUES": "false"}))["database main: data sent"]
+    reported = (await examine(environ))["database main: data sent"]
+    reported_without_values = (await examine({**environ, "PG_MCP_SERVER_SEND_VALUES": "false"}))[
+        "database main: data sent"
+    ]
 
-    assert told.text.startswith("with a question to 127.0.0.1:9, never rows: names and types of 7 tables")
-    assert "customers.country" in told.text
-    assert "PG_MCP_SERVER_SEND_VALUES=false" in told.text
-    assert told_less.text.endswith("and no values")
+    assert reported.text.startswith("with a question to 127.0.0.1:9, never rows: names and types of 7 tables")
+    assert "customers.country" in reported.text
+    assert "PG_MCP_SERVER_SEND_VALUES=false" in reported.text
+    assert reported_without_values.text.endswith("and no values")
 
 
 async def test_a_role_that_may_read_no_table_is_a_warning(new_database: Callable[[], str]) -> None:

@@ -54,7 +54,7 @@ async def test_each_caller_gets_the_rows_that_the_page_says(example: Settings) -
         Principal("dave", claims={**support, "tenant": 2}),
         Principal("erin", claims=support),
     ]
-    said = re.findall(r"\| (?:`shop_\w+`) \| ([\d, none]+) \|", _PAGE)
+    expected = re.findall(r"\| (?:`shop_\w+`) \| ([\d, none]+) \|", _PAGE)
 
     async with open_pipeline(example, None) as (pipeline, _):
         answers = [
@@ -67,7 +67,7 @@ async def test_each_caller_gets_the_rows_that_the_page_says(example: Settings) -
             await pipeline.execute_sql("select 1", CallOptions(principal=Principal("mallory")))
 
     ids = [", ".join(str(row[0]) for row in answer.rows.rows) for answer in answers if answer.rows]
-    assert [each or "none" for each in ids] == said
+    assert [each or "none" for each in ids] == expected
     assert all("row-level security applies to orders" in str(answer.notes) for answer in answers)
 
 
@@ -138,7 +138,7 @@ async def test_doctor_accepts_every_role(example: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "restore", "status", "said", "hint"),
+    ("change", "restore", "status", "expected", "hint"),
     [
         (
             "revoke shop_north from pgmcp_login", "grant shop_north to pgmcp_login", Status.FAIL,
@@ -168,7 +168,13 @@ async def test_doctor_accepts_every_role(example: Settings) -> None:
     ],
 )  # fmt: skip
 async def test_a_problem_of_a_role_is_reported_with_a_hint(
-    example: Settings, module_database: str, change: str, restore: str, status: Status, said: str, hint: str
+    example: Settings,
+    module_database: str,
+    change: str,
+    restore: str,
+    status: Status,
+    expected: str,
+    hint: str,
 ) -> None:
     with psycopg.connect(module_database, autocommit=True) as connection:
         connection.execute(change.encode())
@@ -178,7 +184,7 @@ async def test_a_problem_of_a_role_is_reported_with_a_hint(
             connection.execute(restore.encode())
 
     (result,) = [each for each in results if each.check.endswith("mapped roles: shop_north")]
-    assert (result.status, said in result.text, hint in result.hint) == (status, True, True), result
+    assert (result.status, expected in result.text, hint in result.hint) == (status, True, True), result
 
 
 async def _examine(settings: Settings) -> list[CheckResult]:

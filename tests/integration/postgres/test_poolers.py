@@ -207,26 +207,26 @@ def tls_lines() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("ssl_mode", "query", "said", "hint"),
+    ("ssl_mode", "query", "expected", "hint"),
     [
         ("require", "?sslmode=disable", "SSL required", "PG_MCP_DATABASE_SSL_MODE=require"),
         ("verify-ca", "", "certificate required", "sslcert="),
     ],
 )
 async def test_tls_that_pgbouncer_requires_is_named(
-    supervise: Supervise, direct_url: str, tls_lines: str, ssl_mode: str, query: str, said: str, hint: str
+    supervise: Supervise, direct_url: str, tls_lines: str, ssl_mode: str, query: str, expected: str, hint: str
 ) -> None:
     more = f"{tls_lines}client_tls_sslmode = {ssl_mode}"
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more=more) as bouncer:
         refused = await refusal(supervise(bouncer.url(direct_url) + query))
 
     assert isinstance(refused, DatabaseAuthError)
-    assert said in str(refused)
+    assert expected in str(refused)
     assert hint in refused.hint
 
 
 @pytest.mark.parametrize(
-    ("more", "said", "hint"),
+    ("more", "expected", "hint"),
     [
         ("", "SASL authentication failed", "not an MD5 hash"),
         ("auth_type = trust", '"trust" authentication failed', "auth_file or by auth_query"),
@@ -235,7 +235,7 @@ async def test_tls_that_pgbouncer_requires_is_named(
     ],
 )
 async def test_the_error_for_a_user_unknown_to_pgbouncer_names_where_users_are_set(
-    supervise: Supervise, direct_url: str, more: str, said: str, hint: str
+    supervise: Supervise, direct_url: str, more: str, expected: str, hint: str
 ) -> None:
     parts = urlsplit(direct_url)
     stranger = urlunsplit(parts._replace(netloc=f"stranger:pass@{parts.netloc.rpartition('@')[2]}"))
@@ -243,7 +243,7 @@ async def test_the_error_for_a_user_unknown_to_pgbouncer_names_where_users_are_s
         refused = await refusal(supervise(bouncer.url(stranger)))
 
     assert isinstance(refused, DatabaseAuthError)
-    assert said in str(refused)
+    assert expected in str(refused)
     assert hint in refused.hint
 
 

@@ -103,9 +103,11 @@ async def test_the_full_detail_of_a_table_says_that_policies_apply(
 ) -> None:
     catalog = await read_catalog(_fetch(supervise(database, params={"options": "-c role=rls_reader"})))
 
-    told = {table.name for table in catalog.tables if "row-level security" in render_table(table, catalog)}
+    reported = {
+        table.name for table in catalog.tables if "row-level security" in render_table(table, catalog)
+    }
 
-    assert told == {"rls_filtered", "rls_forced", "rls_parent", "of_caller", "above_of_caller"}
+    assert reported == {"rls_filtered", "rls_forced", "rls_parent", "of_caller", "above_of_caller"}
 
 
 async def test_the_catalog_is_read_even_if_pg_roles_is_not_readable(

@@ -65,11 +65,11 @@ class Site:
 
     def run(self, url: str, sql: str) -> list[str]:
         """Run SQL; return the server's notices and warnings."""
-        told: list[str] = []
+        notices: list[str] = []
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+            connection.add_notice_handler(lambda notice: notices.append(str(notice.message_primary)))
             connection.execute(sql.encode())
-        return told
+        return notices
 
     @property
     def owner_url(self) -> str:
@@ -127,8 +127,8 @@ def test_it_changes_nothing_in_another_database(new_database: Callable[[], str],
     psql = ["psql", "-qX", other]
     ran = subprocess.run(psql, input=script.encode(), check=True, capture_output=True)
 
-    told = f"this script is for the database {site.dbname}, and this is "
-    assert told in ran.stderr.decode()
+    expected = f"this script is for the database {site.dbname}, and this is "
+    assert expected in ran.stderr.decode()
     assert site.ask(f"select count(*) from pg_roles where rolname = '{site.role}'") == 0
     with psycopg.connect(other) as connection:
         found = connection.execute(
@@ -202,17 +202,17 @@ def test_each_owner_runs_it_for_their_tables_and_learns_what_others_must_run(
     site.admin(f"grant connect on database {site.dbname} to {other_owner}")
     other_url = make_conninfo(site.url, user=other_owner, password=PASSWORD)
 
-    told_other = site.run(other_url, site.script(schemas=["Sales %", "theirs"]))
-    told_owner = site.run(site.owner_url, site.script(schemas=["Sales %", "theirs"]))
+    to_other = site.run(other_url, site.script(schemas=["Sales %", "theirs"]))
+    to_owner = site.run(site.owner_url, site.script(schemas=["Sales %", "theirs"]))
 
-    assert "the role may not connect: the database's owner has to run this script, too" in told_other
+    assert "the role may not connect: the database's owner has to run this script, too" in to_other
     sales = 'the role may not use the schema "Sales %": the schema\'s owner has to run this script, too'
-    assert sales in told_other
-    assert [text for text in told_owner if text.startswith("the role may not")] == []
+    assert sales in to_other
+    assert [text for text in to_owner if text.startswith("the role may not")] == []
     assert (
         f"later tables of {other_owner} will not be readable: that role has to run this script, too"
         not in (
-            told_owner  # the other owner has run the script already
+            to_owner  # the other owner has run the script already
         )
     )
     assert site.read("select * from theirs.things") == []
@@ -223,12 +223,12 @@ def test_an_owner_gets_no_message_about_roles_that_add_no_tables(site: Site, oth
     """Examples are the creator of an extension, and a database's owner who may not create in the schema."""
     site.admin(f'create role "{site.role}" login')
 
-    told = site.run(
+    notices = site.run(
         make_conninfo(site.url, user=other_owner, password=PASSWORD), site.script(schemas=["theirs"])
     )
 
-    (told_of_role,) = told
-    assert "its settings stay as they are" in told_of_role
+    (about_role,) = notices
+    assert "its settings stay as they are" in about_role
 
 
 def test_a_hidden_column_cannot_be_read_and_the_others_can(site: Site) -> None:

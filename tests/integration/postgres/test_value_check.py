@@ -72,7 +72,7 @@ async def test_a_condition_that_holds_for_a_row_is_not_a_mismatch(url: str, cond
 
 
 @pytest.mark.parametrize(
-    ("condition", "told"),
+    ("condition", "reported"),
     [
         ("h.side = 'good'", "heroes.side = 'good' is not in the data; it holds 'Good'"),
         ("trim(h.side) = 'good'", "heroes.side = 'good' is not in the data; it holds 'Good'"),
@@ -81,11 +81,11 @@ async def test_a_condition_that_holds_for_a_row_is_not_a_mismatch(url: str, cond
     ],
 )
 async def test_a_condition_that_holds_for_no_row_is_reported_with_existing_values(
-    url: str, condition: str, told: str
+    url: str, condition: str, reported: str
 ) -> None:
     (found,) = await mismatches(url, condition)
 
-    assert found.startswith(told)
+    assert found.startswith(reported)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_text_computed_by_the_query_is_compared_as_postgresql_computes_i
 
 
 @pytest.mark.parametrize(
-    ("condition", "told"),
+    ("condition", "reported"),
     [
         ("upper(h.town) = 'GIEßEN'", []),
         ("lower(h.plain) = 'École'", []),
@@ -127,6 +127,6 @@ async def test_a_text_computed_by_the_query_is_compared_as_postgresql_computes_i
     ],
 )
 async def test_if_the_table_takes_too_long_to_read_the_condition_is_evaluated_for_the_values_alone(
-    url: str, condition: str, told: list[str]
+    url: str, condition: str, reported: list[str]
 ) -> None:
-    assert await mismatches(url, condition, table="places", can_read_rows=False) == told
+    assert await mismatches(url, condition, table="places", can_read_rows=False) == reported
