@@ -5,6 +5,7 @@ that hide, reorder or control text become visible escapes (`worker.escaping`). T
 fence cannot contain its end. All packages may import this module.
 """
 
+import json
 import os
 import unicodedata
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from worker.escaping import is_harmless as is_harmless
 _ZERO_WIDTH_JOINER: Final = "\u200d"
 _EMOJI_MODIFIERS: Final = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _REGIONAL_INDICATORS: Final = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+_MAX_SHOWN_CHARACTERS: Final = 60
 _MAX_CLUSTER_CHARACTERS: Final = 32
 """Maximum code points of one visible character. The longest emoji in use have half as many; letters with more
 marks may be cut.
@@ -37,6 +39,11 @@ def fence_lines(lines: Iterable[str], fence: str) -> str:
         fence: a mark of `new_fence`, used for one result only.
     """
     return "\n".join((f"<data-{fence}>", *lines, f"</data-{fence}>"))
+
+
+def show_value(value: object) -> str:
+    """Return a caller's value as JSON for a message, shortened; it is escaped with the message."""
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), _MAX_SHOWN_CHARACTERS)
 
 
 def shorten(text: str, max_characters: int) -> str:

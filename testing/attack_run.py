@@ -48,7 +48,7 @@ class Watch:
 
     def observe(self) -> Fingerprint:
         """Return the target's fingerprint, with the events of the listening session since the last call."""
-        witness = self._look_at_witness()
+        witness = self._check_witness()
         data_dir, outside = self._target.cluster.data_dir, self._target.outside
         fingerprint = take_fingerprint(self._live_admin(), data_dir, outside=outside)
         for path in outside.iterdir():
@@ -59,7 +59,7 @@ class Watch:
         """Return how many bytes of WAL the server has written so far."""
         return wal_position_bytes(self._live_admin())
 
-    def _look_at_witness(self) -> str:
+    def _check_witness(self) -> str:
         try:
             self._witness.execute("select 1")
             heard = len(list(self._witness.notifies(timeout=0)))

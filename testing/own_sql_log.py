@@ -82,7 +82,7 @@ def find_inexact(connection: psycopg.Connection, text: str) -> list[str]:
     return [str(found) for (found,) in rows]
 
 
-# The formats are values of CoercionForm; 2 is an implicit cast. Users' objects have oids from 16384 on.
+# The formats are values of CoercionForm; 2 is an implicit cast. Users' objects have OIDs from 16384 on.
 _RESOLVED = r"""
 select 'implicit:' || m[1]
 from pg_proc, regexp_matches(

@@ -26,7 +26,7 @@ from pgmcp.execution.catalog_access import find_unreadable, without
 from pgmcp.execution.mapped_roles import read_mapped_roles
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import JsonScalar, RowLimits, Rows
-from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL
+from pgmcp.execution.role import PARAMETERS_SQL, PRIVILEGES_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.lookup.value_check import check_unlisted, resolve
@@ -162,12 +162,12 @@ async def read_everything(supervisor: Supervisor) -> None:
     assert [column.type for column in people.columns] == ["integer", "mood", "date"]
     assert people.columns[1].enum_labels == ("sad", "happy")
     await PolicyReader(fetch, allowed=(), denied=()).read()
-    *_, has_parameters = (await fetch(without(POSTURE_SQL, await find_unreadable(fetch)))).rows[0]
+    *_, has_parameters = (await fetch(without(PRIVILEGES_SQL, await find_unreadable(fetch)))).rows[0]
     if has_parameters:
         await fetch(without(PARAMETERS_SQL, await find_unreadable(fetch)))
 
 
-async def look_into_tables(fetch: Fetch) -> None:
+async def sample_tables(fetch: Fetch) -> None:
     """Sample tables and look up values; these statements are not validated."""
     catalog = await read_catalog(fetch)
     samples = await sample(catalog, fetch, fetch, max_rows=100)
@@ -192,7 +192,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
         return (await fetch(sql)).rows
 
     await read_everything(supervisor)
-    await look_into_tables(fetch)
+    await sample_tables(fetch)
     await read_row_security(fetch)
     await read_mapped_roles(fetch, [READER])
     # Called directly, too, because the advice for a failed statement may reach its limit of two seconds.
@@ -224,7 +224,7 @@ async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
         with trapped.changed(HARDENED, HARDENED.replace("revoke", "grant").replace(" from ", " to ")):
             async with supervisor_to(trapped.reader_url, spawn=spawn) as hardened:
                 await read_everything(hardened)
-                await look_into_tables(own_fetch(hardened))
+                await sample_tables(own_fetch(hardened))
     return read_log(trapped.log())
 
 

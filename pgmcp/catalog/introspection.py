@@ -113,7 +113,7 @@ def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _id_range(piece: Sequence[Row]) -> tuple[int, int]:
-    """Return the oids of the first and last relation of a piece."""
+    """Return the OIDs of the first and last relation of a piece."""
     return piece[0][0], piece[-1][0]
 
 

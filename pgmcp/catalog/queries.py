@@ -4,8 +4,8 @@ Any role may run them, unless the server has revoked a part of the catalog (`exe
 statements for columns, constraints, indexes, enums and statistics return one row per table or enum. A text
 cell of this row contains a JSON array of its parts: one for each column, constraint and so on. So 10,000
 tables take 10,000 rows instead of 150,000, and no array in PostgreSQL's own notation has to be parsed. The
-parts contain numbers of columns and oids of relations, which saves joins; `assembly` inserts the names. The
-largest statements read a range of oids at a time, so that no result grows with the database.
+parts contain numbers of columns and OIDs of relations, which saves joins; `assembly` inserts the names. The
+largest statements read a range of OIDs at a time, so that no result grows with the database.
 
 They run with only pg_catalog in the search path. Operands and arguments have exactly the types of one
 operator or function, and only casts of PostgreSQL itself are used. Otherwise, a cast that a superuser created
@@ -166,7 +166,7 @@ LEFT JOIN family_size AS s ON s.root = visible.oid"""
 
 
 def columns(first_id: int, last_id: int) -> str:
-    """Return the statement that reads the columns of relations from one oid to another, both included."""
+    """Return the statement that reads the columns of relations from one OID to another, both included."""
     return f"""
 SELECT a.attrelid::pg_catalog.int8 AS id,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
@@ -260,7 +260,7 @@ WHERE t.typtype = 'd'"""
 # Parts of `statistics`: c is a relation, and s a column of it.
 
 # The columns of text, and those of dates and numbers (bigint, smallint, integer, real, double precision,
-# numeric, date, timestamp with and without time zone, by oid). A negative n_distinct is a share of the rows.
+# numeric, date, timestamp with and without time zone, by OID). A negative n_distinct is a share of the rows.
 # pg_stats omits columns that are not readable. It is queried for one table after another, because for all
 # tables together the planner expects a handful of rows instead of 100,000.
 _ANALYSED_COLUMNS = """

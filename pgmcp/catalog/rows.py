@@ -13,7 +13,7 @@ class ColumnRow(msgspec.Struct, array_like=True, gc=False):
     """A column.
 
     Attributes:
-        type_id: the oid of its type, which may be an enum or a domain.
+        type_id: the OID of its type, which may be an enum or a domain.
         generated: pg_attribute.attgenerated; "" for an ordinary column.
     """
 

@@ -57,7 +57,7 @@ class Drawer:
         """
         self._timeout_s = timeout_s
         self._spawn = spawn or spawn_drawing
-        self._places = asyncio.Semaphore(_MAX_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
 
     async def draw(self, specification: Mapping[str, Any]) -> bytes:
         """Return the PNG of a chart's specification, 720 pixels wide at one and a half times the resolution.
@@ -67,7 +67,7 @@ class Drawer:
         """
         chart = json.dumps({**specification, "width": WIDTH_PX}).encode()
         try:
-            async with asyncio.timeout(self._timeout_s), self._places:
+            async with asyncio.timeout(self._timeout_s), self._slots:
                 return await self._exchange(chart)
         except TimeoutError:
             message = f"the drawing was stopped after {self._timeout_s:g} s"

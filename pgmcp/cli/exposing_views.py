@@ -114,7 +114,7 @@ def exposing_views_sql(columns: Sequence[tuple[str, str, str]], role: str | None
     """Return the query for the views of every schema that show one of the columns with their owner's rights.
 
     Its columns: the view's schema and name; the hidden column's schema, table and name; whether the role can
-    read a column of the view; the view's oid; whether the current role has the rights of the view's owner.
+    read a column of the view; the view's OID; whether the current role has the rights of the view's owner.
 
     Args:
         columns: schema, table and name of at least one hidden column. The query itself finds the same columns

@@ -54,7 +54,7 @@ async def _explain_unreadable(session: Session, text: str, catalog: Catalog) -> 
     """Return a sentence for each word that names a table which the role may not read."""
     database = session.pipeline.databases.get(None)
     names = [word for word in text.split() if parse_name(word)]
-    role = quote_identifier((await database.role.posture()).role)
+    role = quote_identifier((await database.role.privileges()).role)
     return [
         f"{each.name} exists, but {each.reason}: its owner can run GRANT SELECT ON {each.name} TO {role}; "
         "the schema may need GRANT USAGE, too"

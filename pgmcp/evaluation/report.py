@@ -6,7 +6,7 @@ from math import comb, sqrt
 from typing import Any, Final, TypeVar
 
 from pgmcp.evaluation.contestants import UNANSWERABLE, Ours, PlainPrompt
-from pgmcp.evaluation.run import Judged, Outcome, Result, Verdict
+from pgmcp.evaluation.run import JudgedAttempt, Outcome, Result, Verdict
 
 _Z_95: Final = 1.96
 
@@ -53,7 +53,7 @@ def names_of(results: Sequence[Result]) -> list[str]:
     return list(results[0].attempts) if results else []
 
 
-def attempts_of(results: Iterable[Result], name: str) -> list[Judged]:
+def attempts_of(results: Iterable[Result], name: str) -> list[JudgedAttempt]:
     """Return the attempts of a contestant."""
     return [result.attempts[name] for result in results]
 
@@ -66,7 +66,7 @@ def group(results: Sequence[Result], key: Callable[[Result], Key]) -> dict[Key, 
     return groups
 
 
-def summary(attempts: Sequence[Judged]) -> dict[str, Any]:
+def summary(attempts: Sequence[JudgedAttempt]) -> dict[str, Any]:
     """Return the figures of one contestant."""
     bills = [judged.attempt.bill for judged in attempts]
     verdicts = {str(verdict): sum(each.verdict is verdict for each in attempts) for verdict in Verdict}
@@ -136,7 +136,7 @@ def _question(result: Result) -> dict[str, Any]:
     }
 
 
-def _judged(judged: Judged) -> dict[str, Any]:
+def _judged(judged: JudgedAttempt) -> dict[str, Any]:
     attempt = judged.attempt
     return {
         "verdict": str(judged.verdict),

@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAttempt:
     """An attempt and its verdict.
 
     Attributes:
@@ -48,7 +48,7 @@ class Result:
     """A question and its results, by contestant."""
 
     question: Question
-    attempts: dict[str, Judged]
+    attempts: dict[str, JudgedAttempt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ async def evaluate(
     """
     outcome = Outcome()
     for question in questions:
-        attempts: dict[str, Judged] = {}
+        attempts: dict[str, JudgedAttempt] = {}
         try:
             for contestant in contestants:
                 # Read again for each, because expected statements may depend on the current date or time.
@@ -124,27 +124,27 @@ async def run_expected(pipeline: Pipeline, database: str | None, question: Quest
     return found
 
 
-def judge(attempt: Attempt, question: Question, expected: Sequence[Sequence[Row]]) -> Judged:
+def judge(attempt: Attempt, question: Question, expected: Sequence[Sequence[Row]]) -> JudgedAttempt:
     """Return the verdict on an attempt; it is right if it has the rows of any expected statement."""
     if question.is_unanswerable:
         return _judge_refusal(attempt)
     if attempt.rows is None:
         verdict = Verdict.REFUSED if attempt.error == UNANSWERABLE else Verdict.ERROR
-        return Judged(attempt, verdict, attempt.message)
+        return JudgedAttempt(attempt, verdict, attempt.message)
     differences = [compare(rows, attempt.rows, is_ordered=question.is_ordered) for rows in expected]
     if None in differences:
-        return Judged(attempt, Verdict.RIGHT, "")
+        return JudgedAttempt(attempt, Verdict.RIGHT, "")
     if not attempt.is_whole:
-        return Judged(attempt, Verdict.WRONG, "the result was too large to compare")
-    return Judged(attempt, Verdict.WRONG, " / ".join(dict.fromkeys(d.text for d in differences if d)))
+        return JudgedAttempt(attempt, Verdict.WRONG, "the result was too large to compare")
+    return JudgedAttempt(attempt, Verdict.WRONG, " / ".join(dict.fromkeys(d.text for d in differences if d)))
 
 
-def _judge_refusal(attempt: Attempt) -> Judged:
+def _judge_refusal(attempt: Attempt) -> JudgedAttempt:
     if attempt.error == UNANSWERABLE:
-        return Judged(attempt, Verdict.RIGHT, "")
+        return JudgedAttempt(attempt, Verdict.RIGHT, "")
     if attempt.rows is None:
-        return Judged(attempt, Verdict.ERROR, attempt.message)
-    return Judged(attempt, Verdict.WRONG, "it was answered, but should have been refused")
+        return JudgedAttempt(attempt, Verdict.ERROR, attempt.message)
+    return JudgedAttempt(attempt, Verdict.WRONG, "it was answered, but should have been refused")
 
 
 def for_evaluation(settings: Settings) -> Settings:

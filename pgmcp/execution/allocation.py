@@ -144,47 +144,47 @@ def _growth(state: PoolState) -> int:
     return max(first - state.workers, 0) or int(state.may_grow)
 
 
-Place = asyncio.Future[WorkerProcess]
-"""The place of one caller; its result is the worker that the caller gets."""
+Waiter = asyncio.Future[WorkerProcess]
+"""The future of a waiting caller; its result is the worker that the caller gets."""
 
 
 class WorkerQueue:
-    """The places of callers that wait.
+    """The callers that wait for a worker.
 
     Attributes:
-        general: places of statements that may be heavy.
-        express: places of statements that keep a worker only for a short time.
+        general: those whose statements may be heavy.
+        express: those whose statements keep a worker only for a short time.
     """
 
     def __init__(self) -> None:
-        self.general: deque[Place] = deque()
-        self.express: deque[Place] = deque()
+        self.general: deque[Waiter] = deque()
+        self.express: deque[Waiter] = deque()
 
     def __len__(self) -> int:
         return len(self.general) + len(self.express)
 
-    def join(self, *, is_express: bool) -> Place:
-        """Return a new place at the end."""
-        place: Place = asyncio.get_running_loop().create_future()
-        (self.express if is_express else self.general).append(place)
-        return place
+    def join(self, *, is_express: bool) -> Waiter:
+        """Add a waiter at the end, and return it."""
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        (self.express if is_express else self.general).append(waiter)
+        return waiter
 
-    def leave(self, place: Place) -> None:
-        """Remove a place, if it is still in the queue."""
+    def leave(self, waiter: Waiter) -> None:
+        """Remove a waiter, if it is still in the queue."""
         for waiting in (self.general, self.express):
             with suppress(ValueError):
-                waiting.remove(place)
+                waiting.remove(waiter)
 
     def drop_cancelled(self) -> None:
         """Remove callers that were cancelled and have not removed themselves yet."""
         for waiting in (self.general, self.express):
-            for place in [place for place in waiting if place.done()]:
-                waiting.remove(place)
+            for waiter in [waiter for waiter in waiting if waiter.done()]:
+                waiting.remove(waiter)
 
     def fail(self, error: ExecutionError) -> None:
         """Give every caller an error instead of a worker."""
         for waiting in (self.general, self.express):
             while waiting:
-                place = waiting.popleft()
-                if not place.done():
-                    place.set_exception(error)
+                waiter = waiting.popleft()
+                if not waiter.done():
+                    waiter.set_exception(error)

@@ -154,17 +154,17 @@ class WorkerPool:
             ExecutionError: no worker is available; this is the error of the last start.
         """
         self._fail_waiting_behind_given_up()
-        place = self._waiting.join(is_express=is_express)
+        waiter = self._waiting.join(is_express=is_express)
         self._rebalance()
-        if not place.done():
+        if not waiter.done():
             try:
                 self._refuse_if_hopeless()
             except ExecutionError:
-                self._waiting.leave(place)
+                self._waiting.leave(waiter)
                 raise
-        return place
+        return waiter
 
-    async def wait(self, place: asyncio.Future[WorkerProcess]) -> WorkerProcess:
+    async def wait(self, waiter: asyncio.Future[WorkerProcess]) -> WorkerProcess:
         """Return the worker for a future of `ask`; waits without a limit.
 
         Raises:
@@ -173,11 +173,11 @@ class WorkerPool:
             TimeoutError: the caller has set it on the future to stop waiting.
         """
         try:
-            return await place
+            return await waiter
         except (asyncio.CancelledError, TimeoutError):
-            self._waiting.leave(place)
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self.release(place.result())  # it was handed over while the wait ended
+            self._waiting.leave(waiter)
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.release(waiter.result())  # it was handed over while the wait ended
             raise
 
     def release(self, worker: WorkerProcess) -> None:

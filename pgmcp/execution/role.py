@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 #
 # SET ROLE gives the privileges of every role that this one is a member of, so they count even if they are not
 # inherited. has_table_privilege() does not know MAINTAIN before PostgreSQL 17; the access list shows it.
-POSTURE_SQL: Final = """
+PRIVILEGES_SQL: Final = """
 WITH own (id) AS MATERIALIZED (
     SELECT m.oid FROM pg_catalog.pg_roles AS m WHERE pg_catalog.pg_has_role(m.oid, 'MEMBER')
 ), granted (id) AS MATERIALIZED (
@@ -144,7 +144,7 @@ UNKNOWN_ATTRIBUTES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class RolePosture:
+class RolePrivileges:
     """The privileges of a role beyond reading.
 
     Attributes:
@@ -157,19 +157,19 @@ class RolePosture:
     knows_attributes: bool = True
 
 
-def read_posture(row: list[JsonScalar]) -> RolePosture:
+def read_privileges(row: list[JsonScalar]) -> RolePrivileges:
     """Return the privileges that a row describes.
 
     Args:
-        row: the values of `POSTURE_SQL` without the last one, then those of `PARAMETERS_SQL` if the server
+        row: the values of `PRIVILEGES_SQL` without the last one, then those of `PARAMETERS_SQL` if the server
             has privileges on settings.
     """
     role, *attributes = row[:6]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
     if attributes[0]:
-        return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # a superuser has all the others anyway
+        return RolePrivileges(str(role), (_RISK_BY_ATTRIBUTE[0],))  # a superuser has all the others anyway
     risks += [risk.format(found) for risk, found in zip(_RISKS_FOUND, row[6:], strict=False) if found]
-    return RolePosture(str(role), tuple(risks), knows_attributes=None not in attributes)
+    return RolePrivileges(str(role), tuple(risks), knows_attributes=None not in attributes)
 
 
 class RoleCheck:
@@ -191,7 +191,7 @@ class RoleCheck:
         self._own_roles = "USAGE" if maps_roles else "MEMBER"
         self._fetch = fetch
         self._must_be_read_only = must_be_read_only
-        self._probing: asyncio.Task[RolePosture] | None = None
+        self._probing: asyncio.Task[RolePrivileges] | None = None
         self._last_problem = ""
         self._is_known = False
 
@@ -207,27 +207,27 @@ class RoleCheck:
             if not self._is_known:
                 self.probe()
             return
-        posture = await self.posture()
-        if posture.risks:
+        privileges = await self.privileges()
+        if privileges.risks:
             raise RoleRefusedError(
-                f"pgmcp refuses to serve database {self._database!r} with the role {posture.role!r}: "
-                + "; ".join(posture.risks),
+                f"pgmcp refuses to serve database {self._database!r} with the role {privileges.role!r}: "
+                + "; ".join(privileges.risks),
                 hint=(
                     "connect as a role that can only read (`pgmcp setup-sql` prints a script that creates "
                     "one); PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false warns instead of refusing"
                 ),
             )
-        if not posture.knows_attributes:
+        if not privileges.knows_attributes:
             require(
                 {"pg_roles"},
                 {"pg_roles"},
                 purpose=(
-                    f"pgmcp refuses to serve database {self._database!r} with the role {posture.role!r}, "
+                    f"pgmcp refuses to serve database {self._database!r} with the role {privileges.role!r}, "
                     "because its attributes are not known and PG_MCP_SERVER_REQUIRE_READONLY_ROLE is true"
                 ),
             )
 
-    async def posture(self) -> RolePosture:
+    async def privileges(self) -> RolePrivileges:
         """Return the role's privileges. If one caller stops waiting, others still get the result.
 
         Raises:
@@ -236,7 +236,7 @@ class RoleCheck:
         """
         return await asyncio.shield(self.probe())
 
-    def probe(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePrivileges]:
         """Return the task that reads the role; start it unless the role has been read or is being read."""
         if self._probing is None or _has_failed(self._probing):
             self._probing = asyncio.create_task(self._probe())
@@ -249,19 +249,19 @@ class RoleCheck:
             self._probing.cancel()
             await asyncio.wait([self._probing])
 
-    async def _probe(self) -> RolePosture:
+    async def _probe(self) -> RolePrivileges:
         try:
             unreadable = await find_unreadable(self._fetch)
-            *rights, has_parameters = await self._read_row(POSTURE_SQL, unreadable)
+            *rights, has_parameters = await self._read_row(PRIVILEGES_SQL, unreadable)
             if has_parameters:
                 rights += await self._read_row(PARAMETERS_SQL, unreadable)
-            posture = read_posture(rights)
+            privileges = read_privileges(rights)
         except CatalogDeniedError as error:
             self._warn_unknown(error)
             raise
         self._is_known = True
-        self._warn(posture)
-        return posture
+        self._warn(privileges)
+        return privileges
 
     async def _read_row(self, sql: str, unreadable: Collection[str]) -> list[JsonScalar]:
         sql = sql.replace(_MEMBERSHIP, f"pg_has_role(m.oid, '{self._own_roles}')")
@@ -277,16 +277,16 @@ class RoleCheck:
                 error.hint,
             )
 
-    def _warn(self, posture: RolePosture) -> None:
-        if posture.risks:
+    def _warn(self, privileges: RolePrivileges) -> None:
+        if privileges.risks:
             logger.warning(
                 "database %s: role %s can do more than read (%s); `pgmcp setup-sql` prints a script for a "
                 "read-only role",
                 self._database,
-                posture.role,
-                "; ".join(posture.risks),
+                privileges.role,
+                "; ".join(privileges.risks),
             )
 
 
-def _has_failed(probing: asyncio.Task[RolePosture]) -> bool:
+def _has_failed(probing: asyncio.Task[RolePrivileges]) -> bool:
     return probing.done() and (probing.cancelled() or probing.exception() is not None)

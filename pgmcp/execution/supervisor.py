@@ -284,11 +284,11 @@ class Supervisor:
         await self._ask_lane(statement)
 
     async def _ask_lane(self, statement: Statement, *, is_patient: bool = True) -> bool:
-        place = self._lanes.ask(is_patient=is_patient, principal=statement.principal)
-        if place.done():
-            return place.result()
-        waiting = self._lanes.wait(place, statement.principal)
-        return await self._before_deadline(place, waiting, statement)
+        waiter = self._lanes.ask(is_patient=is_patient, principal=statement.principal)
+        if waiter.done():
+            return waiter.result()
+        waiting = self._lanes.wait(waiter, statement.principal)
+        return await self._before_deadline(waiter, waiting, statement)
 
     async def _acquire(
         self, statement: Statement, worker: WorkerProcess | None = None, *, is_express: bool = False
@@ -296,12 +296,12 @@ class Supervisor:
         """Return a worker that may run the statement; wait for one unless it is given."""
         worker = worker or self._pool.take(is_express=is_express)
         if worker is None:
-            place = self._pool.ask(is_express=is_express)
-            if place.done():
-                worker = place.result()
+            waiter = self._pool.ask(is_express=is_express)
+            if waiter.done():
+                worker = waiter.result()
             else:
-                with self._timer.fails(place, self._limit_timeout_s, only_if=lambda: self._is_barred):
-                    worker = await self._before_deadline(place, self._pool.wait(place), statement)
+                with self._timer.fails(waiter, self._limit_timeout_s, only_if=lambda: self._is_barred):
+                    worker = await self._before_deadline(waiter, self._pool.wait(waiter), statement)
         if worker.escapes_backslashes:
             try:
                 statement.refuse_backslashes()
@@ -311,11 +311,11 @@ class Supervisor:
         return worker
 
     async def _before_deadline(
-        self, place: asyncio.Future[T], waiting: Coroutine[Any, Any, T], statement: Statement
+        self, waiter: asyncio.Future[T], waiting: Coroutine[Any, Any, T], statement: Statement
     ) -> T:
         """Wait for a place in a queue until the statement's deadline."""
         try:
-            with self._timer.fails(place, statement.deadline_s - self._clock()):
+            with self._timer.fails(waiter, statement.deadline_s - self._clock()):
                 return await waiting
         except TimeoutError:
             waited_s = statement.timeout_s

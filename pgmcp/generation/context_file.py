@@ -131,7 +131,7 @@ class ContextFile:
         self._path = path
         self._reading = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        self._stamp = _stamp(path)
+        self._file_version = _file_version(path)
         self._contexts = load_context(path)
         self._warn_of_problems()
 
@@ -145,10 +145,10 @@ class ContextFile:
         May read the file: do not call it on the event loop.
         """
         with self._reading:
-            stamp = _stamp(self._path)
-            is_changed = stamp != self._stamp
+            stamp = _file_version(self._path)
+            is_changed = stamp != self._file_version
             if is_changed:
-                self._stamp = stamp  # also for an invalid version, so that it is reported once
+                self._file_version = stamp  # also for an invalid version, so that it is reported once
                 is_changed = self._reload()
             contexts = self._contexts
         if is_changed:
@@ -205,7 +205,7 @@ def describe_missing_entries(contexts: Mapping[str, DatabaseContext]) -> str:
     return f"the context file has no entries for {', '.join(empty) or 'any database'}"
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _file_version(path: Path) -> tuple[int, int, int]:
     """Return modification time, size and inode of a file; zeros if it is missing."""
     try:
         status = path.stat()

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from pgmcp.errors import InvalidArgumentError, SettingsError
 from pgmcp.quoting import quote_literal
-from pgmcp.untrusted import shorten
+from pgmcp.untrusted import shorten, show_value
 
 MAX_ARGUMENT_CHARACTERS: Final = 100
 """Maximum length of a text, unless the parameter has its own maximum."""
@@ -123,7 +123,7 @@ class Parameter:
         argument = self.normalise(value)
         if argument is None:
             raise InvalidArgumentError(
-                f"{name}: expected {self._expected}, got {shorten(repr(value), _SHOWN_CHARACTERS)}",
+                f"{name}: expected {self._expected}, got {show_value(value)}",
                 hint="the tool's input schema describes its arguments",
             )
         if problem := self._out_of_bounds(argument):
@@ -206,7 +206,7 @@ class Parameter:
         given = {"min": self.minimum, "max": self.maximum, "default": self.default or ""}
         for key, text in (*given.items(), *(("enum", each) for each in self.choices)):
             if text and self.normalise(text) != text:
-                raise SettingsError(f"{key} is {text!r}, expected {self._expected}")
+                raise SettingsError(f"{key} is {show_value(text)}, expected {self._expected}")
         if self.minimum and self.maximum and _rank(self.minimum) > _rank(self.maximum):
             raise SettingsError(f"min {self.minimum} is greater than max {self.maximum}")
         for key, text in (("default", self.default or ""), *(("enum", each) for each in self.choices)):

@@ -37,7 +37,7 @@ _SEPARATOR = rf"(?:[\s{QUOTES}]|{_SENTENCE_PUNCTUATION})"
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
-# Places where a placeholder would not be a separate literal. E'…' has a separate pattern, because it
+# HostFolders where a placeholder would not be a separate literal. E'…' has a separate pattern, because it
 # interprets backslashes.
 _STRINGS = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$"""
 _COMMENTS = r"--[^\n]*|/\*.*?\*/"

@@ -65,7 +65,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _EntryLines:
     """The place of an entry in the file.
 
     Attributes:
@@ -115,8 +115,8 @@ class _Merge:
         self._lines = lines
         self._database = database
         self._path = path
-        self._places = dict(_find_places(lines, context, database))
-        self._replaced: dict[_Place, list[str]] = {}
+        self._entry_lines = dict(_find_entries(lines, context, database))
+        self._replaced: dict[_EntryLines, list[str]] = {}
         self._added: dict[Section, list[str]] = {}
         self._taken: set[tuple[str, str]] = set()
         self._wordings = {
@@ -138,7 +138,7 @@ class _Merge:
         if fitting is None:
             return
         key = _key(fitting.section, fitting.name)
-        place = self._places.get(key)
+        place = self._entry_lines.get(key)
         if place is None and key in self._known_keys():
             self._keep(fitting, "the context file has an entry of its own")
             return
@@ -156,17 +156,17 @@ class _Merge:
 
     def vanished(self, origins: Collection[str]) -> list[tuple[str, str]]:
         """Return the keys of imported, unchanged entries of these origins that were not taken again."""
-        places = self._places.items()
+        places = self._entry_lines.items()
         return [key for key, place in places if place.origin in origins and key not in self._taken]
 
     def line_of(self, key: tuple[str, str]) -> str:
         """Return an entry's first line, without its mark."""
-        return _MARK.sub("", self._lines[self._places[key].start]).strip().removeprefix("- ")
+        return _MARK.sub("", self._lines[self._entry_lines[key].start]).strip().removeprefix("- ")
 
     def remove(self, keys: Sequence[tuple[str, str]]) -> None:
         """Remove entries; the heading of a section stays."""
         for key in keys:
-            self._replaced[self._places[key]] = []
+            self._replaced[self._entry_lines[key]] = []
             self.context = _without(self.context, key)
 
     def finish(self) -> list[str]:
@@ -202,9 +202,9 @@ class _Merge:
         return replace(entry, also=tuple(free[1:]))
 
 
-def _find_places(
+def _find_entries(
     lines: list[str], context: DatabaseContext, database: str
-) -> Iterator[tuple[tuple[str, str], _Place]]:
+) -> Iterator[tuple[tuple[str, str], _EntryLines]]:
     """Yield key and place of each entry of a database; entries in YAML's flow style are left out."""
     import yaml
 
@@ -219,7 +219,7 @@ def _find_places(
             mark = _MARK.search(lines[start])
             is_imported = mark is not None and mark[2] == _digest_in(context, section, name)
             origin = mark[1] if mark is not None and is_imported else ""
-            yield _key(section, name), _Place(start, end, column, origin)
+            yield _key(section, name), _EntryLines(start, end, column, origin)
 
 
 def _value_of(node: "yaml.Node | None", key: str) -> "yaml.Node | None":

@@ -25,7 +25,7 @@ from pgmcp.pipeline.choice import Choice
 from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 
-_NOTHING_SPENT: Final = Choice(question="", readings=())
+_NO_COST: Final = Choice(question="", readings=())
 _NO_CONTEXT: Final = DatabaseContext()
 
 
@@ -325,7 +325,7 @@ class Request(Struct, kw_only=True):
         Args:
             rows: None if the statement was only planned.
         """
-        call, spent = self.call, self.spent or _NOTHING_SPENT
+        call, spent = self.call, self.spent or _NO_COST
         call.sql, call.source = self.parsed.get(sql.strip(), sql), source
         call.row_count = None if rows is None else len(rows.rows)
         return Answer(

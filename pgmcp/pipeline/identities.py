@@ -15,7 +15,7 @@ from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.execution.identity_executor import IdentityExecutor
 from pgmcp.execution.result import Identity
-from pgmcp.execution.role import RolePosture
+from pgmcp.execution.role import RolePrivileges
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.identity import Principal, RoleMapping
 from pgmcp.pipeline.call import Database, RoleCatalogListener
@@ -127,11 +127,11 @@ class BothRoles:
         await self._login.admit()
         await self._mapped.admit()
 
-    async def posture(self) -> RolePosture:
+    async def privileges(self) -> RolePrivileges:
         """Return the rights of the role that statements run with."""
-        return await self._mapped.posture()
+        return await self._mapped.privileges()
 
-    def probe(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePrivileges]:
         """Start reading both roles; return the task for the role that statements run with."""
         self._login.probe()
         return self._mapped.probe()

@@ -33,7 +33,7 @@ from pgmcp.pipeline.repair_loop import RepairLoop
 from pgmcp.pipeline.schema_access import SchemaAccess
 from pgmcp.pipeline.statements import EXPLAIN, StatementRunner
 from pgmcp.pipeline.tracer import Observer, Tracer
-from pgmcp.pipeline.writing import SqlWriter, find_verified_sql, spell_given
+from pgmcp.pipeline.writing import SqlWriter, find_verified_sql, with_column_spelling
 
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or "
@@ -196,7 +196,7 @@ class Pipeline:
             await self._calls.admit(call)
             request = await self._new_request(call, options)
             request.question, request.return_type = question, options.return_type
-            sql = verified.bind(await spell_given(request, verified, arguments, self._statements))
+            sql = verified.bind(await with_column_spelling(request, verified, arguments, self._statements))
             rows = await self._run_verified(request, sql)
             return request.answer(sql.strip(), rows, Source.VERIFIED)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
-from pgmcp.execution.role import RolePosture
+from pgmcp.execution.role import RolePrivileges
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.prompt import Message
 from pgmcp.validation import FunctionPolicy
@@ -85,11 +85,11 @@ class RoleGate(Protocol):
         """Check that the role may be served; otherwise raise an error with the reason."""
         ...
 
-    async def posture(self) -> RolePosture:
+    async def privileges(self) -> RolePrivileges:
         """Return the rights of the role."""
         ...
 
-    def probe(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePrivileges]:
         """Return the task that reads the rights of the role; start it if necessary."""
         ...
 

@@ -164,23 +164,23 @@ def unanswerable(reply: SqlReply) -> UnanswerableError:
 async def find_verified_sql(request: Request, statements: StatementRunner) -> str | None:
     """Return the SQL of the verified question that matches, with its parameters; None if none matches."""
     for match in await asyncio.to_thread(lambda: list(request.context.matches(request.question))):
-        arguments = await _spell_arguments(request, match, statements)
+        arguments = await _match_arguments(request, match, statements)
         if arguments is not None:
             return match.verified.bind(arguments)
     return None
 
 
-async def _spell_arguments(
+async def _match_arguments(
     request: Request, match: VerifiedMatch, statements: StatementRunner
 ) -> dict[str, str] | None:
     """Return the arguments with values spelled as in their columns; None if a column lacks a value."""
     try:
-        return await spell_given(request, match.verified, match.arguments, statements)
+        return await with_column_spelling(request, match.verified, match.arguments, statements)
     except InvalidArgumentError:
         return None
 
 
-async def spell_given(
+async def with_column_spelling(
     request: Request,
     verified: VerifiedQuestion,
     arguments: Mapping[str, str],

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError
-from pgmcp.untrusted import shorten
+from pgmcp.untrusted import shorten, show_value
 
 MAX_NOTED_ARGUMENTS: Final = 5
 """Maximum number of unknown arguments in a note; a call can contain thousands."""
@@ -208,11 +208,7 @@ def _reader_of(kind: inspect.Type, choices: Sequence[Any]) -> Callable[[str, Any
 
 
 def _wrong(name: str, expected: str, value: Any) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{name}: expected {expected}, got {_shown(value)}", hint=_HINT)
-
-
-def _shown(value: Any) -> str:
-    return shorten(repr(value) if isinstance(value, str) else json.dumps(value, default=str), 60)
+    return InvalidArgumentError(f"{name}: expected {expected}, got {show_value(value)}", hint=_HINT)
 
 
 def _read_text(name: str, value: Any) -> str:
@@ -250,7 +246,7 @@ def _one_of(choices: Sequence[Any]) -> Callable[[str, Any], Any]:
     def read(name: str, value: Any) -> Any:
         word = value.strip().lower() if isinstance(value, str) else ""
         if word not in by_word:
-            raise _wrong(name, _alternatives([repr(each) for each in choices]), value)
+            raise _wrong(name, _alternatives([show_value(each) for each in choices]), value)
         return by_word[word]
 
     return read

@@ -65,7 +65,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OfferedTools:
     """The offered tools in the order of the file, and why others are not offered."""
 
     tools: tuple[VerifiedTool, ...] = ()
@@ -104,7 +104,7 @@ class VerifiedTools:
         self._listeners: list[Callable[[], None]] = []
         self._choosing = threading.Lock()
         self._contexts: Mapping[str, DatabaseContext] | None = None
-        self.offer = Offer()
+        self.offer = OfferedTools()
         self.known: dict[str, Tool] = {}
         self.read()
         file.subscribe(self._choose_again)
@@ -200,7 +200,7 @@ def define(verified: VerifiedQuestion, database: str = "") -> dict[str, Any]:
 
 def offer_tools(
     contexts: Mapping[str, DatabaseContext], databases: Sequence[str], *, max_tools: int
-) -> Offer:
+) -> OfferedTools:
     """Return the tools to offer, within `max_tools` and `MAX_TOKENS`."""
     return choose_tools(
         contexts,
@@ -243,7 +243,7 @@ async def _run(
 
 async def watch_tools(tools: VerifiedTools, pipeline: "Pipeline") -> None:
     """Check the tools now and after every change of the file, until cancelled."""
-    checked = Offer()
+    checked = OfferedTools()
     while True:
         await asyncio.to_thread(tools.read)
         if tools.offer is not checked:
@@ -275,7 +275,7 @@ def choose_tools(
     max_tools: int,
     max_tokens: int,
     count_tokens: Callable[[VerifiedTool], int],
-) -> Offer:
+) -> OfferedTools:
     """Return the tools to offer, in the order of these databases; of several with one name, only the first.
 
     Args:
@@ -307,7 +307,7 @@ def choose_tools(
             )
             for tool in left_out
         ]
-    return Offer(tuple(chosen.values()), tuple(problems))
+    return OfferedTools(tuple(chosen.values()), tuple(problems))
 
 
 def _find_tools(contexts: Mapping[str, DatabaseContext]) -> Iterator[VerifiedTool]:

@@ -323,10 +323,10 @@ class ResolutionFacts:
         columns: the columns that have the name of a function, by the relation's name, then by its schema.
         result_columns: by the name of a function that returns rows, the columns that the rows of all its
             overloads have. Only columns with the name of a function are included.
-        fields: the columns of a row type that have the name of a function, by the type's oid.
+        fields: the columns of a row type that have the name of a function, by the type's OID.
         rows: the rows of each relation: by the relation's name, then by its schema; empty if they have not
             been read. Composite types count as relations.
-        rows_by_type: the same rows, by the oid of their type.
+        rows_by_type: the same rows, by the OID of their type.
         outputs: for the name of each function, the OUT parameters of each overload that has some: name and
             type, in order.
     """

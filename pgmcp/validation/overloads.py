@@ -44,7 +44,7 @@ class CallArguments:
 
     Attributes:
         count: number of arguments.
-        types: for each argument, the oids of the types that it can have; None if these are not known.
+        types: for each argument, the OIDs of the types that it can have; None if these are not known.
         names: names of the last ones, as in `CallShape`.
         is_variadic: whether VARIADIC is written before the last one.
     """

@@ -6,22 +6,22 @@ import pytest
 import typer
 
 from pgmcp.cli.install.choices import HostName, Scope
-from pgmcp.cli.install.hosts import HOST_BY_NAME, Places, config_file, find_places, list_packages
+from pgmcp.cli.install.hosts import HOST_BY_NAME, HostFolders, config_file, find_folders, list_packages
 from pgmcp.cli.set_up_commands import read_host
 from pgmcp.errors import SettingsError
 
-LINUX = find_places({"HOME": "/home/ada"}, "linux")
-MAC = find_places({"HOME": "/Users/ada"}, "darwin")
-WINDOWS = find_places({"USERPROFILE": r"C:\Users\ada"}, "win32")
+LINUX = find_folders({"HOME": "/home/ada"}, "linux")
+MAC = find_folders({"HOME": "/Users/ada"}, "darwin")
+WINDOWS = find_folders({"USERPROFILE": r"C:\Users\ada"}, "win32")
 PROJECT = PurePosixPath("/work/shop")
 
 
-def file_of(host: HostName, scope: Scope, places: Places, packages: tuple[str, ...] = ()) -> PurePath:
-    return config_file(host, scope, places, project=PROJECT, packages=packages)
+def file_of(host: HostName, scope: Scope, folders: HostFolders, packages: tuple[str, ...] = ()) -> PurePath:
+    return config_file(host, scope, folders, project=PROJECT, packages=packages)
 
 
 @pytest.mark.parametrize(
-    ("host", "places", "expected"),
+    ("host", "folders", "expected"),
     [
         (HostName.CLAUDE_DESKTOP, LINUX, "/home/ada/.config/Claude/claude_desktop_config.json"),
         (
@@ -44,9 +44,9 @@ def file_of(host: HostName, scope: Scope, places: Places, packages: tuple[str, .
     ],
 )
 def test_a_person_s_file_is_where_the_host_looks_for_it(
-    host: HostName, places: Places, expected: str
+    host: HostName, folders: HostFolders, expected: str
 ) -> None:
-    assert str(file_of(host, Scope.USER, places)) == expected
+    assert str(file_of(host, Scope.USER, folders)) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_claude_desktop_knows_no_projects() -> None:
 
 
 def test_claude_code_keeps_its_file_in_the_configured_folder() -> None:
-    places = find_places({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
+    folders = find_folders({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
 
-    assert str(file_of(HostName.CLAUDE_CODE, Scope.USER, places)) == "/srv/claude/.claude.json"
+    assert str(file_of(HostName.CLAUDE_CODE, Scope.USER, folders)) == "/srv/claude/.claude.json"
 
 
 def test_the_windows_package_of_claude_desktop_reads_another_file() -> None:
@@ -109,21 +109,21 @@ def test_a_misspelt_host_is_guessed() -> None:
 
 
 def test_linux_programs_keep_it_below_the_xdg_folder() -> None:
-    places = find_places({"HOME": "/home/ada", "XDG_CONFIG_HOME": "/etc/ada"}, "linux")
+    folders = find_folders({"HOME": "/home/ada", "XDG_CONFIG_HOME": "/etc/ada"}, "linux")
 
-    assert places.home == PurePosixPath("/home/ada")
-    assert places.programs == PurePosixPath("/etc/ada")
+    assert folders.home == PurePosixPath("/home/ada")
+    assert folders.programs == PurePosixPath("/etc/ada")
 
 
 def test_without_an_xdg_folder_it_is_the_hidden_one_at_home() -> None:
-    assert find_places({"HOME": "/home/ada"}, "linux").programs == PurePosixPath("/home/ada/.config")
+    assert find_folders({"HOME": "/home/ada"}, "linux").programs == PurePosixPath("/home/ada/.config")
 
 
 def test_a_mac_has_a_folder_for_it() -> None:
-    places = find_places({"HOME": "/Users/ada"}, "darwin")
+    folders = find_folders({"HOME": "/Users/ada"}, "darwin")
 
-    assert places.programs == PurePosixPath("/Users/ada/Library/Application Support")
-    assert places.packages is None
+    assert folders.programs == PurePosixPath("/Users/ada/Library/Application Support")
+    assert folders.packages is None
 
 
 def test_windows_says_in_variables_where_they_are() -> None:
@@ -133,20 +133,20 @@ def test_windows_says_in_variables_where_they_are() -> None:
         "LOCALAPPDATA": r"C:\Users\ada\AppData\Local",
     }
 
-    places = find_places(environ, "win32")
+    folders = find_folders(environ, "win32")
 
-    assert places.home == PureWindowsPath(r"C:\Users\ada")
-    assert places.programs == PureWindowsPath(r"D:\Roaming")
-    assert places.packages == PureWindowsPath(r"C:\Users\ada\AppData\Local\Packages")
+    assert folders.home == PureWindowsPath(r"C:\Users\ada")
+    assert folders.programs == PureWindowsPath(r"D:\Roaming")
+    assert folders.packages == PureWindowsPath(r"C:\Users\ada\AppData\Local\Packages")
 
 
 def test_windows_without_these_variables_keeps_its_usual_folders() -> None:
-    places = find_places({"USERPROFILE": r"C:\Users\ada"}, "win32")
+    folders = find_folders({"USERPROFILE": r"C:\Users\ada"}, "win32")
 
-    assert places.programs == PureWindowsPath(r"C:\Users\ada\AppData\Roaming")
+    assert folders.programs == PureWindowsPath(r"C:\Users\ada\AppData\Roaming")
 
 
 def test_claude_code_can_use_another_folder() -> None:
-    places = find_places({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
+    folders = find_folders({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
 
-    assert places.claude_code == PurePosixPath("/srv/claude")
+    assert folders.claude_code == PurePosixPath("/srv/claude")

@@ -9,7 +9,7 @@ import tiktoken
 
 from pgmcp.cli.doctor.machine import check_guards, check_hosts, check_program, check_token_ranks
 from pgmcp.cli.doctor.report import Status
-from pgmcp.cli.install.hosts import Places
+from pgmcp.cli.install.hosts import HostFolders
 from pgmcp.tokens import TokenCounter
 
 
@@ -50,12 +50,12 @@ async def test_the_guards_pass_their_self_test() -> None:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(home=tmp_path / "home", programs=tmp_path / "programs")
+def places(tmp_path: Path) -> HostFolders:
+    return HostFolders(home=tmp_path / "home", programs=tmp_path / "programs")
 
 
 @pytest.fixture
-def desktop_file(places: Places) -> Path:
+def desktop_file(places: HostFolders) -> Path:
     file = Path(places.programs) / "Claude" / "claude_desktop_config.json"
     file.parent.mkdir(parents=True)
     return file
@@ -65,7 +65,7 @@ def configuration(**entries: object) -> str:
     return json.dumps({"mcpServers": entries})
 
 
-def test_a_machine_without_hosts_is_fine(places: Places, tmp_path: Path) -> None:
+def test_a_machine_without_hosts_is_fine(places: HostFolders, tmp_path: Path) -> None:
     (result,) = check_hosts(places, project=tmp_path)
 
     assert result.status is Status.OK
@@ -80,7 +80,7 @@ def test_a_machine_without_hosts_is_fine(places: Places, tmp_path: Path) -> None
     ],
 )
 def test_a_host_that_starts_this_program_is_reported(
-    entry: dict[str, object], desktop_file: Path, places: Places, tmp_path: Path
+    entry: dict[str, object], desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(configuration(shop=entry))
 
@@ -92,7 +92,7 @@ def test_a_host_that_starts_this_program_is_reported(
 
 
 def test_a_host_without_an_entry_gets_a_hint_to_add_one(
-    desktop_file: Path, places: Places, tmp_path: Path
+    desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(configuration(other={"command": "other"}))
 
@@ -104,7 +104,7 @@ def test_a_host_without_an_entry_gets_a_hint_to_add_one(
 
 @pytest.mark.parametrize("command", ["pgmcp", "/nowhere/bin/pgmcp"])
 def test_a_command_that_a_host_may_not_find_is_warned_of(
-    command: str, desktop_file: Path, places: Places, tmp_path: Path
+    command: str, desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(configuration(pgmcp={"command": command}))
 
@@ -117,7 +117,7 @@ def test_a_command_that_a_host_may_not_find_is_warned_of(
 
 @pytest.mark.parametrize("text", ['{"mcpServers": {', "\x00", ""])
 def test_a_file_that_no_host_could_read_is_warned_of(
-    text: str, desktop_file: Path, places: Places, tmp_path: Path
+    text: str, desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(text)
 
@@ -130,7 +130,7 @@ def test_a_file_that_no_host_could_read_is_warned_of(
 
 @pytest.mark.parametrize("text", ["[]", '{"mcpServers": []}', '{"mcpServers": {"pgmcp": 1}}'])
 def test_a_file_of_another_shape_has_no_entry(
-    text: str, desktop_file: Path, places: Places, tmp_path: Path
+    text: str, desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(text)
 
@@ -139,7 +139,7 @@ def test_a_file_of_another_shape_has_no_entry(
     assert "has no entry for this program" in result.text
 
 
-def test_comments_are_read_where_the_host_takes_them(places: Places, tmp_path: Path) -> None:
+def test_comments_are_read_where_the_host_takes_them(places: HostFolders, tmp_path: Path) -> None:
     file = tmp_path / ".vscode" / "mcp.json"
     file.parent.mkdir()
     file.write_text('{"servers": {/* ours */ "pgmcp": {"command": ' + json.dumps(sys.executable) + "},}}")

@@ -1,7 +1,7 @@
 import pytest
 
 from pgmcp.execution.result import JsonScalar
-from pgmcp.execution.role import read_posture
+from pgmcp.execution.role import read_privileges
 
 READER: list[JsonScalar] = [
     "reader",
@@ -24,7 +24,7 @@ READER: list[JsonScalar] = [
 
 
 def test_a_role_that_can_only_read_has_no_risks() -> None:
-    assert read_posture(READER).risks == ()
+    assert read_privileges(READER).risks == ()
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: 
     row = [*READER]
     row[position] = value
 
-    (risk,) = read_posture(row).risks
+    (risk,) = read_privileges(row).risks
 
     assert named in risk
 
 
 def test_what_a_superuser_could_do_anyway_is_not_listed() -> None:
-    posture = read_posture(
+    privileges = read_privileges(
         ["postgres", True, True, True, True, True, "pg_monitor", 900, True, "public", "dba", 7, 900]
     )
 
-    assert not any("900" in risk or "pg_monitor" in risk for risk in posture.risks)
+    assert not any("900" in risk or "pg_monitor" in risk for risk in privileges.risks)

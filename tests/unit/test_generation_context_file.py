@@ -13,7 +13,7 @@ from pgmcp.generation.context_file import (
 )
 from pgmcp.generation.parameters import Parameter, ParameterKind
 from pgmcp.generation.verified import VerifiedQuestion, normalise
-from pgmcp.surface.verified_tools import Offer, choose_tools
+from pgmcp.surface.verified_tools import OfferedTools, choose_tools
 
 ACTIVE_USERS = VerifiedQuestion(
     "How many active users are there?", "SELECT count(*) FROM users", ("number of active users",)
@@ -354,7 +354,7 @@ def test_tools_of_several_databases_need_different_names(path: Path) -> None:
         "tool count is not offered: there is one of this name in database one; rename it"
     ]
     assert "at most 1 are (PG_MCP_SERVER_VERIFIED_TOOLS)" in few.problems[1].text
-    assert none == Offer(problems=())
+    assert none == OfferedTools(problems=())
 
 
 def test_tools_that_do_not_fit_their_tokens_are_named_and_later_ones_may_fit() -> None:

@@ -27,7 +27,7 @@ from pgmcp.errors import (
     UnanswerableError,
 )
 from pgmcp.execution.result import Column, RowLimits, Rows, StatementOrigin
-from pgmcp.execution.role import RolePosture
+from pgmcp.execution.role import RolePrivileges
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Message
@@ -155,10 +155,10 @@ class Role:
         if self.refusal:
             raise self.refusal
 
-    async def posture(self) -> RolePosture:
+    async def privileges(self) -> RolePrivileges:
         raise AssertionError
 
-    def probe(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePrivileges]:
         raise AssertionError
 
 

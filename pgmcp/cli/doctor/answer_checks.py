@@ -145,7 +145,7 @@ def _describe_filters(grants: Grants, unreadable: Collection[str]) -> str:
 
 
 async def _advise_to_grant(context: CheckContext, check: str, grants: Grants) -> CheckResult:
-    role = (await context.database.role.posture()).role
+    role = (await context.database.role.privileges()).role
     schema = next(iter((await context.database.schema.get()).search_path), "public")
     names = [escape_untrusted(quote_identifier(name)) for name in (role, schema)]
     if not grants.unreadable:

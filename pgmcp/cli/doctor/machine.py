@@ -11,7 +11,7 @@ from pgmcp import __version__
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some, failed_check
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.entry import server_command
-from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, Places, config_file, find_places, list_packages
+from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, HostFolders, config_file, find_folders, list_packages
 from pgmcp.cli.install.jsonc import parse
 from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.execution.connecting import probe_worker
@@ -88,10 +88,10 @@ HOSTS_CHECK: Final = "hosts"
 _PROGRAMS: Final = ("pgmcp", "pg-mcp")
 
 
-def check_hosts(places: Places | None = None, *, project: Path | None = None) -> list[CheckResult]:
+def check_hosts(folders: HostFolders | None = None, *, project: Path | None = None) -> list[CheckResult]:
     """Check every configuration file of a host that exists."""
-    places = places or find_places()
-    files = dict(_find_files(places, project or Path.cwd()))
+    folders = folders or find_folders()
+    files = dict(_find_files(folders, project or Path.cwd()))
     if not files:
         names = enumerate_some([host.title for host in HOST_BY_NAME.values()])
         text = f"no configuration of {names} was found"
@@ -99,11 +99,13 @@ def check_hosts(places: Places | None = None, *, project: Path | None = None) ->
     return [_check_file(name, file) for file, name in files.items()]
 
 
-def _find_files(places: Places, project: Path) -> Iterator[tuple[Path, HostName]]:
+def _find_files(folders: HostFolders, project: Path) -> Iterator[tuple[Path, HostName]]:
     for name in HostName:
         for scope in Scope:
             try:
-                file = Path(config_file(name, scope, places, project=project, packages=list_packages(places)))
+                file = Path(
+                    config_file(name, scope, folders, project=project, packages=list_packages(folders))
+                )
             except PgmcpError:  # no such scope, or more than one file
                 continue
             if file.is_file():

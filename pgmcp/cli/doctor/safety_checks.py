@@ -13,7 +13,7 @@ from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedE
 from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, find_unreadable, grant
 from pgmcp.execution.mapped_roles import MappedRole
 from pgmcp.execution.result import JsonScalar, StatementOrigin
-from pgmcp.execution.role import UNKNOWN_ATTRIBUTES, RolePosture
+from pgmcp.execution.role import UNKNOWN_ATTRIBUTES, RolePrivileges
 from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.pipeline import Database
 from pgmcp.plural import count_of
@@ -65,16 +65,16 @@ _CAN_DO_LESS: Final = "map callers to roles that can only read what their polici
 
 async def check_role(context: CheckContext, check: str) -> CheckResult:
     """Report what the role could do without the other guards."""
-    posture = await context.database.role.posture()
-    if not posture.risks:
+    privileges = await context.database.role.privileges()
+    if not privileges.risks:
         unknown = [
             _UNKNOWN_BY_PART[part]
             for part in sorted(await find_unreadable(context.fetch_rows))
             if part in _UNKNOWN_BY_PART
         ]
         is_required = context.settings.server.require_readonly_role
-        return _judge_reader(posture, check, unknown, is_required=is_required)
-    text = f"{posture.role} can do more than read: {'; '.join(posture.risks)}"
+        return _judge_reader(privileges, check, unknown, is_required=is_required)
+    text = f"{privileges.role} can do more than read: {'; '.join(privileges.risks)}"
     if context.settings.server.require_readonly_role:
         return CheckResult(
             Status.FAIL,
@@ -93,19 +93,19 @@ async def check_role(context: CheckContext, check: str) -> CheckResult:
 
 
 def _judge_reader(
-    posture: RolePosture, check: str, unknown: Sequence[str], *, is_required: bool
+    privileges: RolePrivileges, check: str, unknown: Sequence[str], *, is_required: bool
 ) -> CheckResult:
     """Return the result for a role without known risks.
 
     Args:
         unknown: privileges of the role that could not be read, besides its attributes.
     """
-    if posture.knows_attributes:
-        text = f"{posture.role} can only read"
+    if privileges.knows_attributes:
+        text = f"{privileges.role} can only read"
         if unknown:
-            text = f"{posture.role} has no known right to change anything; not known: {', '.join(unknown)}"
+            text = f"{privileges.role} has no known right to change anything; not known: {', '.join(unknown)}"
         return CheckResult(Status.OK, check, text)
-    text = f"{posture.role} may not write, but {UNKNOWN_ATTRIBUTES}"
+    text = f"{privileges.role} may not write, but {UNKNOWN_ATTRIBUTES}"
     if is_required:
         text = f"catalog_denied: {text}; this database is not served (PG_MCP_SERVER_REQUIRE_READONLY_ROLE)"
     return CheckResult(Status.FAIL if is_required else Status.WARN, check, text, grant(["pg_roles"]))
@@ -298,10 +298,10 @@ async def check_mapped_roles(context: CheckContext, check: str) -> list[CheckRes
 
 
 async def _describe_role(context: CheckContext, check: str, role: MappedRole, seen: Database) -> CheckResult:
-    posture = await seen.role.posture()  # of a worker that has taken the role
-    risks = role.risks + tuple(risk for risk in posture.risks if not _is_reported_by(risk, role.risks))
+    privileges = await seen.role.privileges()  # of a worker that has taken the role
+    risks = role.risks + tuple(risk for risk in privileges.risks if not _is_reported_by(risk, role.risks))
     if risks:
-        is_required = context.settings.server.require_readonly_role and bool(posture.risks)
+        is_required = context.settings.server.require_readonly_role and bool(privileges.risks)
         status = Status.FAIL if is_required else Status.WARN
         return CheckResult(status, check, f"it can be taken, but {'; '.join(risks)}", _CAN_DO_LESS)
     tables = (await seen.schema.get()).tables

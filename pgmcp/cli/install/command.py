@@ -12,7 +12,7 @@ from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.edit import Slot, find_entry, remove_entry, set_entry
 from pgmcp.cli.install.entry import check_variables, is_secret, read_variables, server_command
 from pgmcp.cli.install.file import HostFile, read_host_file, replace_host_file
-from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, find_places, list_packages
+from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, find_folders, list_packages
 from pgmcp.cli.install.show import render_change
 from pgmcp.cli.options import EntryOption, entry_options
 from pgmcp.cli.terminal import Terminal, confirm
@@ -230,9 +230,9 @@ def render_block(request: Request) -> str:
 
 def _locate(request: Request) -> tuple[Host, HostFile, Slot]:
     host = HOST_BY_NAME[request.host]
-    places = find_places()
+    folders = find_folders()
     path = request.file or Path(
-        config_file(request.host, request.scope, places, project=Path.cwd(), packages=list_packages(places))
+        config_file(request.host, request.scope, folders, project=Path.cwd(), packages=list_packages(folders))
     )
     slot = Slot(host.container, request.entry_name, host.takes_comments)
     return host, read_host_file(path.expanduser().absolute()), slot

@@ -12,7 +12,7 @@ from pgmcp.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class HostFolders:
     """Configuration folders of programs; pure paths, so that tests for each system run on any system.
 
     Attributes:
@@ -27,8 +27,8 @@ class Places:
     claude_code: PurePath | None = None
 
 
-def find_places(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Places:
-    """Return the places for a user's environment.
+def find_folders(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> HostFolders:
+    """Return the folders for a user's environment.
 
     Args:
         environ: variables; those of the process if None.
@@ -43,12 +43,12 @@ def find_places(environ: Mapping[str, str] | None = None, platform: str = sys.pl
         case "win32":
             local = flavour(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
             programs = flavour(environ.get("APPDATA") or home / "AppData" / "Roaming")
-            return Places(home, programs, local / "Packages", claude_code)
+            return HostFolders(home, programs, local / "Packages", claude_code)
         case "darwin":
-            return Places(home, home / "Library" / "Application Support", claude_code=claude_code)
+            return HostFolders(home, home / "Library" / "Application Support", claude_code=claude_code)
         case _:
             programs = flavour(environ.get("XDG_CONFIG_HOME") or home / ".config")
-            return Places(home, programs, claude_code=claude_code)
+            return HostFolders(home, programs, claude_code=claude_code)
 
 
 _HTTP: Final = {"type": "http"}
@@ -106,53 +106,53 @@ HOST_BY_NAME: Final = {
 
 
 def config_file(
-    host: HostName, scope: Scope, places: Places, *, project: PurePath, packages: Sequence[str] = ()
+    host: HostName, scope: Scope, folders: HostFolders, *, project: PurePath, packages: Sequence[str] = ()
 ) -> PurePath:
     """Return the configuration file of a host.
 
     Args:
         project: the folder for `Scope.PROJECT`.
-        packages: the folder names in `places.packages`.
+        packages: the folder names in `folders.packages`.
 
     Raises:
         SettingsError: the host has no such scope, or several packages of it are installed.
     """
     match host, scope:
         case HostName.CLAUDE_DESKTOP, Scope.USER:
-            return _desktop_file(places, packages)
+            return _desktop_file(folders, packages)
         case HostName.CLAUDE_CODE, Scope.USER:
-            return (places.claude_code or places.home) / ".claude.json"
+            return (folders.claude_code or folders.home) / ".claude.json"
         case HostName.CLAUDE_CODE, Scope.PROJECT:
             return project / ".mcp.json"
         case HostName.CURSOR, Scope.USER:
-            return places.home / ".cursor" / "mcp.json"
+            return folders.home / ".cursor" / "mcp.json"
         case HostName.CURSOR, Scope.PROJECT:
             return project / ".cursor" / "mcp.json"
         case HostName.VSCODE, Scope.USER:
-            return places.programs / "Code" / "User" / "mcp.json"
+            return folders.programs / "Code" / "User" / "mcp.json"
         case HostName.VSCODE, Scope.PROJECT:
             return project / ".vscode" / "mcp.json"
     raise SettingsError(f"{HOST_BY_NAME[host].title} has no project configuration", hint="omit --scope")
 
 
-def _desktop_file(places: Places, packages: Sequence[str]) -> PurePath:
+def _desktop_file(folders: HostFolders, packages: Sequence[str]) -> PurePath:
     """Return the file that Claude Desktop reads; its Windows package opens another one from its menu.
 
     See the issues 26073 and 25579 of anthropics/claude-code.
     """
     found = [name for name in packages if name.startswith("Claude_")]
-    if places.packages is None or not found:
-        return places.programs / "Claude" / _DESKTOP_FILE
+    if folders.packages is None or not found:
+        return folders.programs / "Claude" / _DESKTOP_FILE
     if len(found) > 1:
         raise SettingsError(
             f"more than one Claude Desktop is installed: {', '.join(sorted(found))}",
             hint=f"name the {_DESKTOP_FILE} of the one you use with --file; "
-            rf"it is in {places.packages}\…\LocalCache\Roaming\Claude",
+            rf"it is in {folders.packages}\…\LocalCache\Roaming\Claude",
         )
-    return places.packages / found[0] / "LocalCache" / "Roaming" / "Claude" / _DESKTOP_FILE
+    return folders.packages / found[0] / "LocalCache" / "Roaming" / "Claude" / _DESKTOP_FILE
 
 
-def list_packages(places: Places) -> list[str]:
+def list_packages(folders: HostFolders) -> list[str]:
     """Return the names of packaged programs on Windows; [] elsewhere."""
-    folder = Path(places.packages) if places.packages else None
+    folder = Path(folders.packages) if folders.packages else None
     return [found.name for found in folder.iterdir()] if folder and folder.is_dir() else []

@@ -263,7 +263,7 @@ _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # al
 # tree is split at these words, because searching it by pattern takes three times as long (measured: 0.15 s
 # for 1,000 views of 40 KB). For a catalog with secret columns, `selectedCols` shows which columns are read:
 # its bits count from -7, the lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it is in the
-# relation's own entry, later in a second entry with the same relid. The id of a row policy is its oid plus
+# relation's own entry, later in a second entry with the same relid. The id of a row policy is its OID plus
 # 2**32.
 RELATIONS: Final = rf"""
 WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (

@@ -39,7 +39,7 @@ class Evictable(Protocol):
         ...
 
 
-class ConnectionPlaces:
+class UnusedConnections:
     """The connections of one server that have no request, and can make room for new ones.
 
     Args:
@@ -48,7 +48,7 @@ class ConnectionPlaces:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._silent: dict[Evictable, None] = {}
+        self._new: dict[Evictable, None] = {}
         self._idle: dict[Evictable, None] = {}
 
     def make_room(self, count: int) -> bool:
@@ -61,7 +61,7 @@ class ConnectionPlaces:
         """
         if count < self._most:
             return True
-        unused = self._silent or self._idle
+        unused = self._new or self._idle
         if not unused:
             return False
         oldest = next(iter(unused))
@@ -69,9 +69,9 @@ class ConnectionPlaces:
         oldest.evict()
         return True
 
-    def note_silent(self, connection: Evictable) -> None:
+    def note_new(self, connection: Evictable) -> None:
         """Remember a new connection."""
-        self._silent[connection] = None
+        self._new[connection] = None
 
     def note_idle(self, connection: Evictable) -> None:
         """Remember a connection whose request was answered."""
@@ -79,7 +79,7 @@ class ConnectionPlaces:
 
     def forget(self, connection: Evictable) -> None:
         """Forget a connection that has a request, or is closed."""
-        self._silent.pop(connection, None)
+        self._new.pop(connection, None)
         self._idle.pop(connection, None)
 
 
@@ -94,19 +94,19 @@ class BoundedConnection(H11Protocol):
     """
 
     limits: HttpLimits
-    places: ConnectionPlaces
+    unused: UnusedConnections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, or refuse it if there are too many that are in use."""
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
-        if not self.places.make_room(len(self.connections)):
+        if not self.unused.make_room(len(self.connections)):
             transport.write(_FULL)
             transport.close()
             self.transport = transport
             return
-        self.places.note_silent(self)
+        self.unused.note_new(self)
         super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         self._await_headers()
 
@@ -119,7 +119,7 @@ class BoundedConnection(H11Protocol):
         if cycle is None or cycle.response_complete:
             self._await_headers()
         else:
-            self.places.forget(self)
+            self.unused.forget(self)
             self._stop_waiting_for_headers()
             if self._is_stopping:
                 cycle.keep_alive = False
@@ -128,7 +128,7 @@ class BoundedConnection(H11Protocol):
         """Wait for the next request."""
         super().on_response_complete()
         if self.cycle.response_complete and self in self.connections:
-            self.places.note_idle(self)
+            self.unused.note_idle(self)
 
     def evict(self) -> None:
         """Close the connection, because there is no room for it."""
@@ -145,7 +145,7 @@ class BoundedConnection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove the connection from the count."""
-        self.places.forget(self)
+        self.unused.forget(self)
         self._stop_waiting_for_headers()
         self._stop_waiting_for_reader()
         if self in self.connections:
@@ -214,7 +214,7 @@ class _JoiningTransport:
 
 def connection_class(limits: HttpLimits) -> type[BoundedConnection]:
     """Return the class of connections with these limits, for uvicorn's `http` setting."""
-    shared = {"limits": limits, "places": ConnectionPlaces(limits.max_connections)}
+    shared = {"limits": limits, "unused": UnusedConnections(limits.max_connections)}
     return type("BoundedConnection", (BoundedConnection,), shared)
 
 
@@ -241,11 +241,11 @@ class TlsHandshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the handshake, or close the connection if there are too many."""
         self._transport = transport
-        if not self._next.places.make_room(len(self._connections)):
+        if not self._next.unused.make_room(len(self._connections)):
             transport.abort()
             return
         self._connections.add(self)
-        self._next.places.note_silent(self)
+        self._next.unused.note_new(self)
         transport.pause_reading()  # until the handshake starts reading
         self._task = self._loop.create_task(self._secure())
 
@@ -297,7 +297,7 @@ class TlsHandshake(asyncio.Protocol):
 
     def _leave(self) -> None:
         self._connections.discard(self)
-        self._next.places.forget(self)
+        self._next.unused.forget(self)
 
 
 def use_tls(config: Config) -> None:

@@ -103,7 +103,7 @@ def _handlers(surface: Surface) -> list[tuple[str, type[types.RequestParams], An
 def _handler(answer: Answer) -> Any:
     async def handle(context: Context, params: Any) -> dict[str, Any]:
         try:
-            result = await _in_a_task_of_its_own(answer(context, params))
+            result = await _run_in_own_task(answer(context, params))
         except RequestError as error:
             raise MCPError(code=error.code, message=str(error), data=error.data) from error
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
@@ -113,7 +113,7 @@ def _handler(answer: Answer) -> Any:
     return handle
 
 
-async def _in_a_task_of_its_own(work: Awaitable[T]) -> T:
+async def _run_in_own_task(work: Awaitable[T]) -> T:
     """Run work that is cancelled only once, so that it can clean up.
 
     The SDK cancels with anyio's scopes. A scope cancels every await until the scope ends, so it would also

@@ -158,7 +158,7 @@ def test_a_text_argument_is_only_ever_a_value(word: str, server: RawServer) -> N
     ("tool", "arguments", "words"),
     [
         ("top_customers", {"n": 21}, "n: 21 is greater than 20"),
-        ("top_customers", {"n": "many"}, "n: expected an integer, got 'many'"),
+        ("top_customers", {"n": "many"}, 'n: expected an integer, got "many"'),
         ("top_customers", {"since": "1999-12-31"}, "since: 1999-12-31 is less than 2000-01-01"),
         ("top_customers", {"since": "last week"}, "since: expected a date"),
         ("top_customers", {"sinc": "2001-01-01"}, "did you mean since?"),

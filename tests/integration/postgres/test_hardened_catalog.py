@@ -27,7 +27,7 @@ from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import CatalogDeniedError, DeadlineExceededError, PgmcpError, SqlRejectedError
 from pgmcp.execution.catalog_access import OPTIONAL_FUNCTIONS, USE_BY_PART, USE_BY_RELATION, find_unreadable
 from pgmcp.execution.policy import PolicyReader
-from pgmcp.execution.role import RoleCheck, RolePosture
+from pgmcp.execution.role import RoleCheck, RolePrivileges
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.settings import load_settings
@@ -183,10 +183,10 @@ async def read_policy(session: OwnSession) -> FunctionPolicy:
     return await PolicyReader(session.fetch, allowed=(), denied=()).read()
 
 
-async def read_role(session: OwnSession, *, must_be_read_only: bool = False) -> RolePosture:
+async def read_role(session: OwnSession, *, must_be_read_only: bool = False) -> RolePrivileges:
     role = RoleCheck("main", session.fetch, must_be_read_only=must_be_read_only)
     await role.admit()
-    return await role.posture()
+    return await role.privileges()
 
 
 async def check_guards(session: OwnSession) -> None:
@@ -210,13 +210,13 @@ async def test_revoked_parts_of_the_catalog_allow_plain_reads_and_no_trap(
         catalog = await read_catalog(session.fetch)
         await read_row_security(session.fetch)
         await sample(catalog, session.fetch, session.fetch, max_rows=10)
-        posture = await read_role(session)
+        privileges = await read_role(session)
 
         assert session.run("select * from public.a").rows == [[1, "x"]]
         table = catalog.find("a")
         assert table is not None
         assert [column.name for column in table.columns] == ["id", "name"]
-        assert (posture.role, posture.risks) == ("hardened_reader", ())
+        assert (privileges.role, privileges.risks) == ("hardened_reader", ())
 
 
 async def read_schema(session: OwnSession) -> None:
@@ -345,13 +345,13 @@ async def test_a_role_that_may_write_is_known_without_pg_roles(hardened: Hardene
     hardened.execute(["grant insert on a to hardened_reader", "grant pg_write_all_data to hardened_reader"])
     try:
         with hardened.without(["pg_roles"]) as url, own_session(url) as session:
-            posture = await read_role(session)
+            privileges = await read_role(session)
     finally:
         hardened.execute(
             ["revoke insert on a from hardened_reader", "revoke pg_write_all_data from hardened_reader"]
         )
 
-    assert "it is a member of pg_write_all_data" in posture.risks
+    assert "it is a member of pg_write_all_data" in privileges.risks
 
 
 async def test_a_session_that_does_not_know_its_pid_is_used_as_if_it_were_pooled(hardened: Hardened) -> None:

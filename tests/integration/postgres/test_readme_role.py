@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL, read_posture
+from pgmcp.execution.role import PARAMETERS_SQL, PRIVILEGES_SQL, read_privileges
 
 _README = Path(__file__).parents[3] / "README.md"
 _ROLE = "readme_reader"  # not the name in the script: the demo shop of the same cluster has that role
@@ -85,14 +85,14 @@ def test_the_role_reads_tables_made_before_the_script_and_after_it(reader: psyco
 
 
 def test_pgmcp_does_not_warn_about_the_role(reader: psycopg.Connection) -> None:
-    row = reader.execute(POSTURE_SQL.encode()).fetchone()
+    row = reader.execute(PRIVILEGES_SQL.encode()).fetchone()
     parameters = reader.execute(PARAMETERS_SQL.encode()).fetchone()
 
     assert row is not None
     assert parameters is not None
     *rights, has_parameters = row
     assert has_parameters
-    assert read_posture([*rights, *parameters]).risks == ()
+    assert read_privileges([*rights, *parameters]).risks == ()
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,9 @@ async def test_one_write_grant_is_a_risk(new_database: Callable[[], str], reader
             sql.SQL("grant insert on notes to {}").format(sql.Identifier(str(parts["user"]))),
         )
 
-    posture = await role_check(reader_url, must_be_read_only=True).posture()
+    privileges = await role_check(reader_url, must_be_read_only=True).privileges()
 
-    assert posture.risks == ("it may write to 1 tables or views",)
+    assert privileges.risks == ("it may write to 1 tables or views",)
 
 
 async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str], reader_url: str) -> None:
@@ -116,7 +116,7 @@ async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str
             ),
         ]:
             admin.execute(grant.encode())
-            risks[grant] = (await role_check(reader_url, must_be_read_only=False).posture()).risks
+            risks[grant] = (await role_check(reader_url, must_be_read_only=False).privileges()).risks
             admin.execute(undo.encode())
         admin.execute(f"revoke all on notes from {others[0]}; drop role {', '.join(others)}".encode())
 

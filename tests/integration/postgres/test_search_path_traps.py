@@ -26,10 +26,10 @@ from testing.statement_run import run, value
 from testing.trapped_database import (
     Trapped,
     find_faults,
-    look_into_tables,
     own_fetch,
     read_everything,
     run_every_statement,
+    sample_tables,
     set_traps,
 )
 from worker.protocol import StatementOrigin
@@ -178,7 +178,7 @@ async def test_doctor_activates_no_trap(trapped: Trapped, role: str) -> None:
 async def test_sampling_of_tables_activates_no_trap(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
-    await look_into_tables(own_fetch(supervise(trapped.url)))
+    await sample_tables(own_fetch(supervise(trapped.url)))
 
     _no_trap_was_triggered(trapped)
 
