@@ -212,7 +212,7 @@ class TypeSystem:
         return base.oid in (source, RECORD) or (source, base.oid) in self._casts
 
     def base_oid(self, oid: int) -> int:
-        """Return the oid of a type, or of the base type of a domain."""
+        """Return the OID of a type, or of the base type of a domain."""
         while (found := self._types.get(oid)) and found.base in self._types:
             oid = found.base
         return oid
