@@ -1,4 +1,4 @@
-"""An MCP server that lets language models query PostgreSQL, read-only and bounded.
+"""An MCP server that lets language models query PostgreSQL, read-only and within limits.
 
 See `pgmcp.pipeline` for the stages of a request; `python -m pgmcp` serves over stdio.
 """

@@ -48,7 +48,7 @@ def checked_reading(reading: str) -> str:
     if len(text) > MAX_READING_CHARACTERS:
         raise InvalidArgumentError(
             f"reading has {len(text)} characters",
-            hint=f"reading may have up to {MAX_READING_CHARACTERS} characters: one of an answer's follow_up",
+            hint=f"reading may have up to {MAX_READING_CHARACTERS} characters; use one from follow_up",
         )
     return text
 

@@ -61,7 +61,7 @@ def ended_like_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Deliver the signals that end a program at the end of the block.
+    """Hold the signals that end a program back until the end of the block.
 
     Outside the main thread, nothing changes.
     """

@@ -10,7 +10,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
      ├── UnknownDatabaseError       unknown_database  no database of that name is configured
      ├── RateLimitedError           rate_limited      the budget of requests or tokens is spent
      ├── SharedStorageError         shared_storage    the Redis that servers share cannot be used
-     ├── SqlRejectedError           rejected          the statement is not one harmless read
+     ├── SqlRejectedError           rejected          the text is not one read-only statement that may run
      ├── GuardFailedError           guard_failed      a check of statements does not work on this machine
      ├── ResultGoneError            result_gone       the stored rows have expired
      ├── ExportFailedError          export_failed     rows were fetched, but no file of them could be written
@@ -33,7 +33,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
           ├── BusyError             busy              the queue for workers is full or blocked
           ├── CatalogDeniedError    catalog_denied    the role may not read required parts of the catalog
           ├── RoleNotTakenError     role_not_taken    the login role may not become the caller's role
-          ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
+          ├── ResultTooLargeError   result_too_large  a value, row or catalog read exceeds a limit
           └── WorkerLostError       worker_lost       the worker died or broke the protocol
 """
 
@@ -151,7 +151,7 @@ class SharedStorageError(PgmcpError):
 
 
 class SqlRejectedError(PgmcpError):
-    """The statement is not one harmless read.
+    """The text is not exactly one read-only statement that the caller may run.
 
     Attributes:
         offending: the part of the statement that was refused; "" for the whole statement.
@@ -186,7 +186,7 @@ class ResultGoneError(PgmcpError):
 
 
 FULL_DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the errors that end when there is free space."""
+"""Values of `errno` that mean a full disk or a used-up quota."""
 
 
 class ExportFailedError(PgmcpError):

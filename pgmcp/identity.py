@@ -4,7 +4,7 @@
     default role     shop_guest                                        for all others
     claim settings   app.tenant=tenant                                 row policies can read them
 
-Names and values are the operator's settings.
+The operator configures all three.
 """
 
 import json
@@ -140,7 +140,7 @@ class RoleMapping:
         return role
 
     def example(self) -> Principal | None:
-        """Return a caller who has a role, for checks; None if callers without a token have one, or nobody."""
+        """Return a caller who has a role, for checks; None if callers without a token have a role."""
         if self._default_role is not None or not self._entries:
             return None
         first = self._entries[0]

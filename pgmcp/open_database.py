@@ -49,15 +49,15 @@ CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_c
 CATALOG_TIMEOUT_S: Final = 60.0
 
 MAX_CACHED_CALLERS: Final = 256
-"""Number of callers whose objects are kept; those of the least recent ones are dropped, and built again."""
+"""Number of callers whose objects are cached; those of the least recent callers are removed first."""
 
 _ROLE_SETTINGS: Final = ("role", "session_authorization")
 
 POLICY_REFRESH_INTERVAL_S: Final = 60.0
-"""How often functions, views and row policies of a database in use are read again; takes milliseconds."""
+"""Age at which functions, views and row policies of a database are read again, which takes milliseconds."""
 
 POLICY_MAX_AGE_S: Final = 600.0
-"""If the policy is older, it is read again before a statement is checked; this follows a pause."""
+"""If the policy is older, for example after a pause, it is read again before a statement is checked."""
 
 
 def open_database(

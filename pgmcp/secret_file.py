@@ -10,7 +10,7 @@ def read_secret_file(path: Path) -> str:
     """Return the secret in a file, without line breaks at its end.
 
     Raises:
-        ValueError: the file cannot be read, has no secret, or has 64 KiB and more. The message never contains
+        ValueError: the file cannot be read, has no secret, or has 64 KiB or more. The message never contains
             its content.
     """
     try:

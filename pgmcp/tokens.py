@@ -88,7 +88,7 @@ def load_encoding(model: str) -> "Encoding":
 def estimate_tokens(text: str) -> int:
     """Return a number of tokens that is rarely too low.
 
-    The result is the larger of two estimates, because each is too low for other texts:
+    The result is the larger of two estimates, because each of them is too low for some texts:
 
     - a third of the bytes: too low for figures, UUIDs and punctuation, where a token of o200k_base has 1.7 to
       2.4 bytes. In English, DDL and Python, a token has 3.7 to 4.4 bytes; in Chinese, 4.2.

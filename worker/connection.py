@@ -22,7 +22,8 @@ MAX_CONNECTION_AGE_S: Final = 30 * 60.0
 
 RESET_TIMEOUT_S: Final = 5.0
 
-# Only the encoding and the bytes: the server may speak another language.
+# The pattern has only the encoding and the bytes of the message, because the server may speak another
+# language.
 _INVALID_IN_UTF8: Final = re.compile(r"UTF8\W{1,5}0x[0-9a-f]{2}")
 
 _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable read'"

@@ -27,7 +27,7 @@ from worker.service import Service
 PID: Final = struct.Struct("!I")
 
 GRACE_S: Final = 3.0
-"""After the front has ended, workers that still run when none has exited for this long are killed."""
+"""After the front has ended, the remaining workers are killed when none has exited for this long."""
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ Modules about a database or role:
 role               checks whether the role can do more than read
 mapped_roles       checks the roles of callers
 identity_executor  runs statements with a caller's role and settings
-catalog_access     parts of pg_catalog that the role may not read
+catalog_access     parts of pg_catalog that the role may not use
 shared_session     servers whose connections are all one session
 policy/            what the database's own functions, views and row policies call
 """

@@ -4,7 +4,7 @@
 that wait for a worker.
 
 Express statements are cheap. They may use the reserved workers, and any worker that no general statement
-waits for. General statements may be heavy. They leave the reserved workers free, in a new pool too: while
+waits for. General statements may be heavy. They leave the reserved workers free. In a new pool, as long as
 more workers can be started, only one general statement runs until the reserved workers are connected. More
 workers for general statements start one at a time, because heavy statements that begin together would take
 all processors of a small database server.
@@ -21,8 +21,8 @@ from pgmcp.errors import ExecutionError
 from pgmcp.execution.worker_process import WorkerProcess
 
 SHARE_RESERVED: Final = 4
-"""One worker in four is reserved, and at least one of three. Of one or two workers, none is reserved, because
-half of the capacity or more would be idle.
+"""One worker in four is reserved, and at least one if there are three or more. If there are one or two, none
+is reserved, because half of the capacity or more would be idle.
 """
 
 _EXPRESS_WORKERS: Final = 2
@@ -37,9 +37,9 @@ class PoolSize(Struct, frozen=True):
     """Limits of a pool.
 
     Attributes:
-        min_workers: kept while the database is in use.
+        min_workers: number of workers that are kept while the database is in use.
         max_workers: maximum number of workers; each is one process with one connection.
-        max_waiting: statements that may wait for a worker.
+        max_waiting: maximum number of statements that wait for a worker.
     """
 
     min_workers: int

@@ -26,9 +26,9 @@ Report = Callable[[Collection[str]], None]
 USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_aggregate": "aggregates of the database are refused",
     "pg_attrdef": "defaults of columns are not shown",
-    "pg_attribute": "neither the schema is shown nor statements are checked",
+    "pg_attribute": "the schema is not shown, and no statement can be checked",
     "pg_cast": "no statement can be checked",
-    "pg_class": "neither the schema is shown nor statements are checked",
+    "pg_class": "the schema is not shown, and no statement can be checked",
     "pg_constraint": "keys and checks are not shown, and no statement can be checked",
     "pg_depend": (
         "objects of extensions count as the database's own; if another part is missing too, no statement can "
@@ -42,7 +42,7 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_inherits": "partitions are not counted, and tables that foreign tables may be part of are refused",
     "pg_language": "functions of the database are refused",
     "pg_largeobject_metadata": "whether the role may write large objects is not known",
-    "pg_namespace": "neither the schema is shown nor statements are checked",
+    "pg_namespace": "the schema is not shown, and no statement can be checked",
     "pg_operator": "no statement can be checked",
     "pg_parameter_acl": "whether the role may change settings of the server is not known",
     "pg_policy": "tables whose row-level security holds for this role are refused",

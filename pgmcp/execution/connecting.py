@@ -100,8 +100,8 @@ class Connector:
         try:
             await self._connect(worker)
         except asyncio.CancelledError:
-            # The worker completes the connection and closes it with Terminate, so that the server logs
-            # nothing.
+            # The worker gets time to complete the connection and to close it with a Terminate message.
+            # Otherwise the server logs a lost connection.
             await worker.leave(LEAVE_WHILE_CONNECTING_S)
             raise
         except BaseException as error:

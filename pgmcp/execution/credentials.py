@@ -31,7 +31,7 @@ COMMAND_TIMEOUT_S: Final = 20.0
 """Command-line tools of cloud providers take a few seconds; a connection may take 30 s in all."""
 
 EXPIRY_MARGIN_S: Final = 30.0
-"""This long before its expiry, a password is no longer used: the server checks it later, by its own clock."""
+"""A password is not used in this time before its expiry: the server checks it later, by its own clock."""
 
 _CHUNK_BYTES: Final = 16 << 10
 _POLL_S: Final = 0.05
@@ -280,7 +280,7 @@ async def _read(stream: asyncio.StreamReader | None, kept: bytearray) -> None:
 
 
 async def _end(process: Process) -> None:
-    """Kill what still runs of the command, its children included (on Windows without them), and reap it."""
+    """Kill the processes of the command that still run (on Windows not its children), and reap it."""
     with suppress(ProcessLookupError):
         if sys.platform != "win32":
             os.killpg(process.pid, signal.SIGKILL)

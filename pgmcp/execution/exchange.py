@@ -1,4 +1,4 @@
-"""Exchanges a statement and its reply with a worker, and ends it if its deadline D has passed.
+"""Exchanges a statement and its reply with a worker, and ends the statement when its deadline D has passed.
 
     D            PostgreSQL    statement_timeout ends the statement
     D +  50 ms   worker        sends a cancel request to the server
@@ -42,12 +42,13 @@ class Statement(Struct, frozen=True):
 
     Attributes:
         sql: in UTF-8.
-        origin: who wrote it.
+        origin: who wrote the statement.
         deadline_s: on the supervisor's clock.
         can_be_wrapped: whether it can be a subquery in FROM, so that a row limit can be put around it.
         timeout_s: the timeout that the caller set, for messages.
-        identity: whose privileges it has; None: the login role's.
-        principal: whose share of the workers and the queue it uses; None: no share.
+        identity: the role and settings with which it runs; None for the login role.
+        principal: the caller against whose share of the workers and the queue it counts; None if it counts
+            against no share.
     """
 
     sql: bytes
@@ -89,7 +90,7 @@ class Statement(Struct, frozen=True):
 
 
 class DisconnectedError(Exception):
-    """The worker had lost its connection before the statement was sent; another one runs it."""
+    """The worker had lost its connection before the statement was sent. Another worker has to run it."""
 
 
 class Exchanges:

@@ -177,7 +177,7 @@ class WorkerPool:
         except (asyncio.CancelledError, TimeoutError):
             self._waiting.leave(waiter)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release(waiter.result())  # it was handed over while the wait ended
+                self.release(waiter.result())  # the worker was handed over while the wait ended
             raise
 
     def release(self, worker: WorkerProcess) -> None:
@@ -370,7 +370,7 @@ class WorkerPool:
         if self._is_closing:
             raise _shutting_down()
         most = self._size.max_workers + self._size.max_waiting - len(self._general) - len(self._express)
-        if self.waiting_count > most:  # with this caller
+        if self.waiting_count > most:  # the count includes this caller
             self._waiting.drop_cancelled()
         if self.waiting_count > most:
             waiting = count_of(self.waiting_count - 1, "statement")

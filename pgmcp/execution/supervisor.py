@@ -136,10 +136,10 @@ class Supervisor:
             origin: who wrote the statement (`worker.protocol.StatementOrigin`).
             can_be_wrapped: whether it can be a subquery in FROM, so that a row limit can be put around it;
                 False for EXPLAIN and SHOW, and for pgmcp's reads of the catalog.
-            timeout_s: seconds from now, with the time that it waits for a worker.
-            identity: whose privileges it has; None: the login role's.
-            principal: the caller, so that one caller cannot use all workers and the whole queue; None: not
-                known.
+            timeout_s: seconds from now, including the wait for a worker.
+            identity: the role and settings with which it runs; None for the login role.
+            principal: the caller, so that one caller cannot use all workers and the whole queue; None if it
+                is not known.
 
         Raises:
             ExecutionError: see `pgmcp.errors`; `DeadlineExceededError.is_stopped` says whether the server

@@ -37,7 +37,7 @@ class AnswerRelay:
     """Passes answers on between the servers of a fleet.
 
     Args:
-        lifetime_s: of a question without an answer.
+        lifetime_s: how long Redis keeps a question without an answer.
     """
 
     def __init__(self, redis: SharedRedis, encryptor: Encryptor, *, lifetime_s: int) -> None:
@@ -48,7 +48,7 @@ class AnswerRelay:
         self._lifetime_s = max(1, lifetime_s)
 
     async def expect(self, question: Question) -> bool:
-        """Note that this server waits for an answer; False if Redis cannot be used."""
+        """Note in Redis that this server waits for an answer; return False if Redis cannot be used."""
         key = _keys_of(question)[0]
         try:
             await self._redis.attempt(lambda: self._client.set(key, 1, ex=self._lifetime_s))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPERATION_TIMEOUT_S: Final = 2.0
-"""Timeout of one use, including its retry; without it, a silent Redis would be waited for forever."""
+"""Timeout of one use, including its retry; without it, a call would wait forever for a silent Redis."""
 
 PROBE_INTERVAL_S: Final = 2.0
 MAX_CONCURRENT: Final = 32

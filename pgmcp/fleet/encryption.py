@@ -28,6 +28,7 @@ class Encryptor:
     """Encrypts and decrypts data with the configured keys.
 
     Args:
+        keys: the first one encrypts, all of them decrypt.
         purpose: what the data is for; data that was encrypted for another purpose cannot be decrypted.
     """
 

@@ -118,7 +118,7 @@ class SharedResultStore:
         arguments: list[bytes | str | int] = [result_id, encrypted, *sizes, *places]
         try:
             await self._redis.attempt(lambda: self._script(keys, arguments))
-        except SharedStorageError:  # the answer is complete without it, and says how many rows are missing
+        except SharedStorageError:  # without an id, the answer says how many rows it does not show
             return None
         return result_id
 
@@ -133,7 +133,7 @@ class SharedResultStore:
             owner: the principal that reads; results of others count as missing.
 
         Raises:
-            ResultGoneError: the result is not stored (any more), or has no such row.
+            ResultGoneError: the result is not stored, has expired, or has no such row.
             SharedStorageError: Redis cannot be used.
         """
         encrypted: bytes | None = await self._redis.attempt(

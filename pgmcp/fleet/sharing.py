@@ -24,8 +24,8 @@ class OutagePolicy:
     """What happens to calls while Redis cannot be used.
 
     Attributes:
-        servers: number of servers that share the budgets; each allows an equal part.
-        refuse: refuse all calls instead.
+        servers: number of servers that share the budgets; each allows an equal part of them.
+        refuse: whether all calls are refused instead.
     """
 
     servers: int
@@ -111,5 +111,5 @@ def shared_counts(redis: SharedRedis, policy: OutagePolicy) -> SharedCounts:
 
 
 def _as_option(redis: SharedRedis) -> Any:
-    """Return the pool as an option of `limits`, which documents it but does not declare its type."""
+    """Return the pool as an option of `limits`, which documents the option but does not declare its type."""
     return redis.pool

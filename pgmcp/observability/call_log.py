@@ -101,7 +101,8 @@ LogFormat = Literal["text", "json"]
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send log lines to stderr; stdout belongs to the protocol."""
-    # These are not in our format, and each costs microseconds (Python's logging HOWTO, "Optimization").
+    # The formats below do not use these, and each costs microseconds (Python's logging HOWTO,
+    # "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     target = log_handler()
     target.setFormatter(JsonLines() if log_format == "json" else TextLines())

@@ -22,7 +22,7 @@ _PIECE_BYTES: Final = 4096
 
 def log_handler(level: int = logging.NOTSET) -> logging.Handler:
     """Return a handler that writes to standard error."""
-    if not hasattr(select, "poll"):  # Windows, where nothing tells whether a pipe is full
+    if not hasattr(select, "poll"):  # Windows, where a program cannot find out whether a pipe is full
         handler: logging.Handler = logging.StreamHandler(sys.stderr)
         handler.setLevel(level)
         return handler

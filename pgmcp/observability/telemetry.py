@@ -15,7 +15,7 @@ The metrics are also available as a page that Prometheus reads (`MetricsPage`), 
 exporter:
 
     pgmcp_calls_total            by pgmcp_operation, pgmcp_outcome
-    pgmcp_call_duration_seconds  a histogram, by the same
+    pgmcp_call_duration_seconds  a histogram, by the same labels
     pgmcp_model_tokens_total     by gen_ai_token_type
 
 Names and labels have no caller, no principal and no text of a statement. No two attributes differ in

@@ -15,8 +15,8 @@ field_types     types of values
 specs           name, allowed values and meaning of each setting
 origins         where each setting comes from
 conninfo        parses connection strings as libpq does
-libpq_keywords  their keywords and values
-server_options  checks the server's settings in their `options`
+libpq_keywords  keywords and values of connection strings
+server_options  checks the server's settings in the parameter `options` of connection strings
 """
 
 from pgmcp.settings.database import DatabaseSettings

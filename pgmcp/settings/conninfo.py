@@ -73,14 +73,14 @@ class _Url(NamedTuple):
 def normalize(conninfo: str) -> str:
     """Return a connection string that libpq reads as intended.
 
-    User and password of a URL are percent-encoded: they may contain raw `@`, `%`, `/`, `:` and `#`. They end
-    at the last `@` before the query, and the user at the first `:`. Two cases are ambiguous: `%41` is read as
-    an encoded `A`, so a password that contains it literally must write `%2541`; and a database name with `@`
-    must write `%40`.
+    The user and the password of a URL may contain raw `@`, `%`, `/`, `:` and `#`, which are percent-encoded
+    in the result. User and password end at the last `@` before the query, and the user ends at the first `:`.
+    `%41` is read as an encoded `A`: for a password with these three characters, the URL must have `%2541`.
+    For a database name with `@`, it must have `%40`.
 
     Raises:
-        ValueError: it has neither form, or libpq would reject a parameter. The message names the parameter
-            and never contains a value.
+        ValueError: the string has neither form, or libpq would reject a parameter. The message names the
+            parameter and never contains a value.
     """
     conninfo = conninfo.strip()
     if not _URL.match(conninfo):
@@ -121,7 +121,7 @@ def values(conninfo: str) -> dict[str, str]:
     """Return the values of a connection string by libpq keyword, without empty ones.
 
     Raises:
-        ValueError: it cannot be parsed; the message never contains it.
+        ValueError: the string cannot be parsed; the message never contains it.
     """
     if not _URL.match(conninfo):
         return {keyword: text for keyword, text in _pairs(conninfo).items() if text}
@@ -199,8 +199,8 @@ def _encode_query(url: "_Url") -> str:
 def _check_query(url: "_Url") -> None:
     """Reject parameters that libpq does not accept.
 
-    A raw "?" in a password makes its rest look like a query: it is not repeated in a message if an "@"
-    follows.
+    A raw "?" in a password makes the rest of the password look like a query. If an "@" follows, no message
+    repeats the query.
     """
     if "%00" in "".join(part or "" for part in url):
         raise ValueError("a connection URL cannot contain %00")

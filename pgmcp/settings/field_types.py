@@ -140,7 +140,7 @@ def split_networks(value: object) -> tuple[str, ...]:
     """Return the addresses and networks of a comma-separated list.
 
     Raises:
-        ValueError: one of them is neither.
+        ValueError: an entry is neither.
     """
     networks = tuple(network.strip() for network in str(value).split(",") if network.strip())
     try:

@@ -50,7 +50,7 @@ class HttpSettings(Section):
     )
     metrics: bool = Field(
         default=False,
-        description="show metrics to Prometheus at /metrics, to callers that may call tools. Needs "
+        description="serve metrics for Prometheus at /metrics to callers that may call tools. Needs "
         "the extra `metrics`",
     )
     tls_cert: ExistingFile | None = unset(
@@ -97,9 +97,10 @@ class HttpSettings(Section):
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
         "encryption keys, comma-separated, the same on every server; each has at least 32 characters, the "
-        "first encrypts, all decrypt. They encrypt results and answers in PG_MCP_RATE_LIMIT_STORAGE_URL, "
-        "session ids, and drafts that a host keeps while it asks a person. If unset, servers share neither "
-        "results nor answers, and one server cannot read another's session ids and drafts"
+        "first encrypts, all decrypt. They encrypt stored results and people's answers in the Redis of "
+        "PG_MCP_RATE_LIMIT_STORAGE_URL, session ids, and the readings that a host keeps while it asks a "
+        "person. If unset, servers share neither results nor answers, and one server cannot read another's "
+        "session ids and readings"
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Keywords and values of connection strings, and replacements for parameters of other drivers.
 
-The front process never loads libpq, so its list (version 18, `PQconndefaults`) is repeated here; a test
-compares it.
+The front process never loads libpq, so libpq's list of keywords (version 18, `PQconndefaults`) is repeated
+here; a test compares the two.
 """
 
 import difflib
@@ -301,7 +301,7 @@ def _hint(keyword: str, text: str) -> str:
     near = difflib.get_close_matches(folded, sorted(KEYWORDS), n=1, cutoff=0.75)
     if near:
         return f"did you mean {near[0]}?"
-    return "remove it; the manual lists them under Parameter Key Words"
+    return "remove it; PostgreSQL's manual lists all parameters under Parameter Key Words"
 
 
 def _wrong_value(keyword: str, text: str, allowed: tuple[str, ...]) -> str:

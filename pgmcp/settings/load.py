@@ -104,8 +104,8 @@ def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: li
     variables = dotenv | process
     config_file = variables.get(variable_of(CONFIG_FILE))
     yaml = sources.read_config_file(Path(config_file.text.strip()), problems) if config_file else {}
-    # Not read as settings below: variables that the YAML file refers to, which may have any name, and those
-    # that name files of settings.
+    # Two kinds of variables are not read as settings below: those that the YAML file refers to, which may
+    # have any name, and those that name files of settings.
     resolved = {given.text for path, given in yaml.items() if path[-1] in sources.FIELD_BY_REFERENCE}
     resolved |= {variable_of(CONFIG_FILE), variable_of(ENV_FILE)}
     highest_first = [
@@ -141,7 +141,7 @@ def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[
 def _keep_highest_passwords(
     highest_first: Iterable[Mapping[SettingPath, Given]],
 ) -> Iterator[dict[SettingPath, Given]]:
-    """Yield the sources; the password, its file and its command count only in the highest that has one."""
+    """Yield the sources, with a database's password, password file or command only in the highest source."""
     decided: set[str] = set()
     for source in highest_first:
         given = {path for path in source if path[0] == "databases" and path[-1] in PASSWORD_FIELDS}
@@ -236,7 +236,7 @@ def _describe_value(path: SettingPath, given: Given, expected: str) -> str:
 
 
 def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[SettingPath, Given]:
-    """Return the path and text of the operator's value there, or the first one below."""
+    """Return the path and text of the operator's value at a location, or of the first one below it."""
     return next(
         (path, given)
         for source in highest_first

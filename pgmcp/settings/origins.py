@@ -1,4 +1,4 @@
-"""The origin of each setting, for a person who looks for a wrong one.
+"""Finds the origin of each setting, for a person who looks for a wrong value.
 
 Nothing is validated here, so that origins of invalid settings are shown too.
 """

@@ -57,7 +57,7 @@ def _problems(arguments: list[str]) -> Iterator[str]:
         elif argument[0] != "-" or argument == "-":
             yield from _word_problems(argument)
         elif argument[1] not in _FLAGS | _FLAGS_WITH_ARGUMENT:
-            yield f"{_EXPECTED}; another flag is not known"
+            yield f"{_EXPECTED}; it contains an unknown flag"
         elif argument[1] in _FLAGS_WITH_ARGUMENT and len(argument) == 2:
             next(pending, "")
 

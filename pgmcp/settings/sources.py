@@ -180,7 +180,7 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
     """Return the variables with each `<SECRET>_FILE` replaced by the secret that is in its file.
 
     Container engines mount secrets as files. Line breaks at the end are not part of a secret. A variable that
-    is a setting of its own, as that of a database's password or URL, is left as it is.
+    is a setting of its own, such as PG_MCP_DATABASE_PASSWORD_FILE, is left as it is.
     """
     read = dict(variables)
     for name, given in variables.items():
@@ -196,9 +196,10 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
 
 
 def read_url_files(given: Mapping[SettingPath, Given], problems: list[str]) -> dict[SettingPath, Given]:
-    """Return the settings with the URLs of databases that are in files.
+    """Return the settings, and the URL of each database whose URL is in a file.
 
-    The setting of such a file is kept: the file is read again later. Validation reports one without a URL.
+    The setting `url_file` is kept, because the file is read again later. Validation reports a file that
+    cannot be read.
     """
     read = dict(given)
     for path, file in given.items():
@@ -251,7 +252,7 @@ def _read_secret(given: Given, problems: list[str]) -> str:
 def settings_of_variables(
     variables: Mapping[str, Given], *, except_for: Container[str]
 ) -> dict[SettingPath, Given]:
-    """Return the settings among variables; unknown `PG_MCP_` names are included, for validation to report."""
+    """Return the settings among variables, also unknown `PG_MCP_` names, which validation reports."""
     return {
         _path_of(name.upper()): given
         for name, given in variables.items()
@@ -293,7 +294,7 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
 def resolve_references(
     given: Mapping[SettingPath, Given], variables: Mapping[str, Given]
 ) -> dict[SettingPath, Given]:
-    """Resolve `password_env` and `url_env`; unresolved ones are kept, for validation to report."""
+    """Resolve `password_env` and `url_env`. Unresolved ones are kept, so that validation reports them."""
     resolved: dict[SettingPath, Given] = {}
     for path, value in given.items():
         target = (*path[:-1], FIELD_BY_REFERENCE.get(path[-1], path[-1]))

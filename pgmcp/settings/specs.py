@@ -51,7 +51,8 @@ class SettingSpec:
         path: its keys in a YAML file.
         default: as written in `.env`; "" if unset.
         allowed: values it takes, "a number of seconds from 0.1 to 3600".
-        is_path: the path of a file or folder; a relative one is relative to the server's working directory.
+        is_path: whether the value is the path of a file or folder. A relative one begins at the server's
+            working directory.
     """
 
     variable: str

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 INTERVAL_S: Final = 10.0
-"""Interval between reports of a stage. Hosts wait 60 s by default; some extend that at each report."""
+"""Interval between reports of a stage. Hosts wait 60 s by default; some wait longer after each report."""
 
 _NO_STAGE: Final = "starting"
 

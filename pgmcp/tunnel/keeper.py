@@ -2,10 +2,11 @@
 
 The relay is a loopback port that passes connections of one user on to the private socket of ssh.
 
-It writes a line to standard output when the tunnel is open: address and port of the relay, or `- 0` without
-one. It ends when ssh ends, with the exit code of ssh, or when standard input ends. The front first writes one
-byte there if no connection is in use: then only the last messages of connections are passed on. Without that
-byte, the front was killed, and workers still need a moment to cancel their statements.
+The keeper writes a line to standard output when the tunnel is open: address and port of the relay, or `- 0`
+without a relay. It ends when ssh ends, with the exit code of ssh, or when standard input ends. If no
+connection is in use, the front writes one byte to it before the end: then the keeper only passes on the last
+messages of connections. Without that byte, the front was killed, and workers still need a moment to cancel
+their statements.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ GRACE_S: Final = 2.0
 """How long connections may last after the front has ended, and after their client has."""
 
 CLOSE_GRACE_S: Final = 1.0
-"""How long connections may last after the front has said that it uses none; less than the front waits."""
+"""How long connections may last after the front has said that it uses none; the front waits longer."""
 
 
 class Relay:
@@ -118,7 +119,7 @@ def _is_own(writer: asyncio.StreamWriter) -> bool:
 
 
 def find_owner(connections: str, client: tuple[str, int], server: tuple[str, int]) -> int | None:
-    """Return the user id of the client's end of a connection; None if it is not there.
+    """Return the user id of the client's end of a connection; None if the connection is not listed.
 
     Args:
         connections: content of /proc/net/tcp, see proc(5).
@@ -149,7 +150,7 @@ async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
     Args:
         target: the socket that ssh will create.
         port: the database's port, for the relay; 0 uses no relay.
-        ssh: its command line, with `--` before the bastion.
+        ssh: ssh's command line, with `--` before the bastion.
     """
     end = ssh.index("--")
     command = [*ssh[:end], *_stay_in_foreground(ssh[0]), *ssh[end:]]

@@ -174,7 +174,7 @@ class Tunnel:
         return (await asyncio.shield(self._opening)).params
 
     async def explain(self, error: UnreachableError, *, was_connecting: bool) -> UnreachableError:
-        """Return the tunnel's own error if it is the cause of a failure, or else the failure.
+        """Return the tunnel's error if the tunnel caused a failure; otherwise the failure itself.
 
         Args:
             error: the error of a connection through the tunnel.

@@ -1,9 +1,9 @@
 """Reads what one database's own objects call, from its catalog, for `FunctionPolicy`.
 
 The statements read little about ordinary tables. So the first call to a huge database waits milliseconds for
-them, not the seconds that the whole catalog takes. They work on servers 13 to 18 and for any role, and
-qualify every name. `version_statement` returns a row that changes when the policy has to be read again. If
-the role may not read a part of the catalog, another part replaces it.
+them, while a read of the whole catalog takes seconds. They work on servers 13 to 18 and for any role, and
+qualify every name. The row of `version_statement` changes when the policy has to be read again. If the role
+may not read a part of the catalog, another part replaces it, or the objects in it count as unknown.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -32,8 +32,8 @@ from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUBJECT, IS_SUPERUSE
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
 
-# Lists the relations whose calls the role may not read, whether they apply to the login role, and to which
-# owners; NULL means all owners. The statement is sent only if a part is missing.
+# For a part that the role may not read: a statement that lists the relations whose calls are then unknown. It
+# also says whether these calls concern the login role, and which owners; NULL means all owners.
 _UNREADABLE_BY_PART: Final = {
     "pg_policy": f"""
 (WITH owners (id) AS MATERIALIZED ({OWNERS})
@@ -69,7 +69,7 @@ WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
   AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')""",
 }
 
-# Names of functions that pg_depend and regproc show without pg_proc. Functions below OID 16384 are
+# Without pg_proc, pg_depend and regproc still show the names of functions. Functions below OID 16384 are
 # PostgreSQL's, and the shipped list describes them; all others count as callable with any arguments.
 REPLACEMENTS: Final = {
     "pg_proc": """(
@@ -190,8 +190,8 @@ VERSION_PIECES: Final = (
         "WHERE oid >= '16384' AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)",
     ),
 )
-"""Parts of the catalog, each with a statement that returns a text for each row a policy is made of. A text
-changes with its row.
+"""Parts of the catalog, each with a statement that returns a text for each row from which the policy is made.
+The text changes when the row changes.
 """
 
 # Used if the role may not read pg_proc: the names of functions are in pg_depend, too, but not what they do.
@@ -310,7 +310,7 @@ def _complete(unreadable: frozenset[str]) -> frozenset[str]:
 
 
 def version_statement(unreadable: Collection[str]) -> str:
-    """Return the statement whose one row changes when a row changes that a policy is made of."""
+    """Return a statement with one row, which changes when a row from which the policy is made changes."""
     pieces = [without(sql, unreadable) for part, sql in VERSION_PIECES if part not in unreadable]
     if FUNCTION_PARTS & set(unreadable):
         pieces.append(_NAMES_PIECE)

@@ -11,12 +11,12 @@ _IS_INVOKER: Final = """EXISTS (
     WHERE o.text LIKE 'security_invoker=%'
       AND pg_catalog.boolin(pg_catalog.textout(pg_catalog.split_part(o.text, '=', 2))))"""
 
-# Who owns an extension may add objects of their own. Only a superuser creates functions in C.
+# The owner of an extension may add own objects to it. Only a superuser creates functions in C.
 IS_SUPERUSER: Final = "EXISTS (SELECT FROM pg_catalog.pg_roles AS s WHERE s.oid = {role} AND s.rolsuper)"
 
 # Owners of views and of SECURITY DEFINER functions, through which tables are read with the owner's
 # privileges. Row policies do not apply to superusers and roles with BYPASSRLS. If pg_roles may not be read,
-# these count as other roles, which refuses more, not less.
+# these roles count as ordinary ones, so more statements are refused, not fewer.
 OWNERS: Final = f"""
 SELECT o.id FROM (
     SELECT v.relowner FROM pg_catalog.pg_class AS v
@@ -29,9 +29,9 @@ WHERE NOT EXISTS (
 # security is forced.
 IS_SUBJECT: Final = "(t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))"
 
-# Row policies for SELECT that can apply: `is_ours` says whether to the login role, `owners` to which owners.
-# The conditions are the server's (check_enable_rls, check_role_for_policy): row security is enabled and
-# applies to the reader; the policy is for PUBLIC (0) or for a role whose privileges the reader has.
+# Row policies for SELECT that can apply: `is_ours` says whether to the login role, and `owners` to which
+# owners. The conditions are the server's (check_enable_rls, check_role_for_policy): row security is enabled
+# and applies to the reader; the policy is for PUBLIC (0) or for a role whose privileges the reader has.
 POLICIES: Final = f"""
 WITH owners (id) AS MATERIALIZED ({OWNERS})
 SELECT policy.*

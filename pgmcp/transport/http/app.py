@@ -90,7 +90,7 @@ class HttpApp:
         # An encoded slash is not a separator, because proxies that route by path do not treat it as one.
         path: str = "" if b"%2f" in scope["raw_path"].lower() else scope["path"]
         is_verbose = "verbose" in QueryParams(scope["query_string"])
-        # Probes use the server's address as Host, so these answers must not depend on it.
+        # Probes use the server's address as Host, so these answers must not depend on the Host header.
         if path == "/healthz":
             return _refuse_to_write(scope) or PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
         if path == "/readyz" and not is_verbose:
@@ -153,7 +153,7 @@ def _too_many_requests() -> Response:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the client's address for the log; the scope already has a trusted proxy's X-Forwarded-For."""
+    """Return the client's address for the log; behind a trusted proxy, the one in X-Forwarded-For."""
     client = scope.get("client")
     return (
         escape_untrusted(shorten(str(client[0]), MAX_ADDRESS_CHARACTERS)) if client else "an unknown address"

@@ -2,7 +2,8 @@
 
     accepted ─▶ TlsHandshake, if TLS is used ─▶ BoundedConnection
 
-If there are too many connections, one without a request is closed; if all have requests, the new one is.
+If there are too many connections, one without a request is closed; if all have requests, the new one is
+refused.
 
 asyncio notifies a server of a TLS connection only after the handshake. A client that never finishes the
 handshake would not be counted. `TlsHandshake` therefore starts the handshake on a connection that is already

@@ -66,7 +66,7 @@ class Shares:
 
     @contextmanager
     def use(self, principal: Principal | None) -> Iterator[bool]:
-        """Count a use while the context is entered. Yield True; False, uncounted, if there are too many.
+        """Count a use while the context is entered, and yield True; if there are too many, only yield False.
 
         Without a principal, nothing is counted, and True is yielded.
         """

@@ -66,7 +66,7 @@ class Questions:
     """The questions that no host has answered yet.
 
     Args:
-        relay: reaches the other servers of a fleet; None without one.
+        relay: reaches the other servers of a fleet; None without a fleet.
     """
 
     def __init__(self, relay: "AnswerRelay | None" = None) -> None:

@@ -169,7 +169,8 @@ class _ToolCalls:
 
     async def _call(self, params: types.CallToolRequestParams, caller: Caller) -> dict[str, Any]:
         reply = await self._surface.call_tool(params.name, params.arguments or {}, caller)
-        result: dict[str, Any] = json.loads(encode_json(reply.as_result()))  # only it writes rows
+        # Only encode_json can write the rows, which are JSON already.
+        result: dict[str, Any] = json.loads(encode_json(reply.as_result()))
         return result
 
     async def _call_with_progress(

@@ -91,7 +91,8 @@ class HttpServer:
             proxies: addresses and networks whose X-Forwarded headers are trusted.
             metrics: returns the page /metrics; None answers 404 there.
             keys: encrypt session ids; the same at all servers of a fleet.
-            relay: passes answers of hosts on between the servers of a fleet; None without one.
+            relay: passes a person's answer to the server of the fleet that waits for it; None without a
+                fleet.
             sdk_server: answers all requests but plain tool calls; None for a server of this surface.
         """
         self._limits = limits
@@ -120,7 +121,7 @@ class HttpServer:
             self._stop_timer.cancel()
 
     def stop(self) -> None:
-        """Accept no more calls, and cancel running ones after the timeout; a second `stop`, at once."""
+        """Accept no more calls, and cancel running ones after the timeout, or at a second call of `stop`."""
         self._uvicorn.should_exit = True
         self._changes.close()
         if self._health.is_stopping:
@@ -218,7 +219,7 @@ def _uvicorn_config(
 def _session_managers(sdk_server: Server[Any], limits: HttpLimits) -> list[StreamableHTTPSessionManager]:
     """Return two managers: the first answers with event streams, the second with JSON.
 
-    Before they get a request, its body was read within the limits, and its host was checked.
+    Before a manager gets a request, the body was read within the limits, and the Host header was checked.
     """
     return [
         StreamableHTTPSessionManager(

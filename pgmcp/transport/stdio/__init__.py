@@ -10,5 +10,5 @@ subscriptions  notifications of changed resources and tools
 host_log       warnings that a host can show
 server         combines these parts, from the first line to the last
 
-Of the libraries, these modules import only msgspec.
+These modules import no library but msgspec.
 """

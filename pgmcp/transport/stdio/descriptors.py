@@ -30,7 +30,7 @@ def claim_standard_streams() -> HostDescriptors:
     os.dup2(nothing, _STDIN)
     os.close(nothing)
     os.dup2(_STDERR, _STDOUT)
-    sys.stdout.flush()  # what was printed until now is not for the host, either
+    sys.stdout.flush()  # earlier output, which is not for the host either, goes to stderr
     return claimed
 
 

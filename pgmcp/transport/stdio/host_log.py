@@ -34,7 +34,7 @@ REPEAT_AFTER_S: Final = 60.0
 """Time in which a warning is not repeated: if a database is down, every attempt to connect fails."""
 
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""From the least severe to the most severe."""
+"""The levels of the protocol, from the least severe to the most severe."""
 
 
 class HostLog(logging.Handler):

@@ -1,4 +1,4 @@
-"""Runs the answering of requests in tasks that are reused.
+"""Answers requests in tasks that are reused.
 
 A new task starts one turn of the event loop after it is created. A task that has answered its request waits
 here for the next one, and starts it at once. If a worker is idle, a statement is therefore sent in the same

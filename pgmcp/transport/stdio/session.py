@@ -196,7 +196,10 @@ class Session:
             task.add_done_callback(self._answer_unstarted)
 
     def _answer_unstarted(self, task: asyncio.Task[Any]) -> None:
-        """Answer and forget a request whose task was cancelled before it began; others do this themselves."""
+        """Answer and forget a request whose task was cancelled before it began.
+
+        A task that has begun does this itself.
+        """
         if task in self._in_flight:
             self._answer_cancelled(*self._in_flight[task])
             self._forget(task)

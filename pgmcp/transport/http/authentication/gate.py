@@ -32,7 +32,7 @@ class ProtectedResource:
 
     Attributes:
         url: the resource's identifier, which is its public URL; "" if clients cannot ask for tokens.
-        authorization_servers: URLs of those that give tokens to clients; () if the settings name none.
+        authorization_servers: URLs of the servers that give tokens to clients; () if the settings name none.
         scopes: scopes that every token must have.
     """
 

@@ -76,7 +76,7 @@ class Introspection:
     def _check(self, claims: Mapping[str, Any], now_s: float) -> float:
         """Check the claims, and return when the token expires, in seconds since 1970.
 
-        The leeway is included. A token without a claim `exp` expires `CACHED_S` after `now_s`.
+        The returned time includes the leeway. A token without a claim `exp` expires `CACHED_S` after `now_s`.
 
         Raises:
             TokenRefusedError: the token is invalid or not for this server.

@@ -27,7 +27,7 @@ COOLDOWN_S: Final = 5.0
 
 MAX_KEYS: Final = 100
 MAX_CANDIDATES: Final = 8
-"""Maximum number of keys tried for a token. There are several only if it names none, or an ambiguous one."""
+"""Maximum number of keys tried for a token. Several are tried only if it names no key or an ambiguous one."""
 
 # RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are not supported, because anyone who knows the
 # public key could sign with it.
