@@ -8,7 +8,7 @@ from pgmcp.validation.item_columns import Types, either
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments
-from pgmcp.validation.type_system import UNKNOWN, TypeSystem, is_polymorphic
+from pgmcp.validation.type_system import RECORDS, UNKNOWN, TypeSystem, is_polymorphic
 
 _BOOL: Final = frozenset({16})
 _COMPARING_KINDS: Final = frozenset(
@@ -103,11 +103,15 @@ class ResultTypes:
         return types if types is None or types == {UNKNOWN} else self._types.elements(types)
 
     def _of_nullif(self, expression: Node) -> Types:
-        """Return the types of NULLIF: those of the left operand of the `=` that compares its arguments."""
+        """Return the types of NULLIF: those of the left operand of the `=` that compares its arguments.
+
+        A row that is compared as a record keeps its own type.
+        """
         sides = [expression["lexpr"], expression["rexpr"]]
         known = self.operands_of(tuple(sides))
         lefts = self._lookup.left_types_of_operator("", "=", self._path, known)
-        return self._of_results(lefts, sides)
+        given = self._types_of(sides[0]) if lefts and not lefts.isdisjoint(RECORDS) else frozenset()
+        return None if given is None else either([self._of_results(lefts, sides), given - {UNKNOWN}])
 
     def _of_overloads(self, results: Set[int] | None, name: str, arguments: list[Node]) -> Types:
         if any(map(is_polymorphic, results or ())) and self._lookup.may_default_polymorphic(

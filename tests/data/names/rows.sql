@@ -74,3 +74,5 @@ create type mood_pairs as (low mood, high mood); create type pair_range as range
 create domain price as numeric; create type domain_range as range (subtype = price);
 create table offers (id int, prices price_range, moods mood_range, checked domain_range);
 insert into offers values (1, '[1,2)', '[sad,glad]', '[1,2)');
+create function form(record) returns text language plpgsql stable as $$ begin return 'x'; end $$;
+create function form(addr) returns text language plpgsql volatile as $$ begin perform nextval('calls'); return 'x'; end $$;

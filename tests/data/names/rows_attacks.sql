@@ -133,3 +133,6 @@ select round((upper(pair_range(row('sad', 'glad')::mood_pairs, null))).low, 1) i
 select label3(p) from people q, generate_series(1, 2) p
 select round(a.b, 1) from unnest('{1}'::int[]) as x(i), lateral (select mood as b from people) a, unnest(array[a.b]) as z(w)
 select round(z.w, 1) from people, lateral (select mood as b) a, unnest(array[a.b]) as z(w)
+select form(nullif(a, a)) from people
+select form(nullif(a, row('S'::text, 1, 'x'::text))) from people
+select form(nullif((o).a, null)) from people
