@@ -2,11 +2,16 @@
 
     python -m scripts.fuzz_calls --statements 3000
     python -m scripts.fuzz_calls --url postgresql://postgres@127.0.0.1/postgres --seed 7
+    python -m scripts.fuzz_calls --types
 
 Each round creates a database with random functions, operators, aggregates, casts and a random search path.
 Some of its functions act: they change a sequence and report their name. Then random statements run on
 the server, and the validator judges them. It is a hole if it accepts a statement that acts. A statement that
 fails without acting proves nothing. `fuzz_calls.txt` contains the parts of databases and statements.
+
+With `--types`, no function acts. The script compares the types that the validator infers for expressions with
+the server's pg_typeof(). It is an error if the server's type is not among them: the validator could then
+choose the wrong overload. If the validator says that it does not know the type, this is not an error.
 
 What only a superuser can create is left out: operator classes, and casts between two built-in types (see the
 known limits in docs/threat-model.md).
@@ -22,10 +27,10 @@ import secrets
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -34,7 +39,8 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import Rows
-from pgmcp.validation import FunctionPolicy, validate
+from pgmcp.validation import FunctionPolicy, grammar, validate
+from pgmcp.validation.type_system import ANY_ROW, ANY_ROWS
 from testing.own_statements import resolve_as_own
 
 _PARTS: Final = Path(__file__).with_suffix(".txt").read_text("utf-8")
@@ -53,15 +59,22 @@ _PATHS: Final = (
     "early, pg_temp, pg_catalog, public",
 )
 
-_STATEMENTS_PER_ROUND: Final = 150
+_ERRORS_OF_INFERENCE: Final = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_FAILURES: Final = frozenset({"HOLE", "WRONG TYPE", "CRASH"})
+_CAN_BE_SHOWN: Final = frozenset({"refused, harmless", "unknown type"})
 _CHANCES_OF_PLAIN_VALUE: Final = (0.1, 0.1, 0.85, 0.95)
 """Chances that an expression is a plain value, by the number of expressions around it."""
 
 
 class Fuzzer:
-    """Random databases and statements of one seed."""
+    """Random databases and statements of one seed.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        shares_of_acting: the shares of the functions that act; each round has one of them.
+    """
+
+    def __init__(self, seed: int, shares_of_acting: Sequence[float] = (0.1, 0.2, 0.4)) -> None:
+        self._shares_of_acting = shares_of_acting
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._types: list[str] = []  # those of the present round, as are the names and symbols
         self._names: list[str] = []
@@ -75,7 +88,7 @@ class Fuzzer:
         self._names = self._random.sample(_WORDS["names"], 5)
         self._symbols = ["=", *self._random.sample(_WORDS["symbols"], 3)]
         self._signatures = [("", [each]) for each in self._types[:3]]
-        self._share_of_acting = self._random.choice((0.1, 0.2, 0.4))
+        self._share_of_acting = self._random.choice(self._shares_of_acting)
         kinds: list[Callable[[str, int], Iterator[str]]] = [self._new_function] * 6
         kinds += [self._new_aggregate, *[self._new_operator] * 5]
         kinds += [self._new_cast] * self._random.choice((0, 0, 2))
@@ -85,9 +98,10 @@ class Fuzzer:
         setting = f"set search_path = {self._random.choice(_PATHS)}"
         yield f"do $$ begin execute format('alter database %I {setting}', current_database()); end $$"
 
-    def statement(self) -> str:
-        """Return a random statement."""
-        return self._fill(self._random.choice(_SECTIONS["statements"]), 0)
+    def statement(self, section: str) -> list[str]:
+        """Return a random statement of a section, split where its template has `<<` or `>>`."""
+        template = self._random.choice(_SECTIONS[section])
+        return [self._fill(part, 0) for part in re.split("<<|>>", template)]
 
     def _new_function(self, schema: str, _: int) -> Iterator[str]:
         types = self._parameters((0, 1, 1, 1, 2, 2, 2, 3))
@@ -162,12 +176,24 @@ class Fuzzer:
                     return name if name.isidentifier() else self._random.choice(self._names)
                 case "o":
                     return self._random.choice(self._symbols) if name.isidentifier() else name or "="
-                case "s":
-                    return _SOURCE
-                case kind:
-                    return self._random.choice(self._types if kind == "T" else _WORDS["columns"])
+                case other:
+                    return self._filled_alike(other, depth)
 
-        return re.sub(r"\{([cefosT])\}", part, template)
+        return re.sub(r"\{([^{}]+)\}", part, template)
+
+    def _filled_alike(self, part: str, depth: int) -> str:
+        """Return what replaces a part of a template that does not depend on a signature."""
+        match part:
+            case "s":
+                return _SOURCE
+            case "T":
+                return self._random.choice(self._types)
+            case "c":
+                return self._random.choice(_WORDS["columns"])
+            case type_name if type_name in _VALUES:
+                return self._expression(depth + 1, type_name)
+            case _:
+                return f"{{{part}}}"
 
     def _expression(self, depth: int, type_name: str = "") -> str:
         """Return an expression, often one of a type; "" for any type."""
@@ -186,19 +212,34 @@ class Fuzzer:
         )
 
 
-class Judge:
+class Judge(Protocol):
+    """Judges statements in one database."""
+
+    section: str
+    """The section with the statements that it judges."""
+
+    statements_per_round: int
+    """How many statements it judges before the next database is created."""
+
+    def judge(self, parts: Sequence[str]) -> tuple[str, str]:
+        """Return the outcome of a statement of the section, with an explanation."""
+
+
+class CallJudge:
     """Runs statements in one database, and compares what they do with the validator's verdict."""
+
+    section = "statements"
+    statements_per_round = 150
 
     def __init__(self, connection: psycopg.Connection, policy: FunctionPolicy) -> None:
         self._connection = connection
         self._policy = policy
         self._acted: list[str] = []
         connection.add_notice_handler(lambda notice: self._acted.append(str(notice.message_primary)))
-        connection.execute("set statement_timeout = '300ms'")
-        (self.path,) = connection.execute("show search_path").fetchone() or ("",)
 
-    def judge(self, statement: str) -> tuple[str, str]:
-        """Return the outcome of one statement, with the functions that acted or the reason of the refusal."""
+    def judge(self, parts: Sequence[str]) -> tuple[str, str]:
+        """Return the outcome of a statement, with the functions that acted or the reason of the refusal."""
+        (statement,) = parts
         self._acted.clear()
         before = self._calls()
         is_valid = True
@@ -217,6 +258,54 @@ class Judge:
 
     def _calls(self) -> tuple[object, ...] | None:
         return self._connection.execute("select last_value, is_called from public.calls").fetchone()
+
+
+class TypeJudge:
+    """Compares the types that the validator infers for expressions with the server's."""
+
+    section = "typed statements"
+    statements_per_round = 600
+
+    def __init__(self, connection: psycopg.Connection, policy: FunctionPolicy) -> None:
+        self._connection = connection
+        self._policy = policy
+
+    def judge(self, parts: Sequence[str]) -> tuple[str, str]:
+        """Return the outcome for the expression in the middle of a statement, with the types."""
+        before, expression, after = parts
+        try:
+            with self._connection.cursor() as cursor:
+                typed = f"{before}pg_catalog.pg_typeof({expression})::pg_catalog.oid{after}"
+                (type_oid,) = cursor.execute(typed.encode()).fetchone() or (0,)
+            (root,) = grammar.parse(f"{before}{expression}{after}")
+        except (psycopg.Error, SqlRejectedError):
+            return "invalid", ""
+        if not type_oid:
+            return "invalid", ""
+        try:
+            found = self._policy.argument_types({root.kind: root.fields}).of(
+                root.fields["targetList"][0]["ResTarget"]["val"]
+            )
+        except _ERRORS_OF_INFERENCE as error:
+            return "CRASH", repr(error)
+        if found is None:
+            return "unknown type", self._name(type_oid)
+        if type_oid in found or found & self._stand_ins(type_oid):
+            return ("one type" if len(found) == 1 else "several types"), ""
+        inferred = " or ".join(map(self._name, sorted(found)))
+        return "WRONG TYPE", f"the server's type is {self._name(type_oid)}, the validator's {inferred}"
+
+    def _stand_ins(self, type_oid: int) -> frozenset[int]:
+        """Return the number that stands for a row of any relation if the type is a row, and so for arrays."""
+        statement = "select typtype = 'c', typelem <> 0 from pg_catalog.pg_type where oid = %s"
+        is_row, is_array = self._connection.execute(statement, (type_oid,)).fetchone() or (False, False)
+        return frozenset({ANY_ROW} if is_row else {ANY_ROWS} if is_array else ())
+
+    def _name(self, type_oid: int) -> str:
+        if type_oid in (ANY_ROW, ANY_ROWS):
+            return "a row" if type_oid == ANY_ROW else "an array of rows"
+        (name,) = self._connection.execute("select %s::oid::regtype::text", (type_oid,)).fetchone() or ("",)
+        return str(name)
 
 
 @contextmanager
@@ -249,48 +338,57 @@ def _policy(url: str) -> FunctionPolicy:
     return asyncio.run(PolicyReader(fetch, allowed=(), denied=()).read())
 
 
-def fuzz(url: str, seed: int, statements: int, shown: int) -> Counter[str]:
-    """Run rounds until so many statements are valid; print each hole, and some refusals of harmless ones."""
+def fuzz(
+    url: str,
+    fuzzer: Fuzzer,
+    judge_of: Callable[[psycopg.Connection, FunctionPolicy], Judge],
+    statements: int,
+    shown: int,
+) -> Counter[str]:
+    """Run rounds until so many statements are valid; print each failure, and some other outcomes."""
     counts: Counter[str] = Counter()
-    fuzzer = Fuzzer(seed)
     while counts.total() - counts["invalid"] < statements:
         with _database(url) as database:
             _prepare(database, fuzzer)
             policy = _policy(database)
             with psycopg.connect(database, autocommit=True, prepare_threshold=None) as connection:
-                judge = Judge(connection, policy)
-                for _ in range(_STATEMENTS_PER_ROUND):
-                    statement = fuzzer.statement()
-                    outcome, detail = judge.judge(statement)
+                connection.execute("set statement_timeout = '300ms'")
+                (path,) = connection.execute("show search_path").fetchone() or ("",)
+                judge = judge_of(connection, policy)
+                for _ in range(judge.statements_per_round):
+                    parts = fuzzer.statement(judge.section)
+                    outcome, detail = judge.judge(parts)
                     counts[outcome] += 1
-                    is_shown = outcome == "refused, harmless" and counts[outcome] <= shown
-                    if outcome == "HOLE" or is_shown:
-                        sys.stdout.write(
-                            f"{outcome}: {statement}\n    {detail} (search_path: {judge.path})\n"
-                        )
+                    if outcome in _FAILURES or (outcome in _CAN_BE_SHOWN and counts[outcome] <= shown):
+                        sys.stdout.write(f"{outcome}: {''.join(parts)}\n    {detail} (search_path: {path})\n")
                         sys.stdout.flush()
     return counts
 
 
 def main() -> int:
-    """Fuzz with a number of statements; return 1 if a hole was found."""
+    """Fuzz with a number of statements; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--url", help="a server, as its superuser; without it an embedded one is started")
+    parser.add_argument("--types", action="store_true", help="compare types of expressions with the server's")
     parser.add_argument("--statements", type=int, default=1000, help="minimum number of valid statements")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeat an earlier run")
-    parser.add_argument("--show", type=int, default=0, help="number of refused harmless statements to print")
+    parser.add_argument(
+        "--show", type=int, default=0, help="number of refused harmless statements or unknown types to print"
+    )
     arguments = parser.parse_args()
+    fuzzer = Fuzzer(arguments.seed, (0,)) if arguments.types else Fuzzer(arguments.seed)
     with ExitStack() as stack:
         url = arguments.url
         if not url:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             folder.chmod(0o711)  # the server's user enters it
             url = stack.enter_context(EmbeddedPostgres(folder, settings={"fsync": "off"})).url()
-        counts = fuzz(url, arguments.seed, arguments.statements, arguments.show)
+        judge_of = TypeJudge if arguments.types else CallJudge
+        counts = fuzz(url, fuzzer, judge_of, arguments.statements, arguments.show)
     sys.stdout.write(f"seed {arguments.seed}: {dict(counts)}\n")
-    return int(counts["HOLE"] > 0)
+    return int(not _FAILURES.isdisjoint(counts))
 
 
 if __name__ == "__main__":
