@@ -30,7 +30,7 @@ def with_application_name(url: str, name: str) -> str:
 
 
 class _Sessions:
-    """The sessions whose application name is the given name, or that name and a principal's."""
+    """The sessions whose application name is the given name, or that name followed by a principal's."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)

@@ -1,4 +1,4 @@
-"""Facts about processes, and waits for them. The waits have a time limit and do not block the event loop.
+"""Finds facts about processes, and waits for them with a time limit, without blocking the event loop.
 
 A server's fork server and workers are found in /proc (Linux).
 """

@@ -66,7 +66,7 @@ _CLIENT_CHECK_SQL: Final = (
 
 
 _KEPT_LIMITS: Final = 64
-"""For how many timeouts the limits are cached; most statements have one of two timeouts."""
+"""Number of timeouts whose limits are cached; most statements have one of two timeouts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class _FirstStatements:
         results = self._ask(queries, settings)
         if any(result.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED for result in results):
             # Another client of a pooler may have left a statement_timeout of a millisecond in the session.
-            # The first attempt sets none, because the server would then not report who set the role's own
+            # The first attempt sets no timeout: with one, the server would not report who set the role's own
             # limit.
             results = self._ask(queries, [*settings, _OWN_TIMEOUT])
         return [self._optional_rows(result) for result in results]

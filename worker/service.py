@@ -45,7 +45,7 @@ from worker.type_names import TypeNames
 logger = logging.getLogger(__name__)
 
 CANCEL_TIMEOUT_S: Final = 2.0
-"""Timeout of a cancel request. The front kills the worker long before it, unless the front has ended."""
+"""Timeout of a cancel request. The front kills the worker long before, unless the front has ended."""
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 

@@ -105,7 +105,7 @@ class Session:
         """Reset the session settings, and set them in each transaction from now on.
 
         Called when another connection shares this session. A connection that replaces this one counts as not
-        shared again.
+        shared, until this is called for it.
         """
         kept = self._kept
         if kept is None or kept.facts.is_pooled:
@@ -241,7 +241,7 @@ def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) 
     if "PGCONNECT_TIMEOUT" not in os.environ:
         defaults["connect_timeout"] = str(connect_timeout_s)
     if "service" not in given and "PGSERVICE" not in os.environ:  # a service may have the right one
-        # Without any, OpenSSL asks for an encrypted key's pass phrase in the terminal of the command.
+        # Without sslpassword, OpenSSL asks for an encrypted key's pass phrase in the terminal of the command.
         defaults["sslpassword"] = "none"
     missing = {name: value for name, value in defaults.items() if name not in given}
     requested = str(given.get("client_encoding") or os.environ.get("PGCLIENTENCODING", ""))

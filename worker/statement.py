@@ -13,10 +13,10 @@ in each transaction.
 
 The SELECT before the statement also sets the role and the settings of the caller that the statement runs for;
 ROLLBACK undoes both. This SELECT also takes the transaction's snapshot, because PostgreSQL allows SET
-TRANSACTION READ WRITE only before the first snapshot. A statement inside the worker's SELECT … LIMIT cannot
-be a SET. If also nothing has to be set, the first SELECT is left out, because it is a quarter of PostgreSQL's
-work for a `select 1`. For that, the session keeps the host's application_name between statements. It does not
-keep the name of a principal.
+TRANSACTION READ WRITE only before the first snapshot. It is a quarter of PostgreSQL's work for a `select 1`.
+So it is left out if nothing has to be set and the statement is inside the worker's SELECT … LIMIT, where it
+cannot be a SET. To leave it out more often, the session keeps the host's application_name between statements.
+It does not keep the name of a principal.
 """
 
 import time
