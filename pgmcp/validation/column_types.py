@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.functions_in_from import FunctionsInFrom
-from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.grammar import Node, is_star, name_of, strings
 from pgmcp.validation.item_columns import (
     OPEN,
     Column,
@@ -23,7 +23,6 @@ from pgmcp.validation.item_columns import (
     as_columns,
     closed,
     either,
-    is_star,
     joined,
     names_of,
 )

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final
 
-from pgmcp.validation.grammar import Node, name_of
+from pgmcp.validation.grammar import Node, is_star, name_of
 
 SELECTS: Final = frozenset({"SelectStmt", "larg", "rarg"})
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
@@ -40,6 +40,7 @@ _WITH_FIELDS: Final = ValueKind.ROW | ValueKind.WHOLE
 _GIVEN_NAMES: Final = frozenset(
     {"array", "case", "coalesce", "greatest", "least", "nullif", "row", "?column?"}
 )
+_RESULT: Final = "()"
 _NAMED_BY_LAST: Final = {"ColumnRef": "fields", "FuncCall": "funcname"}
 _NAMES_OF_JSON: Final = {
     "JsonArrayAgg": ("json_arrayagg",),
@@ -194,8 +195,8 @@ class ColumnValues(ABC):
     def _gives_fields(self, kind: str, fields: Node) -> bool:
         """Return whether columns of unknown names come out of rows: `(pair).*`, FROM unnest(pairs)."""
         if kind == "A_Indirection":
-            is_star = "A_Star" in fields["indirection"][-1]
-            return is_star and not self._is_row(fields["arg"]) and bool(self._kinds(fields["arg"]))
+            ends_in_star = "A_Star" in fields["indirection"][-1]
+            return ends_in_star and not self._is_row(fields["arg"]) and bool(self._kinds(fields["arg"]))
         is_named = "colnames" in fields.get("alias", {})
         return (
             kind == "RangeFunction" and not is_named and bool(self._kinds(fields["functions"]) & _WITH_FIELDS)
@@ -243,7 +244,12 @@ def _argument_count(call: Node) -> int | None:
 
 def result_of(function: str) -> str:
     """Return the name that stands for the result of a function among names of columns."""
-    return f"{function}()"
+    return f"{function}{_RESULT}"
+
+
+def is_result(column: str) -> bool:
+    """Return whether a name among names of columns stands for the result of a function."""
+    return column.endswith(_RESULT)
 
 
 def _union(kinds: Iterable[ValueKind]) -> ValueKind:
@@ -284,7 +290,7 @@ def places(select: Node) -> list[list[Node]]:
     If a star hides the number of columns of a set operation, any expression may become any column.
     """
     rows = [row for arm in arms(select) for row in _rows_of(arm)]
-    if len(rows) > 1 and any(map(_is_star, (each for row in rows for each in row))):
+    if len(rows) > 1 and any(map(is_star, (each for row in rows for each in row))):
         every = [each for row in rows for each in row]
         return [every for _ in rows[0]]
     return [[row[place] for row in rows if place < len(row)] for place in range(len(rows[0]))]
@@ -315,13 +321,6 @@ def _rows_of(arm: Node) -> Iterator[list[Node]]:
         yield from (row["List"]["items"] for row in arm["valuesLists"])
     else:
         yield arm.get("targetList", [])
-
-
-def _is_star(output: Node) -> bool:
-    """Return whether an output of a SELECT stands for any number of columns."""
-    value = output.get("ResTarget", {}).get("val", {})
-    steps = value.get("ColumnRef", {}).get("fields") or value.get("A_Indirection", {}).get("indirection", [])
-    return any("A_Star" in step for step in steps)
 
 
 def _nodes_below(root: Node) -> Iterator[tuple[str, Node]]:

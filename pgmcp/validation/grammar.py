@@ -175,6 +175,13 @@ def name_of(step: Node) -> str:
     return str(step.get("String", {}).get("sval", ""))
 
 
+def is_star(output: Node) -> bool:
+    """Return whether an output of a query, or an item of VALUES, stands for several columns."""
+    value = output.get("ResTarget", {}).get("val", output)
+    steps = value.get("ColumnRef", {}).get("fields") or value.get("A_Indirection", {}).get("indirection", [])
+    return any("A_Star" in step for step in steps)
+
+
 def constant_text(argument: Node) -> str:
     """Return a string constant in lower case, also from a cast or a named argument; "" for others."""
     ((kind, fields),) = argument.items()

@@ -87,12 +87,6 @@ def joined(parts: Sequence[Columns]) -> Columns:
     return Columns(by_name, in_order, is_open=any(each.is_open or each.is_unknown_relation for each in parts))
 
 
-def is_star(value: Node) -> bool:
-    """Return whether an output of a query, or an item of VALUES, stands for several columns."""
-    steps = value.get("ColumnRef", {}).get("fields") or value.get("A_Indirection", {}).get("indirection", [])
-    return any("A_Star" in step for step in steps)
-
-
 def names_of(target: Node) -> frozenset[str]:
     """Return the names that an output of a query can have; an expression is named after its parts."""
     value = target["val"]

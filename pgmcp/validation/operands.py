@@ -7,7 +7,7 @@ finds the operands of NATURAL and USING.
 from collections.abc import Iterator
 from typing import Final
 
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, is_star
 
 Operands = tuple[Node | None, ...]
 """The operands of one call; None means an operand of any type."""
@@ -89,10 +89,5 @@ def operands_of_subquery(link: Node) -> list[Operands]:
     tested = link["testexpr"].get("RowExpr", {}).get("args", [link["testexpr"]])
     outputs = link["subselect"].get("SelectStmt", {}).get("targetList", [])
     values = [each["ResTarget"]["val"] for each in outputs]
-    is_known = len(values) == len(tested) and not any(map(_is_star, values))
+    is_known = len(values) == len(tested) and not any(map(is_star, values))
     return list(zip(tested, values if is_known else [None] * len(tested), strict=True))
-
-
-def _is_star(value: Node) -> bool:
-    steps = value.get("ColumnRef", {}).get("fields") or value.get("A_Indirection", {}).get("indirection", [])
-    return any("A_Star" in step for step in steps)

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from pgmcp.validation.catalog_objects import ColumnCast
-from pgmcp.validation.column_values import EVERY, NONE, Surroundings, ValueKind, names_of_columns
+from pgmcp.validation.column_values import EVERY, NONE, Surroundings, ValueKind, is_result, names_of_columns
 from pgmcp.validation.domain_literals import LiteralsOfDomains
 from pgmcp.validation.explicit_casts import ExplicitCasts
 from pgmcp.validation.grammar import Node
@@ -50,6 +50,8 @@ class CastUse(NamedTuple):
         column, cast, refusal, _ = self.cast
         what = "CHECK" if cast.is_check else "cast"
         subject = f"column {column}" if column else f"a value of type {cast.type_name}"
+        if is_result(column):
+            subject = f"the result of {column}"
         return (
             f"{subject} may be cast here, and a {what} of its type uses {refusal.culprit}, "
             f"which is refused because {TEXT_BY_REASON[refusal.reason]}"

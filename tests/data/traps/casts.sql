@@ -40,6 +40,7 @@ insert into orders values (1, 5, 'open', 'glad', 'low');
 create function amount(point) returns int language plpgsql as 'begin perform nextval(''calls''); return 1; end';
 create function status(int) returns int language plpgsql as 'begin perform nextval(''calls''); return 1; end';
 create function of_mood(mood) returns int language sql stable as 'select $1::int';
+create function best_mood() returns mood language sql immutable as 'select ''glad''::mood';
 create function count(text, text) returns int language sql immutable as 'select 1';
 create function max(int, int) returns int language sql immutable as 'select 1';
 -- Casts to json and text, which to_json() and similar functions, || and quote_literal() look up.

@@ -467,6 +467,10 @@ async def test_the_refusal_names_the_column_and_the_cast_and_what_is_possible(po
         SqlRejectedError, match=r"column tone may be cast here, and a cast of its type uses .*tone_number"
     ) as implicit:
         validate("select id, tone + 1 from sounds", functions=policy)
+    with pytest.raises(
+        SqlRejectedError, match=r"^the result of best_mood\(\) may be cast here, and a cast of its type uses"
+    ):
+        validate("select best_mood()::int", functions=policy)
 
     assert "compare it with a literal" in explicit.value.hint
     assert explicit.value.position is not None
