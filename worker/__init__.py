@@ -22,7 +22,7 @@ bounded_rows           encodes and collects rows up to the limits of the request
 row_format, escaping   write a row as JSON and as text
 encoding               PostgreSQL's text output as cells
 type_names             names of types
-date_style, text_encoding, name_list  read dates, texts and lists of names as the server writes them
+date_style, text_encoding  read dates and texts as the server writes them
 
 It imports nothing of `pgmcp`. `pgmcp` imports `protocol`, `row_format` and `escaping` only.
 """

@@ -10,8 +10,7 @@ command_session    opens the pipeline for a command, and shows its progress
 
 serve              `serve`
 ask                `ask` and `sql`
-schema             `schema`
-catalog_commands   `\d` and the other commands of psql, in `sql` and `shell`
+catalog_commands   `schema`; `\d` and the other commands of psql, in `sql` and `shell`
 learn              `learn`
 context_changes    changes of the context file, shown and confirmed
 evaluate           `evaluate`

@@ -163,7 +163,7 @@ def schema(
     database: DatabaseOption = None,
 ) -> None:
     """Show tables with their columns, types, keys, values and comments."""
-    from pgmcp.cli.schema import show_schema
+    from pgmcp.cli.catalog_commands import show_schema
 
     show_schema(" ".join(text or []), tables=table or [], detail=detail, database=database)
 

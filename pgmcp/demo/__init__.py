@@ -2,8 +2,7 @@
 
 feature       registers `demo`, `install --demo` and a check of `doctor`
 command_line  their code
-tour          the tour of the real server
-screen        the output of the tour
+tour          the tour of the real server, and its output
 environment   the running shop, and the settings of a server for it
 shop          the example database and its role
 postgres      a private PostgreSQL server

@@ -1,5 +1,6 @@
 import pytest
 
+from pgmcp.execution.identity_executor import application_name
 from pgmcp.execution.result import JsonScalar
 from pgmcp.execution.role import read_privileges
 
@@ -62,3 +63,17 @@ def test_what_a_superuser_could_do_anyway_is_not_listed() -> None:
     )
 
     assert not any("900" in risk or "pg_monitor" in risk for risk in privileges.risks)
+
+
+@pytest.mark.parametrize(
+    ("principal", "host", "name"),
+    [
+        ("alice", "cursor 2.1", "pgmcp alice (cursor 2.1)"),
+        ("alice", "", "pgmcp alice"),
+        ("", "claude-ai 0.1.0", "pgmcp (claude-ai 0.1.0)"),
+        ("jürgen\n", "a\tb", "pgmcp j?rgen? (a?b)"),
+        ("a" * 100, "cursor", "pgmcp " + "a" * 57),
+    ],
+)
+def test_a_name_is_printable_and_as_long_as_postgresql_keeps(principal: str, host: str, name: str) -> None:
+    assert application_name("pgmcp", principal, host) == name

@@ -10,8 +10,7 @@ import pytest
 
 from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.completion import Completion
-from pgmcp.generation.endpoint_address import own_key_header, split_base_url
-from pgmcp.generation.model import ModelClient
+from pgmcp.generation.model import ModelClient, own_key_header, split_base_url
 from pgmcp.generation.prompt import Message
 from testing.openai_endpoint import (
     TOKENS_IN,

