@@ -49,7 +49,7 @@ _WORDS_BY_CATEGORY = {
     "secrets": "Password hashes and other secrets",
     "stacked_and_transactions": "Stacked statements, transaction control, SET",
     "statements": "EXPLAIN of writes, PREPARE, cursors, DO, CALL, COPY, LISTEN",
-    "traps": "Traps of the database's own: functions, operators, types, views, policies",
+    "traps": "Traps in the database: functions, operators, types, views, policies",
     "writes": "INSERT, UPDATE, DELETE, DDL, maintenance",
 }
 
