@@ -82,11 +82,7 @@ async def open_backend(
             counter,
         ),
     ):
-        for extension in surface.extensions:
-            cleanup.push_async_callback(extension.close)
-        if surface.verified_tools is not None:
-            watching = asyncio.create_task(watch_tools(surface.verified_tools, pipeline))
-            cleanup.push_async_callback(_cancel, watching)
+        _attach_surface(surface, pipeline, cleanup)
         if not settings.server.use_readonly_transactions:
             logger.warning("read-only transactions are off; all other guards remain")
         presenter = Presenter(
@@ -103,6 +99,15 @@ async def open_backend(
             page.render if page else None,
             sharing.answers if sharing else None,
         )
+
+
+def _attach_surface(surface: SurfaceSettings, pipeline: Pipeline, cleanup: AsyncExitStack) -> None:
+    """Follow changes of the verified tools; `cleanup` ends that, and closes the extensions."""
+    for extension in surface.extensions:
+        cleanup.push_async_callback(extension.close)
+    if surface.verified_tools is not None:
+        watching = asyncio.create_task(watch_tools(surface.verified_tools, pipeline))
+        cleanup.push_async_callback(_cancel, watching)
 
 
 def _metrics_page(settings: Settings) -> "MetricsPage | None":
@@ -172,10 +177,7 @@ async def open_pipeline(
         SettingsError: a file that the settings name cannot be used.
     """
     counter = TokenCounter(settings.openai.model)
-    if context_file is None and settings.context_file:
-        context_file = ContextFile(settings.context_file)
-    if context_file and (problem := describe_unknown_databases(context_file.databases, settings.databases)):
-        logger.warning("%s", problem)
+    context_file = _load_context_file(settings, context_file)
     spawn = fork_server.spawn if fork_server else spawn_cold
     async with AsyncExitStack() as cleanup:
         if fork_server:
@@ -185,12 +187,8 @@ async def open_pipeline(
         if model is not None:
             cleanup.push_async_callback(model.aclose)
         databases = _open_databases(settings, context_file, spawn, cleanup, kept_connections)
-        default = _for_default_caller(next(iter(databases.values())))
-        default.supervisor.prestart()
-        default.role.probe()
         rate_limit = _rate_limit(settings.rate_limit, sharing)
-        preparing = asyncio.create_task(_prepare(default, rate_limit))
-        cleanup.push_async_callback(_cancel, preparing)
+        _start_preparing(next(iter(databases.values())), rate_limit, cleanup)
         pipeline = Pipeline(
             Databases(databases, has_several=settings.has_several_databases),
             bounds=_bounds(settings.server),
@@ -200,6 +198,14 @@ async def open_pipeline(
             observers=observers,
         )
         yield pipeline, counter
+
+
+def _load_context_file(settings: Settings, loaded: ContextFile | None) -> ContextFile | None:
+    """Return the context file of the settings, and warn if it names databases that are not configured."""
+    context_file = loaded or (ContextFile(settings.context_file) if settings.context_file else None)
+    if context_file and (problem := describe_unknown_databases(context_file.databases, settings.databases)):
+        logger.warning("%s", problem)
+    return context_file
 
 
 def _open_databases(
@@ -250,6 +256,16 @@ def _observers(settings: Settings, cleanup: AsyncExitStack, page: "MetricsPage |
         cleanup.push_async_callback(asyncio.to_thread, stop)
         observers.append(Telemetry())
     return observers
+
+
+def _start_preparing(
+    database: Database, rate_limit: Callable[[], "RateLimit"], cleanup: AsyncExitStack
+) -> None:
+    """Start the first worker, the check of the role, and what else the first statement needs."""
+    database = _for_default_caller(database)
+    database.supervisor.prestart()
+    database.role.probe()
+    cleanup.push_async_callback(_cancel, asyncio.create_task(_prepare(database, rate_limit)))
 
 
 async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) -> None:

@@ -83,22 +83,7 @@ def open_database(
         hidden_values: checks the patterns of hidden values, which all databases share.
         kept_connections: connections to keep while the database is used, unless its settings say how many.
     """
-    conninfo, params = settings.target()
-    credentials = find_credentials(name, settings)
-    if credentials is not None:
-        cleanup.push_async_callback(credentials.close)
-    tunnel = _tunnel(name, settings)
-    if tunnel is not None:
-        cleanup.push_async_callback(tunnel.close)
-    target = ConnectionTarget(
-        conninfo,
-        params,
-        name=name,
-        credentials=credentials,
-        statement_timeout_s=server.query_timeout_s,
-        tunnel=tunnel,
-        variable_prefix=settings.variable_prefix,
-    )
+    target = _connection_target(name, settings, server, cleanup)
     supervisor = _supervisor(target, settings, server, spawn, kept_connections)
     cleanup.push_async_callback(supervisor.close)
     scope_check = ScopeCheck(name, hidden_values)
@@ -106,7 +91,7 @@ def open_database(
     cleanup.push_async_callback(close)
     context_check = ContextCheck(name, context, database.schema, database.find_hidden)
     cleanup.push_async_callback(context_check.close)
-    for_caller = partial(_for_caller, supervisor, values(conninfo).get("application_name", "pgmcp"))
+    for_caller = partial(_for_caller, supervisor, values(target.conninfo).get("application_name", "pgmcp"))
     cached = lru_cache(MAX_CACHED_CALLERS)(for_caller)
     database = replace(database, context=context_check.context, for_caller=cached)
     if not settings.maps_roles:
@@ -115,6 +100,28 @@ def open_database(
     identities = RoleDatabases(_role_mapping(name, settings), supervisor, open_role)
     cleanup.push_async_callback(identities.close)
     return replace(database, identities=identities)
+
+
+def _connection_target(
+    name: str, settings: DatabaseSettings, server: ServerSettings, cleanup: AsyncExitStack
+) -> ConnectionTarget:
+    """Return what a worker connects to; `cleanup` closes its password source and its tunnel."""
+    conninfo, params = settings.target()
+    credentials = find_credentials(name, settings)
+    if credentials is not None:
+        cleanup.push_async_callback(credentials.close)
+    tunnel = _tunnel(name, settings)
+    if tunnel is not None:
+        cleanup.push_async_callback(tunnel.close)
+    return ConnectionTarget(
+        conninfo,
+        params,
+        name=name,
+        credentials=credentials,
+        statement_timeout_s=server.query_timeout_s,
+        tunnel=tunnel,
+        variable_prefix=settings.variable_prefix,
+    )
 
 
 def _supervisor(

@@ -217,22 +217,7 @@ async def _serve(
         open_gate(settings.http) as gate,
     ):
         backend.set_result(built)
-
-        async def check() -> Mapping[str, DatabaseState]:
-            return await check_databases(built.pipeline)
-
-        server = HttpServer(
-            surface,
-            host_check,
-            check,
-            _limits(settings.http),
-            gate=gate,
-            tls=_tls(settings.http),
-            proxies=settings.http.forwarded_allow_ips,
-            metrics=built.metrics,
-            keys=settings.http.state_key_list,
-            relay=built.relay,
-        )
+        server = _http_server(settings.http, surface, built, gate, host_check)
         async with server.stopped_by_signals():
             _warn(settings.http, is_local=is_loopback(sockets))
             logger.info(
@@ -241,6 +226,26 @@ async def _serve(
                 _describe(sockets, settings.http),
             )
             await server.serve(sockets)
+
+
+def _http_server(
+    settings: "HttpSettings", surface: Surface, backend: Backend, gate: Gate | None, host_check: HostCheck
+) -> HttpServer:
+    async def check() -> Mapping[str, DatabaseState]:
+        return await check_databases(backend.pipeline)
+
+    return HttpServer(
+        surface,
+        host_check,
+        check,
+        _limits(settings),
+        gate=gate,
+        tls=_tls(settings),
+        proxies=settings.forwarded_allow_ips,
+        metrics=backend.metrics,
+        keys=settings.state_key_list,
+        relay=backend.relay,
+    )
 
 
 async def check_databases(pipeline: "Pipeline") -> dict[str, DatabaseState]:
