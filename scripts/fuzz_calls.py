@@ -76,7 +76,7 @@ class Fuzzer:
     def __init__(self, seed: int, shares_of_acting: Sequence[float] = (0.1, 0.2, 0.4)) -> None:
         self._shares_of_acting = shares_of_acting
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
-        self._types: list[str] = []  # those of the present round, as are the names and symbols
+        self._types: list[str] = []  # types, names and symbols of the current round
         self._names: list[str] = []
         self._symbols: list[str] = []
         self._signatures: list[tuple[str, list[str]]] = []

@@ -42,7 +42,12 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--tables", nargs="+", type=int, default=list(_TABLES), metavar="N", help="(%(default)s)"
+        "--tables",
+        nargs="+",
+        type=int,
+        default=list(_TABLES),
+        metavar="N",
+        help="sizes of the schema (%(default)s)",
     )
     parser.add_argument(
         "--tokens",
@@ -50,14 +55,14 @@ def parse_arguments() -> argparse.Namespace:
         type=int,
         default=list(_BUDGETS_TOKENS),
         metavar="N",
-        help="maximum tokens of a prompt (%(default)s)",
+        help="maximum tokens of a prompt, one measurement each (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated schema (%(default)s)")
     parser.add_argument(
         "--filled", action="store_true", help="fill every table, so that every column has statistics"
     )
     parser.add_argument(
-        "--url", help="URL of an empty database, with its owner; otherwise a PostgreSQL is started"
+        "--url", help="URL of an empty database, with its owner as user; without it, a PostgreSQL is started"
     )
     parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
     return parser.parse_args()
@@ -65,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
 
 @contextmanager
 def empty_database(url: str | None) -> Iterator[str]:
-    """Yield the URL of an empty database, with its owner."""
+    """Yield the URL of an empty database, with its owner as user."""
     if url:
         yield url
         return
@@ -80,7 +85,7 @@ def empty_database(url: str | None) -> Iterator[str]:
 def make(
     url: str, table_count: int, seed: int, console: Console, *, is_filled: bool = False
 ) -> tuple[str, float]:
-    """Create the tables; return the URL of a role that may read them, and how many seconds this took."""
+    """Create the tables; return the URL of a role that may read them, and the duration in seconds."""
     tables = grow(read_company(), table_count, seed=seed)
     start_s = time.perf_counter()
     with console.status("") as status:

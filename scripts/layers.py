@@ -2,8 +2,9 @@
 
     python -m scripts.layers
 
-Runs every statement of `tests/data/attacks` and `tests/data/traps` on a scratch cluster, whose state is
-compared before and after. This takes some minutes, because bisection finds the statements that had an effect.
+The script runs every statement of `tests/data/attacks` and `tests/data/traps` on a temporary cluster, and
+compares the cluster's state before and after. This takes some minutes, because the script finds the
+statements that had an effect by bisection.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ TIMEOUT_S: Final = 0.5
 """Long enough for every statement except those that wait on purpose."""
 
 USED_UP_NUMBER: Final = "next transaction id"
-"""The part of a fingerprint that even a rolled-back statement can change; only `test_attacks` counts it."""
+"""The part of the state that even a rolled-back statement can change; only `test_attacks` counts it."""
 
 _WORDS_BY_CATEGORY = {
     "aimed": "Aimed at the test cluster's own secrets, files, sequences and sessions",

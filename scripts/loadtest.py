@@ -1,4 +1,4 @@
-"""Measures pgmcp under load and compares the figures with their limits (gates).
+"""Measures pgmcp under load, and compares each figure with its limit (gate).
 
     uv run scripts/loadtest.py                             # everything, on a PostgreSQL of its own
     uv run scripts/loadtest.py --scenario sort rows --url postgresql://…
@@ -7,8 +7,8 @@
     uv run scripts/loadtest.py --gate --json report.json --plot latency.svg
     uv run scripts/loadtest.py --scenario soak --soak-statements 10000 --soak-s 900
 
-Compared targets are measured in turns within one run, so that a busy machine slows all of them. So the ratios
-are comparable between runs, and the milliseconds are not.
+The script measures the compared targets in turns within one run, so that a busy machine slows all of them.
+Therefore, only the ratios are comparable between runs, not the milliseconds.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
         choices=_NAMES,
         default=_NAMES,
         metavar="NAME",
-        help=f"of {', '.join(_NAMES)}; all without it",
+        help=f"some of {', '.join(_NAMES)}; default: all",
     )
     parser.add_argument("--url", help="the database; without it a PostgreSQL is started for the run")
     parser.add_argument(
@@ -68,9 +68,14 @@ def parse_arguments() -> argparse.Namespace:
         help="install other servers from npm into a cache folder, and measure them in the same run",
     )
     parser.add_argument(
-        "--soak-s", type=float, default=120.0, help="maximum duration of a soak in seconds (%(default)g)"
+        "--soak-s",
+        type=float,
+        default=120.0,
+        help="maximum seconds of a soak, which is a long run with disturbances (%(default)g)",
     )
-    parser.add_argument("--soak-statements", type=int, default=2000, help="in a soak (%(default)s)")
+    parser.add_argument(
+        "--soak-statements", type=int, default=2000, help="number of statements of a soak (%(default)s)"
+    )
     parser.add_argument("--http", action="store_true", help="run only the scenario http")
     parser.add_argument(
         "--servers",
@@ -82,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latency over time, as SVG")
-    parser.add_argument("--gate", action="store_true", help="exit with 1 if a gate is missed")
+    parser.add_argument("--gate", action="store_true", help="exit with 1 if a figure exceeds its gate")
     arguments = parser.parse_args()
     if arguments.http:
         arguments.scenario = ["http"]

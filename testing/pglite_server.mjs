@@ -1,5 +1,7 @@
-// Serves one PGlite in memory over TCP: node pglite_server.mjs PORT PGLITE SOCKET [EXTENSION NAME]
-// PGLITE, SOCKET and EXTENSION are module files, NAME is the export of EXTENSION. Runs until standard input ends.
+// Serves one PGlite (PostgreSQL as WebAssembly) in memory over TCP:
+//   node pglite_server.mjs PORT PGLITE SOCKET [EXTENSION NAME]
+// PGLITE, SOCKET and EXTENSION are module files, and NAME is the export of EXTENSION. The server runs until its
+// standard input ends.
 import { pathToFileURL } from "node:url";
 
 const [port, pglite, socket, extension, name] = process.argv.slice(2);

@@ -7,8 +7,8 @@
 
 Only `accept` with the title of a reading counts as a choice. Some hosts decline without asking, cancel
 without showing a form, or accept an empty form. In these cases the tool's reply uses the usual reading and
-lists the others. A host that gives no answer, or answers too fast for a person, is not asked again for
-`QUIET_S`.
+lists the others. A host that gives no answer, or answers without a choice too fast for a person, is not asked
+again for `QUIET_S`.
 """
 
 import asyncio
@@ -54,8 +54,9 @@ class Asker:
             any version of the protocol.
         keys: keys that decrypt the state; the first one also encrypts it. Without keys, a random key is made,
             which is enough if one server answers all calls.
-        clock: seconds, monotonic; measures how fast a host answers.
-        now: returns the Unix time in seconds, which dates the state: another server of a fleet may check it.
+        clock: returns monotonic seconds, which measure how fast a host answers.
+        now: returns the Unix time in seconds. A state contains it, because another server of a fleet may
+            check how old the state is.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ def _form(choice: "Choice") -> dict[str, Any]:
 
 
 def _binding(arguments: msgspec.Struct, caller: Caller) -> bytes:
-    """Return the data that the state is bound to: the caller, the tool and its arguments."""
+    """Return a hash of what the state is bound to: the caller, the tool and its arguments."""
     called = msgspec.json.encode(
         [type(arguments).__name__, caller.principal_id, msgspec.to_builtins(arguments)]
     )

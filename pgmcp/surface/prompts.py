@@ -51,7 +51,7 @@ Find out why a statement is slow, and what would make it faster. It runs in {dat
 2. search_schema with tables=[…] of its tables and detail="full": types, indexes, estimated rows.
 3. Only if the plan looks affordable: execute_sql with EXPLAIN (ANALYZE, BUFFERS) before it. \
 This runs the statement, up to pgmcp's time limit; say so before you do it.
-4. Name the step that costs most and why: rows estimated and real, an index that is missing or cannot be \
+4. Name the step that costs most and why: estimated and actual rows, an index that is missing or cannot be \
 used, a join that multiplies rows, a sort or hash that spills to disk.
 Then propose, the most effective first: a rewritten SELECT, with its EXPLAIN beside the old one; an index, \
 as CREATE INDEX for someone who may run it. Nothing here can change the database, so do not try.

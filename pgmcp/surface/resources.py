@@ -94,7 +94,7 @@ def list_resources(
     cursor: str | None,
     principal: "Principal | None" = None,
 ) -> dict[str, Any]:
-    """Return a page of the list of resources; pages of features, which are not for users, come last.
+    """Return a page of the list of resources; the web pages of features, which users need not see, come last.
 
     Args:
         pipeline: None while it is being built; then no tables are listed.

@@ -14,7 +14,7 @@ MAX_WHOLE_CHARACTERS: Final = 400_000
 """Maximum length of a schema in one piece. Hosts cut or refuse a resource near 1 MB."""
 
 PAGE_CHARACTERS: Final = 100_000
-"""Maximum length of a page, unless one table is longer: about 25,000 tokens."""
+"""Maximum length of a page (about 25,000 tokens), unless a single table is longer."""
 
 
 @dataclass(frozen=True, slots=True)

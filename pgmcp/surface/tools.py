@@ -170,7 +170,7 @@ def _refresh_schema_tool(settings: SurfaceSettings) -> Tool:
 
 
 def _reply_schema(settings: SurfaceSettings, properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a reply; one about several databases may have errors, too."""
+    """Return the schema of a reply; a reply about several databases may also contain errors."""
     optional = _ERRORS if len(settings.database_names) > 1 else {}
     return {"type": "object", "properties": properties | optional, "required": list(properties)}
 

@@ -3,7 +3,8 @@
 #
 #   scripts/compose/prepare.sh [NAME]
 #
-# Other users cannot enter the folder. They may read the files in it, because the container runs as another user.
+# Only its owner can enter the folder. Every user may read the files in it, because the containers, which mount
+# single files, run as other users.
 set -eu
 name=${1:-me}
 

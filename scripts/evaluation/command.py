@@ -48,7 +48,7 @@ def choose_questions(arguments: argparse.Namespace) -> list[Question]:
     if arguments.only:
         questions = [question for question in questions if question.id in arguments.only]
         if not questions:
-            raise QuestionFileError(f"{arguments.questions} has no question of these names")
+            raise QuestionFileError(f"{arguments.questions} has no question with these ids")
     if arguments.scripted is Script.GOLD:
         questions = [each for question in questions for each in question.by_gold()]
     return questions

@@ -67,7 +67,7 @@ class KnownQuestion:
     """A question and the tables that every right answer needs, each as "schema.table".
 
     Attributes:
-        subjects: the tables that it mentions.
+        subjects: the tables that the question mentions.
         joining: the tables that only join other tables.
     """
 

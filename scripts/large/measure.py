@@ -51,7 +51,7 @@ class Prompted:
     """One question's prompt.
 
     Attributes:
-        build_ms: duration of the call, without the time of the model, the database and reading the schema.
+        build_ms: duration of building the prompt.
         tables: number of tables that the prompt shows with their columns.
     """
 
@@ -69,9 +69,10 @@ class Run:
     Attributes:
         introspection_s: duration of reading the schema.
         refresh_s: median duration of reading it again.
-        idle_mb: memory of the front process before the schema was read; 0 if the system does not report it.
+        idle_mb: memory of the server's main process before the schema was read; 0 if the system does not
+            report it.
         read_mb: peak of that memory until the schema was read.
-        front_mb: peak until the end, when all questions were answered and the schema was read several times.
+        front_mb: peak of that memory until all questions were answered and the schema was read several times.
     """
 
     budget_tokens: int
@@ -89,12 +90,12 @@ class Run:
 
     @property
     def first_build_ms(self) -> float:
-        """Duration of the first prompt, which builds the search index."""
+        """Duration of building the first prompt, which includes building the search index."""
         return self.prompts[0].build_ms
 
     @property
     def build_p50_ms(self) -> float:
-        """Median duration of a prompt, without the first."""
+        """Median duration of building a prompt, without the first prompt."""
         return statistics.median(prompt.build_ms for prompt in self.prompts[1:] or self.prompts)
 
     @property

@@ -1,4 +1,4 @@
-"""Writes the measurements of large schemas as tables for people and as JSON for programs."""
+"""Writes the measurements of large schemas as a table for people and as JSON for programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ _POLL_S: Final = 0.002
 
 
 class Activity:
-    """Observes the sessions whose application name is the given name, or that name and a principal's.
+    """Observes the sessions whose application name is the given name, with or without a principal's after it.
 
     The observer's role must be allowed to see these sessions.
     """

@@ -33,8 +33,8 @@ class Effort:
 
     Attributes:
         is_quick: whether to check only that everything runs, with too few calls to judge the figures.
-        soak_s: maximum duration of a soak.
-        soak_statements: number of statements of a soak; it runs fewer if `soak_s` is over.
+        soak_s: maximum duration of a soak, which is a long run with disturbances.
+        soak_statements: number of statements of a soak, if they end within `soak_s`.
         servers: numbers of servers that share the calls over HTTP; each number is measured separately.
     """
 

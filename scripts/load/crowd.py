@@ -1,4 +1,7 @@
-"""Measures how other callers affect a call: runaway statements, heavy queries, and many calls at once."""
+"""Measures how other callers affect a call: runaway statements, heavy queries, and many calls at once.
+
+A runaway is a statement that runs until it is stopped.
+"""
 
 import asyncio
 import time

@@ -1,4 +1,7 @@
-"""Measures how long after its deadline a runaway statement is answered, ends, and frees its worker."""
+"""Measures how long after its deadline a runaway statement is answered, ends, and frees its worker.
+
+A runaway is a statement that runs until it is stopped.
+"""
 
 import asyncio
 import signal
@@ -21,7 +24,7 @@ FLOOD: Final = """
 select repeat('x', 1000000) from (select count(*) from generate_series(1, 2000000)) as late,
        generate_series(1, 100000)
 """
-"""Sends nothing at first, then more than the socket buffers hold; its backend then waits in ClientWrite."""
+"""Returns nothing at first, then more than socket buffers hold. The backend then waits in ClientWrite."""
 
 _REPETITIONS: Final = 10
 _BURSTS: Final = 50
@@ -39,7 +42,10 @@ class _Stop:
 
 
 async def measure_ladder(bench: Bench) -> Sequence[Measured]:
-    """Stop runaways by timeout and by kill, with one worker, so that the next statement needs its slot."""
+    """Stop runaways by statement_timeout and by killing their worker.
+
+    The server has only one worker, so that the next statement needs the same slot of the pool.
+    """
     need_linux()
     async with bench.pgmcp(server_query_timeout=DEADLINE_S, database_max_pool_size=1) as pgmcp:
         await pgmcp.execute("select 1")

@@ -143,7 +143,10 @@ async def measure_start(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
-    """Measure the memory of all processes of an idle server; each shared page counts in parts (PSS)."""
+    """Measure the memory (PSS) of all processes of an idle server.
+
+    A page that several processes share counts for each of them in equal parts.
+    """
     need_linux()
     await _compile_modules(bench)
     async with _contestants(bench, TRIVIAL) as contestants:

@@ -15,7 +15,7 @@ class SkippedError(Exception):
 
 
 def need_linux() -> None:
-    """Skip a scenario that needs /proc."""
+    """Raise SkippedError except on Linux; call this in scenarios that read /proc."""
     if not IS_LINUX:
         raise SkippedError("it needs Linux")
 

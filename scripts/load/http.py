@@ -27,9 +27,9 @@ from scripts.load.measure import Series
 
 GATES: Final = (
     Gate("time per call over HTTP, 32 in flight, to the SDK's echo app", 1.0, RATIO),
-    Gate("the same of 2 servers, to 1", None, RATIO),
-    Gate("the same of 4 servers, to 1", None, RATIO),
-    Gate("the same of 1 server, to stdio", None, RATIO),
+    Gate("the same with 2 servers, to 1 server", None, RATIO),
+    Gate("the same with 4 servers, to 1 server", None, RATIO),
+    Gate("the same with 1 server, to stdio", None, RATIO),
 )
 
 _VERSION: Final = "2026-07-28"
@@ -75,7 +75,7 @@ class Connection:
         """Connect.
 
         Args:
-            is_legacy: use a protocol version before 2026-07-28, whose requests have fewer headers.
+            is_legacy: use the protocol version 2025-11-25, whose requests do not name the client.
         """
         version = _LEGACY_VERSION if is_legacy else _VERSION
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""

@@ -46,7 +46,7 @@ async def measure_sort(bench: Bench) -> Sequence[Measured]:
 async def measure_distance(bench: Bench) -> Sequence[Measured]:
     """Compare a read by pgmcp with a plain execute if a round trip takes 10 ms.
 
-    The time comes from the answer, so it excludes the pipes to the host.
+    pgmcp's time comes from its answer, so it excludes the pipes to the host.
     """
     executed = Series()
     async with AsyncExitStack() as stack:

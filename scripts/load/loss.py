@@ -34,7 +34,7 @@ _RECOVERY_TIMEOUT_S: Final = 20.0
 
 
 async def measure_workers(bench: Bench) -> Sequence[Measured]:
-    """Measure the next call after the only worker was killed, and then the memory of several workers."""
+    """Measure the time from a kill of the only worker to the next answer, and the memory of workers."""
     need_linux()
     times_ms = []
     async with bench.pgmcp(database_max_pool_size=1) as pgmcp:

@@ -37,7 +37,7 @@ class Tally:
 
     Attributes:
         outcomes: counts by "answered", "cancelled", "lost" or the error's code.
-        wrong: lost, crossed and unexpectedly failed replies, one line each.
+        wrong: one line for each reply that was lost, belongs to another call, or is an unexpected error.
     """
 
     timeline: Timeline

@@ -57,7 +57,7 @@ _CALLS_PER_KILL: Final = 500
 _CALLS_PER_DATABASE_RESTART: Final = 4_000
 _CALLS_PER_SERVER_RESTART: Final = 3_750
 _QUICK_SHARE: Final = 25
-"""A full run makes this many times as many calls as a quick run, with the same number of disturbances."""
+"""A full run makes this many times as many calls as a quick run, with as many kills and restarts."""
 
 _LONGEST_PATIENCE_S: Final = 0.05
 _RECOVERY_TIMEOUT_S: Final = 60.0

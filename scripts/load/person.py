@@ -1,4 +1,4 @@
-"""A server over HTTP that is stopped and started again, and people who call it."""
+"""A server over HTTP that is stopped and started again, and the people (callers) who use it."""
 
 import asyncio
 import signal

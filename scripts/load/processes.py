@@ -17,7 +17,7 @@ _RESET_PEAK: Final = "5"
 
 
 def workers_of(front: int) -> list[int]:
-    """Return a front's workers: the children of its fork server, or its own children if it has none."""
+    """Return a server's workers: the children of its fork server, or its own children if it has none."""
     fork_servers = [child for child in children_of(front) if _runs_fork_server(child)]
     if not fork_servers:
         return children_of(front)

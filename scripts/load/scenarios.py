@@ -49,10 +49,10 @@ SCENARIOS: Final = (
         "deadline",
         deadline.measure_ladder,
         (
-            Gate("answer after D, ended by statement_timeout", 50, "ms"),
-            Gate("answer after D, ended by the kill", 250, "ms"),
-            Gate("backend idle or gone after D", 300, "ms"),
-            Gate("slot usable again after D", 400, "ms"),
+            Gate("answer after the deadline, ended by statement_timeout", 50, "ms"),
+            Gate("answer after the deadline, ended by the kill", 250, "ms"),
+            Gate("backend idle or gone after the deadline", 300, "ms"),
+            Gate("slot usable again after the deadline", 400, "ms"),
         ),
     ),
     Scenario(

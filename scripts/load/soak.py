@@ -31,7 +31,7 @@ _STATEMENTS_PER_KILL: Final = 200
 _STATEMENTS_PER_RESTART: Final = 2000
 _WARM_UP_CALLS: Final = 25
 _DESCRIPTORS_PER_WORKER: Final = 2
-"""The descriptors of a worker: its channel and its pidfd."""
+"""The descriptors that the server holds for a worker: the channel to it and its pidfd."""
 
 _LONGEST_PATIENCE_S: Final = 0.05
 _SETTLE_TIMEOUT_S: Final = 3.0
