@@ -48,8 +48,8 @@ BEGIN
   END IF;
 END $pgmcp$;
 
--- Schema "public": grants on the existing tables, views and sequences, and default privileges for later
--- ones of their owners and of other roles that may create some.
+-- Schema "public": grants on the existing tables, views and sequences, and default privileges for those that
+-- their owners, or other roles that may create tables there, create later.
 DO $pgmcp$
 DECLARE
   relation record;
