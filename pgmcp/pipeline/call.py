@@ -230,7 +230,7 @@ class Call(Struct, kw_only=True):
             all callers together.
         database: the database's name; None for all.
         role: the database role of the caller; None if all callers have the login role.
-        question: in plain language; "" if the caller wrote the SQL.
+        question: the question in plain language; "" if the caller wrote the SQL.
         sql: the last statement that was tried.
         on_stage: called when a stage begins.
         source: who wrote the last statement that ran; None before one ran.
@@ -277,8 +277,8 @@ class Request(Struct, kw_only=True):
         is_follow_up: whether the question refers to an earlier one. `question` then ends with that question
             and its SQL.
         other_readings: other readings that the caller can ask for.
-        spent: the readings that a person was offered, with the cost of the model's reply that had them; None
-            if no readings were offered.
+        spent: the readings that a person was offered, with the cost of the model's reply that contained them;
+            None if no readings were offered.
         parsed: the text of each statement without a final ";" and what follows it. The keys are the texts as
             written, without surrounding whitespace.
     """

@@ -67,7 +67,7 @@ class Pipeline:
             model: writes SQL; None if neither key nor endpoint is configured.
             count_tokens: returns the number of tokens of a text.
             observers: observe every call and its stages.
-            clock: seconds, monotonic.
+            clock: returns monotonic seconds.
         """
         self.databases = databases
         self._bounds = bounds

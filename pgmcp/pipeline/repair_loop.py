@@ -232,6 +232,7 @@ def take_usual_reading(request: Request, reply: SqlReply) -> SqlReply:
 def is_better(second: SecondAnswer, first_rows: Rows | None, first: CheckResult) -> bool:
     """Return whether to prefer the second answer.
 
-    If the first one compared with texts that are not in the data, the second must not lose its rows.
+    It is preferred, unless the first answer found something in spite of its mismatches, and the second found
+    nothing.
     """
     return not first.mismatches or found_something(second.rows) or not found_something(first_rows)

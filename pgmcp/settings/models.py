@@ -1,6 +1,6 @@
 """The settings as frozen models: names, units, ranges, defaults, and rules between them.
 
-The name of a field has its unit. The variable and the YAML key omit the `_s` of seconds:
+The name of a field contains its unit. The variable and the YAML key omit the `_s` of seconds:
 `server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEOUT`, and `query_timeout` below `server:`.
 """
 

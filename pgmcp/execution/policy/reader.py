@@ -32,8 +32,8 @@ from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUBJECT, IS_SUPERUSE
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
 
-# For a part that the role may not read: a statement that lists the relations whose calls are then unknown. It
-# also says whether these calls concern the login role, and which owners; NULL means all owners.
+# For each part that a role may not read, a statement that lists the relations whose function calls are then
+# unknown. It also says whether the login role makes these calls, and which owners make them; NULL means all.
 _UNREADABLE_BY_PART: Final = {
     "pg_policy": f"""
 (WITH owners (id) AS MATERIALIZED ({OWNERS})
@@ -127,8 +127,8 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"""  # noqa: S608 - c
 # pgmcp's own statements are resolved in pg_catalog alone, so the caller's path comes from a setting.
 # concat() needs no cast: `oid || xid` would use a cast to text that a superuser made.
 # A row that is added or changed gets a new ctid or xmin, so an equal digest means that nothing has changed.
-# Ordinary tables without row security are left out, because there can be many of them. Those of their columns
-# that a policy depends on have pieces of their own.
+# Ordinary tables without row security are left out, because there can be many of them. The columns of such
+# tables on which the function policy depends have pieces of their own.
 VERSION_PIECES: Final = (
     (
         "pg_proc",
@@ -255,7 +255,7 @@ class PolicyReader:
 
         Raises:
             ResultTooLargeError: a result exceeded the limits; an incomplete policy would accept dangerous
-            calls.
+                calls.
             CatalogDeniedError: the role may not read a part that is needed to check any statement.
             ExecutionError: raised by `fetch`.
         """

@@ -1,6 +1,6 @@
 """Statements that read the facts that decide which function or operator a name means.
 
-If a database has no functions, operators and domains of its own, nothing is read. The types of columns are
+If a database has no function, operator or domain of its own, nothing is read. The types of columns are
 read only if the database has an operator of its own, or a function that can be called with one argument or
 whose name has several overloads.
 """
@@ -12,8 +12,8 @@ from pgmcp.validation.shipped_lists import judged_by_types
 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
 
-# Defines the database's own functions and operators, without those of extensions. But a function of an
-# extension counts as own if a shipped list refuses it only for some types. Also defines the columns that have
+# These CTEs define the database's own functions and operators. Those of extensions do not count as own,
+# except functions that a shipped list refuses only for some types. The CTEs also define the columns that have
 # the name of a domain, or of an own function that `value.name` can call.
 _OWN: Final = f"""
 WITH RECURSIVE members (class, id) AS (
@@ -58,9 +58,9 @@ WITH RECURSIVE members (class, id) AS (
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
 )"""  # noqa: S608 - of constants
 
-# A row has a kind, a schema, a name and JSON. Functions of extensions are trusted, so nothing is read for
-# them. The types are PostgreSQL's and those of arguments and columns, with their parts. Other types of the
-# same names are read, too, because a search path can have them first.
+# Each row has a kind, a schema, a name and JSON. Functions of extensions are trusted, so nothing is read for
+# them. The rows of kind `type` are PostgreSQL's types, and the types of arguments and columns with the types
+# that these contain. Other types of the same names are read, too, because a search path can have them first.
 RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     SELECT d.attname, pg_catalog.json_agg(d.atttypid::pg_catalog.int8)
     FROM (SELECT DISTINCT a.attname, a.atttypid

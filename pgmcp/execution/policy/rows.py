@@ -122,7 +122,7 @@ def mark_caller_change(function: CatalogFunction, settings: Collection[str]) -> 
     """Return the function, marked if it sets one of these settings for its own duration.
 
     Args:
-        settings: in lower case.
+        settings: names of settings, in lower case.
     """
     parts = tuple(mark_caller_change(part, settings) for part in function.parts)
     changes_caller = any(name in settings for name in function.settings)
@@ -170,7 +170,7 @@ def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
     """Return the facts in the rows of `RESOLUTION`."""
     by_kind: dict[str, list[_Fact]] = defaultdict(list)
     for kind, schema, name, data in rows:
-        # The columns of relations are decoded when a statement uses them: most use only a few relations.
+        # The columns of a relation are decoded when a statement uses them; most statements use few relations.
         by_kind[kind].append((schema, name, _decode_rows(data) if kind == "rows" else _decode(data)))
     relations: dict[str, dict[str, RelationRows]] = defaultdict(dict)
     for schema, name, (type_oid, _, columns) in by_kind["rows"]:

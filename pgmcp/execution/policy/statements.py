@@ -109,8 +109,8 @@ INPUT_NAMES: Final = """(
 # Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
 # or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
 # own functions; casts below 16384 came with the server. A cast is identified by the user-defined type that it
-# casts to. It is identified by the type that it casts from if a statement that uses it names no type, or a
-# type of PostgreSQL's. Procedures and trigger functions are left out, because a read cannot call them. The
+# casts to. But it is identified by the type that it casts from if a statement that uses it names no type, or
+# a type of PostgreSQL's. Procedures and trigger functions are left out, because a read cannot call them. The
 # constructors of ranges are created with their type, so they count as written in SQL.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
@@ -257,14 +257,14 @@ WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
 
 _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # also as SQL spells them
 
-# Views, row policies, foreign tables that run programs, relations with such tables as parts, and columns of
-# types that may be cast implicitly. Views of extensions are left out, because they do what the extension
-# does. `funcid` is also the end of `opfuncid`, and `fnoid` the end of `aggfnoid` and `winfnoid`. A stored
-# tree is split at these words, because searching it by pattern takes three times as long (measured: 0.15 s
-# for 1,000 views of 40 KB). For a catalog with secret columns, `selectedCols` shows which columns are read:
-# its bits count from -7, the lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it is in the
-# relation's own entry, later in a second entry with the same relid. The id of a row policy is its OID plus
-# 2**32.
+# Reads views, row policies, foreign tables that run programs, relations that have such tables as partitions
+# or children, and columns of types that may be cast implicitly. Views of extensions are left out, because
+# they do what the extension does. `funcid` is also the end of `opfuncid`, and `fnoid` the end of `aggfnoid`
+# and `winfnoid`. A stored tree is split at these words, because searching it by pattern takes three times as
+# long (measured: 0.15 s for 1,000 views of 40 KB). For a catalog with secret columns, `selectedCols` shows
+# which columns are read: its bits count from -7, the lowest system column, and 7 is the whole row. Up to
+# PostgreSQL 15 it is in the relation's own entry, later in a second entry with the same relid. The id of a
+# row policy is its OID plus 2**32.
 RELATIONS: Final = rf"""
 WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     SELECT p.oid::pg_catalog.int8 + 4294967296, p.polrelid, p.polname, p.polqual::pg_catalog.text, p.is_ours,
@@ -351,7 +351,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     JOIN ({_WHOLES}) AS w (part, whole) ON w.part = c.type
     JOIN pg_catalog.pg_type AS t ON t.oid = w.whole
 ), domains (type, source, kind) AS (
-    -- A literal beside an array, range or row of a domain becomes one, too, and so is checked.
+    -- A literal that is combined with an array, range or row of a domain gets its type, so the CHECK runs.
     SELECT k.contypid, k.contypid, {ValueKind.ELEMENT:d}
     FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384'
     UNION
