@@ -12,7 +12,7 @@ from pgmcp.refreshing_cache import RefreshingCache
 _log = logging.getLogger(__name__)
 
 _MAX_SHARE_OF_READING = 0.1
-"""Maximum share of the time that reads after a missing name may take. Without it, calls with wrong names
+"""Maximum share of the time in which missing names may cause reads. Without it, calls with wrong names
 could make a large database read its catalog all the time.
 """
 

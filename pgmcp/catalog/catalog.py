@@ -69,8 +69,8 @@ class ForeignKey:
     """A reference to another readable table; `columns` and `referenced_columns` pair up in order.
 
     Attributes:
-        is_period: whether the last columns are ranges: each must be covered by ranges of the referenced
-            table, and joins with `&&`.
+        is_period: whether the last columns are ranges. Each range must be covered by ranges of the referenced
+            table, and a join compares these columns with `&&`.
         caveat: "not enforced" or "not valid" if rows may violate it; "" otherwise.
     """
 

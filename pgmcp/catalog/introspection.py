@@ -86,7 +86,7 @@ async def read_catalog(
 
 
 async def _read_row_security(fetch: Fetch) -> RowSecurity:
-    """Return where policies apply; an empty result if the role may not read the parts that say it."""
+    """Return where policies apply; an empty result if the role may not read the needed catalogs."""
     try:
         return await read_row_security(fetch)
     except CatalogDeniedError as error:

@@ -116,8 +116,8 @@ def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
 def prompt_line(table: Table, catalog: Catalog, limits: LineLimits = USUAL_LIMITS) -> str:
     """Return the table's line of `render_for_prompt`, or one with other limits.
 
-    For example `orders(id pk, customer_id -> customers, state order_state {open|paid}, total numeric)`. `->
-    customers` means the primary key of customers; another column is written out: `-> customers.email`.
+    For example `orders(id pk, customer_id -> customers, state order_state {open|paid}, total numeric)`.
+    `-> customers` means the primary key of customers. Another column is written out: `-> customers.email`.
     """
     kind = "" if table.kind in {TableKind.TABLE, TableKind.PARTITIONED_TABLE} else f"{table.kind} "
     keys = _KeyMarks(table, catalog)

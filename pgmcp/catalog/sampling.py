@@ -39,14 +39,14 @@ CLOSE_PATIENCE_S: Final = 0.25
 """How long `ColumnSamples.close` waits for sampling to end by itself."""
 
 _ROW_COUNT, _WHOLE = -1, "whole"
-"""The column index of the row with the number of rows read, and its value if all pages were read."""
+"""The column index of the row that counts the rows read, and the value in it if all pages were read."""
 
 _MAX_VALUE_CHARACTERS = 64
 _MAX_COLUMNS = 60
 SAMPLE_LIMITS: Final = RowLimits(
     max_rows=_MAX_COLUMNS * (MAX_LISTED_VALUES + 1) + 1, max_bytes=2 << 20, max_cell_bytes=1024
 )
-"""Limits of one sampling statement, whose rows are values with their counts; high enough for all of them."""
+"""Limits of one sampling statement. Its rows are values with their counts, and never exceed the limits."""
 
 _ROWS_PER_PAGE = 100  # in wide tables, a page has fewer rows, so fewer rows than requested are read
 _MIN_PAGES = 16  # each page is chosen at random: if fewer were requested, perhaps none would be chosen

@@ -1,4 +1,4 @@
-"""The option `--chart` of `pgmcp ask` and `pgmcp sql`: draws an answer's rows in a PNG file."""
+"""Adds the option `--chart` to `pgmcp ask` and `pgmcp sql`: it draws an answer's rows in a PNG file."""
 
 import os
 from importlib.util import find_spec

@@ -60,7 +60,7 @@ class Drawer:
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
 
     async def draw(self, specification: Mapping[str, Any]) -> bytes:
-        """Return the PNG of a chart's specification, 720 pixels wide at one and a half times the resolution.
+        """Return the PNG of a chart that is 720 pixels wide, with 1.5 pixels of the image for each of these.
 
         Raises:
             ChartNotDrawnError: drawing failed; the message says why.
@@ -94,7 +94,7 @@ class Drawer:
 
 
 async def draw_png(specification: Mapping[str, Any]) -> bytes:
-    """Return the PNG of one chart; for a caller without an event loop, `asyncio.run(draw_png(…))`.
+    """Return the PNG of one chart, for callers that draw only one.
 
     Raises:
         ChartNotDrawnError: drawing failed; the message says why.

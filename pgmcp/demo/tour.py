@@ -1,4 +1,4 @@
-"""`pgmcp demo`: a tour of the real server over stdio on the demo shop, with a real MCP client."""
+"""Runs `pgmcp demo`: a tour of the real server over stdio on the demo shop, with a real MCP client."""
 
 import asyncio
 import json

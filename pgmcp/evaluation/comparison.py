@@ -103,7 +103,7 @@ def _are_same_rows(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
 
 
 def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[tuple[Decimal, ...]]]:
-    """Return each row's numbers by its texts, which must be exactly equal."""
+    """Group the rows by their texts, which must be exactly equal; return the numbers of each row."""
     groups: dict[tuple[str | None, ...], list[tuple[Decimal, ...]]] = {}
     for row in zip(*columns, strict=True):
         texts = tuple("\0number" if isinstance(value, Decimal) else value for value in row)

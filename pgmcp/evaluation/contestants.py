@@ -86,13 +86,13 @@ class Contestant(Protocol):
 
 
 class Meter:
-    """Counts what the last call of a pipeline has cost; an observer of that pipeline."""
+    """Observes a pipeline, and counts what its last call has cost."""
 
     def __init__(self) -> None:
         self.bill = ModelCost()
 
     def observe_call(self, call: Call) -> AbstractContextManager[object]:
-        """Begin a new bill."""
+        """Begin to count the cost of a call."""
         self.bill = ModelCost()
         return self._count(call, self.bill)
 

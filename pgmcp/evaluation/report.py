@@ -97,7 +97,10 @@ def summary(attempts: Sequence[JudgedAttempt]) -> dict[str, Any]:
 
 
 def paired(results: Sequence[Result]) -> dict[str, Any]:
-    """Return how many questions both contestants, one or none answered right; {} if there is only one."""
+    """Return how many questions were answered right by both contestants, by one of them and by neither.
+
+    {} if there is only one contestant.
+    """
     if set(names_of(results)) != {Ours.name, PlainPrompt.name}:
         return {}
     counts = {"both right": 0, "only ours": 0, "only the plain prompt": 0, "neither": 0}

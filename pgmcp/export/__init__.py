@@ -1,4 +1,4 @@
-"""The feature `export`: writes results to CSV and Parquet files.
+"""Writes results to CSV and Parquet files; a feature that can be removed as a folder.
 
 feature       registers the argument `export`, the settings and `--parquet`
 settings      the settings

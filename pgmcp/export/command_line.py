@@ -1,4 +1,4 @@
-"""The option `--parquet` of `pgmcp ask` and `pgmcp sql`: writes an answer's rows to a Parquet file."""
+"""Adds the option `--parquet` to `pgmcp ask` and `pgmcp sql`: it writes an answer's rows to a file."""
 
 from functools import partial
 from pathlib import Path

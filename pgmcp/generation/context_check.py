@@ -1,9 +1,9 @@
 """Finds names of tables and columns in a context file that the catalog lacks, and explains them.
 
-A note has the name of a table or column, a filter that of a table. The conditions of filters and joins name
-columns, and a parameter of a verified question names the column of its values. Without this check, a wrong
-name is not noticed: the model gets a text that does not help. Names match in upper or lower case, with or
-without schema. Terms are free text, and are not checked.
+Notes have the name of a table or column, and filters have the name of a table. The conditions of filters and
+joins name columns, and a parameter of a verified question names the column of its values. Without this check,
+nobody notices a wrong name: the model gets a text that does not help. Names match in upper or lower case,
+with or without schema. Terms are free text, and are not checked.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class UnknownName:
         name: as the file spells it.
         table: the table that lacks `column`; None if the table is unknown, or if no table has the column.
         column: the unknown column; "" if the table is unknown.
-        problem: what is wrong with the entry instead; "" if its name is unknown.
+        problem: what is wrong with the entry if its name is known; "" if the name is unknown.
     """
 
     place: str

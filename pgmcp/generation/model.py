@@ -84,8 +84,8 @@ class _Parameters:
     def without_rejected(self, refusal: str) -> "_Parameters | None":
         """Return parameters without the rejected one, or None if nothing is left to drop.
 
-        A rejection that mentions neither the temperature nor the role counts as one of response_format,
-        because endpoints describe that in too many ways. Rejected requests cost no tokens.
+        If a rejection mentions neither the temperature nor the role, response_format counts as rejected,
+        because endpoints describe this in too many ways. Rejected requests cost no tokens.
         """
         if self.temperature and "temperature" in refusal:
             return replace(self, temperature=False)

@@ -97,7 +97,7 @@ class Parameter:
         """Reject bounds that do not belong to the kind, contradict each other or exclude the default.
 
         Raises:
-            SettingsError: with a message that says what to change.
+            SettingsError: a bound is wrong; the message says what to change.
         """
         if (self.minimum or self.maximum) and self.kind not in _WITH_RANGE:
             raise SettingsError(f"min and max are bounds of a date or a number, not of {self._expected}")
@@ -136,7 +136,7 @@ class Parameter:
         return None if argument is None or self._out_of_bounds(argument) else argument
 
     def normalise(self, value: object) -> str | None:
-        """Return a value in the form of an argument; None if that is impossible. Do not check the bounds."""
+        """Return a value in the form of an argument; None if that is impossible. Bounds are not checked."""
         argument = _NORMALISE_BY_KIND[self.kind](value)
         if argument is None or not self.choices:
             return argument

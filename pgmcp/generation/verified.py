@@ -128,7 +128,7 @@ class VerifiedQuestion:
         """Reject parameters that cannot be found in a question or cannot be bound safely.
 
         Raises:
-            SettingsError: with a message that says what to change.
+            SettingsError: a parameter is wrong; the message says what to change.
         """
         for name, parameter in self.parameters.items():
             try:

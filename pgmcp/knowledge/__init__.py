@@ -6,11 +6,11 @@
 
 files        finds and reads the files, and recognises their format
 importing    reads all files of one import, and lets PostgreSQL plan the SQL of entries
-dbt          dbt; dbt_models, dbt_metrics and dbt_filters are its parts
-ossie        Apache Ossie
-cube         Cube
-draft        entries that a model proposes, from the questions in the audit file
-entries      what a reader finds, and what was left out
+dbt          reads dbt's manifests, with dbt_models, dbt_metrics and dbt_filters
+ossie        reads models of Apache Ossie
+cube         reads YAML of Cube
+draft        asks a model to propose entries, from the questions in the audit file
+entries      describes what a reader finds, and what was left out
 tables       finds the named tables and columns in the catalog, and adds joins
 relations    writes an expression over several tables as one statement
 notes        adds notes on tables and columns, also from comments of the database

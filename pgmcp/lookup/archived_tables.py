@@ -1,8 +1,10 @@
 """Finds tables that are copies of others: archives, backups, staging tables.
 
-A table is a copy in two cases. Its name says so ("orders_archive", "orders_2023_07", "old_orders") and the
-table without that part exists. Or it has the same columns as another table whose name is part of its own
-("sap_orders"), or has the same name in a schema for archives ("archive.orders").
+A table counts as a copy in two cases:
+
+- Its name has a part such as "_archive", "_2023_07" or "old_", and a table with the rest of the name exists.
+- It has the same columns as another table, and either contains the other's name in its own ("sap_orders"), or
+  has the same name in a schema for archives ("archive.orders").
 """
 
 import re

@@ -174,8 +174,9 @@ async def confirm_mismatches(mismatches: Sequence[Mismatch], fetch: Fetch) -> li
     If a mismatch is about the case of a text, the condition must also be false for the text itself.
 
     Args:
-        fetch: if it fails, as for a large table without such a row, the condition is evaluated for the
-            mismatch's own values instead. If this fails, too, only comparisons with the bare column stay.
+        fetch: runs a statement. If it fails, for example because a large table has no such row, the condition
+            is evaluated for the mismatch's own values instead. If this fails, too, only comparisons with the
+            bare column stay.
     """
     if not mismatches:
         return []
@@ -265,7 +266,7 @@ async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) 
         fetch: if it raises an error, nothing is found.
 
     Returns:
-        None if the column has no such value, or several and none of them exactly.
+        None if the column has no such value, or has several and none of them is exactly the text.
     """
     relation, _, name = column.rpartition(".")
     table = catalog.find(relation)
