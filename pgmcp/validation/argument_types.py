@@ -14,7 +14,7 @@ from pgmcp.validation.constant_types import (
     type_of_constant,
 )
 from pgmcp.validation.functions_in_from import FunctionsInFrom
-from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.grammar import Node, is_star, name_of, strings
 from pgmcp.validation.item_columns import either
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands, inputs_of
@@ -173,10 +173,11 @@ class ArgumentTypes:
         if any(each["A_Indices"].get("is_slice") for each in subscripts):
             return self._types.slices(self.of(below))
         if subscripts:
-            return self._results.of_elements(below)
+            types = self.of(below)
+            return types and self._types.subscripted(types)
         if not (name := name_of(steps[-1])):
             return None
-        types = self._of_output(below, name) or self._of_field(below, name)
+        types = self._of_item(below, name) or self._of_output(below, name) or self._of_field(below, name)
         return self._with_function(name, types, below)
 
     def _of_field(self, value: Node, name: str) -> frozenset[int] | None:
@@ -184,6 +185,13 @@ class ArgumentTypes:
             column = value["ColumnRef"]
             return self._columns.of_qualified(column, name_of(column["fields"][0]), name)
         return self._columns.of_field(self.of(value), name)
+
+    def _of_item(self, value: Node, name: str) -> frozenset[int] | None:
+        """Return the types of `(row(x, y)).f1`; None for other names and values."""
+        items = value.get("RowExpr", {}).get("args", [])
+        names = [f"f{place}" for place in range(1, len(items) + 1)]
+        is_known = name in names and not any(map(is_star, items))
+        return self.of(items[names.index(name)]) if is_known else None
 
     def _of_output(self, value: Node, name: str) -> frozenset[int] | None:
         """Return the types of `(function(x)).name` if `name` is an OUT parameter, else None."""

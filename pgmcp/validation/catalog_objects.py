@@ -173,6 +173,11 @@ class CatalogFunction:
         fixed = self.argument_types[:-1]
         return (*fixed, *[self.variadic_element] * (call.number - len(fixed)))[: call.number]
 
+    def default_types(self, call: CallShape) -> list[int]:
+        """Return the types of the parameters for which a call of this form gives no argument."""
+        given = {*range(call.number - len(call.names)), *map(self.argument_names.index, call.names)}
+        return [each for place, each in enumerate(self.argument_types or ()) if place not in given]
+
     def takes(self, call: CallShape) -> bool:
         """Return whether the server can choose it for a call with arguments in this form.
 

@@ -34,13 +34,8 @@ _MAX_DEPTH: Final = 30
 _INT4: Final = frozenset({23})
 _SYSTEM_COLUMNS: Final = {"tableoid": 26, "ctid": 27, "xmin": 28, "xmax": 28, "cmin": 29, "cmax": 29}
 _ROWS: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
-
-
-_COLUMNS_OF_CLAUSES: Final = {
-    "search_clause": ("search_seq_column",),
-    "cycle_clause": ("cycle_mark_column", "cycle_path_column"),
-}
-"""The columns that SEARCH and CYCLE add to a WITH query."""
+_RECORD: Final = frozenset({RECORD})
+_RECORD_ARRAY: Final = frozenset({2287})
 
 
 class ColumnTypes:
@@ -233,13 +228,18 @@ class ColumnTypes:
         select = fields["ctequery"].get("SelectStmt", {})
         first = select["larg"] if query.names_itself and "larg" in select else select
         columns = self._rename(self.columns_of_query(first), strings(fields.get("aliascolnames", [])))
-        added = {
-            fields[clause][name]: None
-            for clause, names in _COLUMNS_OF_CLAUSES.items()
-            for name in names
-            if name in fields.get(clause, {})
-        }
-        return replace(columns, by_name={**columns.by_name, **added}, in_order=None) if added else columns
+        added = as_columns(self._added_columns(fields.get("search_clause"), fields.get("cycle_clause")))
+        return joined([columns, added]) if added.in_order else columns
+
+    def _added_columns(self, search: Node | None, cycle: Node | None) -> Iterator[Column]:
+        """Yield the columns that SEARCH and CYCLE add to a WITH query."""
+        if search:
+            types = _RECORD if "search_breadth_first" in search else _RECORD_ARRAY
+            yield Column(frozenset({search["search_seq_column"]}), types)
+        if cycle:
+            marks = map(self._types_of, (cycle["cycle_mark_value"], cycle["cycle_mark_default"]))
+            yield Column(frozenset({cycle["cycle_mark_column"]}), self.in_common(marks))
+            yield Column(frozenset({cycle["cycle_path_column"]}), _RECORD_ARRAY)
 
     def _of_functions(self, item: Node) -> Columns:
         found = self._functions.columns_of(item)
@@ -337,7 +337,7 @@ class ColumnTypes:
     def _of_star(self, star: Node, select: Node) -> Columns:
         """Return the columns that `*` or `name.*` means."""
         if "ColumnRef" not in star:
-            return OPEN
+            return self._of_fields(star["A_Indirection"])
         *qualifiers, _ = map(name_of, star["ColumnRef"]["fields"])
         if not qualifiers:
             return joined([self._of_entry(each) for each in select.get("fromClause", ())])
@@ -347,6 +347,18 @@ class ColumnTypes:
         if len(found) == 1:
             return closed(found[0])
         return Columns(joined(found).by_name, is_open=not found or joined(found).is_open)
+
+    def _of_fields(self, star: Node) -> Columns:
+        """Return the columns that `(value).*` means."""
+        *steps, _ = star["indirection"]
+        value = {"A_Indirection": {"arg": star["arg"], "indirection": steps}} if steps else star["arg"]
+        types = self._types_of(value)
+        rows = [self._facts.rows_by_type.get(self._types.base_oid(each)) for each in types or ()]
+        if len(rows) != 1 or rows[0] is None:
+            return OPEN
+        return as_columns(
+            Column(frozenset({name}), frozenset({oid})) for name, oid in rows[0].columns.items()
+        )
 
     def _of_entry(self, entry: Node) -> Columns:
         """Return the columns of one entry of a FROM clause, or of one side of a join."""

@@ -15,8 +15,14 @@ _UNKNOWN: Final = frozenset({UNKNOWN})
 _MAX_INT8: Final = 2**63 - 1
 TYPES_BY_SPECIAL_VALUE: Final = {
     "SVFOP_CURRENT_DATE": frozenset({1082}),
+    "SVFOP_CURRENT_TIME": frozenset({1266}),
+    "SVFOP_CURRENT_TIME_N": frozenset({1266}),
     "SVFOP_CURRENT_TIMESTAMP": frozenset({1184}),
+    "SVFOP_CURRENT_TIMESTAMP_N": frozenset({1184}),
+    "SVFOP_LOCALTIME": frozenset({1083}),
+    "SVFOP_LOCALTIME_N": frozenset({1083}),
     "SVFOP_LOCALTIMESTAMP": frozenset({1114}),
+    "SVFOP_LOCALTIMESTAMP_N": frozenset({1114}),
     "SVFOP_CURRENT_USER": _NAME,
     "SVFOP_USER": _NAME,
     "SVFOP_CURRENT_ROLE": _NAME,

@@ -59,17 +59,14 @@ class Lookup:
         """Return the database's functions of this name, in any schema."""
         return self._functions.get(name, ())
 
-    def may_default_polymorphic(self, name: str, count: int) -> bool:
-        """Return whether a parameter's default may decide the type of a call's polymorphic result.
-
-        Args:
-            name: the name of the function.
-            count: number of arguments in the call; the other parameters have their defaults.
-        """
+    def may_default_polymorphic(self, name: str, call: CallShape) -> bool:
+        """Return whether a parameter's default may decide the type of a call's polymorphic result."""
         return any(
-            each.argument_types is None or any(map(is_polymorphic, each.argument_types[each.min_arguments :]))
+            each.is_unreadable
+            or each.argument_types is None
+            or any(map(is_polymorphic, each.default_types(call)))
             for each in self.named(name)
-            if each.argument_types is None or count < len(each.argument_types)
+            if each.takes(call)
         )
 
     def finder_of_calls(self, has_column: Callable[[str, str], bool]) -> Callable[[str, str], bool]:

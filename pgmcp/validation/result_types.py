@@ -7,7 +7,7 @@ from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.item_columns import Types, either
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import Operands
-from pgmcp.validation.overloads import CallArguments
+from pgmcp.validation.overloads import CallArguments, CallShape
 from pgmcp.validation.type_system import RECORDS, UNKNOWN, TypeSystem, is_polymorphic
 
 _BOOL: Final = frozenset({16})
@@ -46,8 +46,8 @@ class ResultTypes:
         written = call.get("args", [])
         if "agg_within_group" in call:  # WITHIN GROUP (ORDER BY …) passes arguments, too
             written = written + _sorted_by(call)
-        names = tuple(each["NamedArgExpr"]["name"] for each in written if "NamedArgExpr" in each)
-        return CallArguments(len(written), list(map(self._types_of, written)), names, "func_variadic" in call)
+        number, names, is_variadic = _shape(call, written)
+        return CallArguments(number, list(map(self._types_of, written)), names, is_variadic)
 
     def operands_of(self, operands: Operands) -> CallArguments:
         """Return the known types of the operands of an operator."""
@@ -68,16 +68,20 @@ class ResultTypes:
             results = self._lookup.result_types(".".join(schemas), name, self._path, known) or results
         if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
             return self.of_elements(arguments[0])
-        return self._of_overloads(results, name, arguments)
+        return self._of_overloads(results, name, _shape(call, arguments), arguments)
 
     def of_function(self, name: str, value: Node) -> Types:
         """Return the types of the results of all functions with a name that take one value."""
-        return self._of_overloads(self._types.results_by_function.get(name), name, [value])
+        results = self._types.results_by_function.get(name)
+        return self._of_overloads(results, name, CallShape(1), [value])
 
     def of_declared_result(self, type_oid: int, call: Node) -> Types:
         """Return the types that the result of a call can have if its function declares the result type."""
-        name, arguments = strings(call["FuncCall"]["funcname"])[-1], call["FuncCall"].get("args", [])
-        return self._of_overloads({type_oid}, name, arguments)
+        fields = call["FuncCall"]
+        arguments = fields.get("args", [])
+        return self._of_overloads(
+            {type_oid}, strings(fields["funcname"])[-1], _shape(fields, arguments), arguments
+        )
 
     def of_operator(self, expression: Node) -> Types:
         """Return the types of the result of an A_Expr."""
@@ -113,10 +117,15 @@ class ResultTypes:
         given = self._types_of(sides[0]) if lefts and not lefts.isdisjoint(RECORDS) else frozenset()
         return None if given is None else either([self._of_results(lefts, sides), given - {UNKNOWN}])
 
-    def _of_overloads(self, results: Set[int] | None, name: str, arguments: list[Node]) -> Types:
-        if any(map(is_polymorphic, results or ())) and self._lookup.may_default_polymorphic(
-            name, len(arguments)
-        ):
+    def _of_overloads(
+        self, results: Set[int] | None, name: str, call: CallShape, arguments: list[Node]
+    ) -> Types:
+        """Return the types of the result of one of the functions with a name.
+
+        Args:
+            results: the types that these functions declare for their results.
+        """
+        if any(map(is_polymorphic, results or ())) and self._lookup.may_default_polymorphic(name, call):
             return None
         return self._of_results(results, arguments)
 
@@ -154,3 +163,9 @@ class ResultTypes:
 
 def _sorted_by(call: Node) -> list[Node]:
     return [each["SortBy"]["node"] for each in call.get("agg_order", [])]
+
+
+def _shape(call: Node, arguments: list[Node]) -> CallShape:
+    """Return how the arguments of a FuncCall are written."""
+    names = tuple(each["NamedArgExpr"]["name"] for each in arguments if "NamedArgExpr" in each)
+    return CallShape(len(arguments), names, "func_variadic" in call)

@@ -26,6 +26,12 @@ ANY_ROWS: Final = -2
 _VECTORS: Final = frozenset({22, 30})
 """int2vector and oidvector, to which no other array is converted."""
 
+_PARTS: Final = {3802: 3802, 19: 18, 600: 701, 601: 600, 603: 600, 628: 701}
+"""Types that are no arrays, but have subscripts, with the types of their parts.
+
+jsonb has jsonb, name has "char", and geometric types have points or coordinates.
+"""
+
 # Kinds of types (pg_type.typtype) that a polymorphic parameter takes; "" stands for every type.
 ARRAY: Final = "array"
 NOT_ARRAY: Final = "not array"
@@ -236,6 +242,13 @@ class TypeSystem:
         bases = [self.base(each) for each in arrays]
         found = {each.element if each and each.is_array else 0 for each in bases}
         return frozenset({ANY_ROW}) if arrays == {ANY_ROWS} else None if 0 in found else frozenset(found)
+
+    def subscripted(self, values: frozenset[int]) -> frozenset[int] | None:
+        """Return the types of `value[1]`; None if one of the values is not known to have subscripts."""
+        others = frozenset(each for each in values if self.base_oid(each) in _PARTS)
+        parts = frozenset(_PARTS[self.base_oid(each)] for each in others)
+        elements = self.elements(values - others) if values - others else frozenset()
+        return None if elements is None else parts | elements
 
     def slices(self, arrays: frozenset[int] | None) -> frozenset[int] | None:
         """Return the types of slices of arrays; None for int2vector, oidvector, and what may be no array."""

@@ -37,3 +37,7 @@ create function sum2(mood) returns float8 language sql immutable as 'select 1.0:
 insert into f1t values (1, 'x');
 create function same_mood(mood, mood) returns bool language plpgsql volatile as $$ begin perform nextval('calls'); return true; end $$;
 create operator = (leftarg = mood, rightarg = mood, function = same_mood);
+create function doc(jsonb) returns text language plpgsql volatile as $$ begin perform nextval('calls'); return 'x'; end $$;
+create function doc(text) returns text language sql immutable as 'select $1';
+create function anytwo(x anyelement default 'sad'::mood, y anyelement default 'sad'::mood) returns anyelement language sql immutable as 'select $1';
+create function anyrest(x anyelement default 'sad'::mood, variadic y anyarray default '{}'::mood[]) returns anyelement language sql immutable as 'select $1';

@@ -147,3 +147,15 @@ select lab(coalesce(null, 1))
 select lab(x) from (select null as x union all select 1) q
 select lab(case when false then null when true then 1 end)
 select lab(v.b) from (values (null), (1)) v(b)
+select round((row(1.5, 'sad'::mood)).f2, 1)
+select doc(data['a']), doc(data['a'][0]) from people
+with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) cycle id set c to 1 default 0 using p select lab(c) from w
+with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) search breadth first by id set o select lab(o) from w
+with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) cycle id set c to true default false using p select lab(p[1]) from w
+select round(q.b, 1) from (select (row(1, 'sad')::pr).*) q
+select round(q.m, 1) from (select (row(1, 'sad')::pr).*) q(k, m)
+select lab(anydef2(1, 2)), lab(anydef2(x => 1, a => 1))
+select lower(anydef2(a => 1))
+select lower(anytwo('sad'))
+select lower(anytwo(y => 'sad'))
+select lower(anyrest())

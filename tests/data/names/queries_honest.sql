@@ -111,3 +111,10 @@ select ts_rank(to_tsvector(name), plainto_tsquery('x')) + 1, to_tsvector(name) |
 select case when id > 1 then 'a' when amount < 2 then 'b' else lower(name) end || 'x' from people
 select labx(x) from (select 'a'::varchar as x union select 'b'::text) q
 select labx(coalesce('a'::varchar, 'b'::bpchar::text))
+select round((row(1.5, 'sad'::mood)).f1, 1), lab((row(1, 'x'::text)).f2)
+select localtime(1) - localtime(0), current_timestamp(1) - localtimestamp(0)::timestamptz, localtime - time '10:00', current_time(2) = current_time
+select (data['a'])['b'] || '{}', doc(data['a']::text), (point '(1,2)')[0] + 1 from people
+with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) search depth first by id set o cycle id set c using p select lab(c), o || p from w
+with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) cycle id set c to 'x' default 'y' using p select lab(c), lab(p[1] is null) from w
+select q.a + 1 from (select (row(1, 'sad')::pr).*) q
+select lab(anytwo('sad', 'x'::text)), lab(anyrest('x'::text, 'y'::text)), lab(anyrest(true, true))
