@@ -31,9 +31,9 @@ def away_from_terminal() -> dict[str, Any]:
     r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
 
     A terminal sends Ctrl-C, Ctrl-\ and its hang-up to the whole foreground process group. A child in that
-    group might die while the front still needs it: before a worker's statement is cancelled, or while a
-    worker imports modules and does not ignore signals yet. A child outside the group ends when its channel
-    is closed.
+    group might die while pgmcp's main process still needs it: before a worker's statement is cancelled, or
+    while a worker imports modules and does not ignore signals yet. A child outside the group ends when its
+    channel is closed.
     """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}

@@ -1,5 +1,7 @@
 """The worker: a child process that runs one statement at a time. It has no code for MCP or models.
 
+The front is pgmcp's main process, which serves the hosts and sends the statements.
+
     front ═▶ channel ─▶ service ─▶ statement ─▶ connection ─▶ PostgreSQL
     front ◀═ channel ◀─ service ◀─ bounded_rows ◀─ rows
 

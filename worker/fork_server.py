@@ -1,8 +1,8 @@
 """Runs the fork server: a process that imports all modules of a worker, and forks workers on request.
 
 A forked worker is ready about fifteen times sooner than a new interpreter, and shares the memory of this
-process. The program needs pidfds, so it runs on Linux only. Forking is safe, because this process has only
-one thread.
+process. The program needs pidfds, so it runs on Linux only. The front is pgmcp's main process. Forking is
+safe, because this process has only one thread.
 
     front                                     fork server
       one byte + the worker's channel (fd) ─▶  fork; the child serves the channel

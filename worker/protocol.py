@@ -1,4 +1,4 @@
-"""Defines the frames that the front and a worker exchange.
+"""Defines the frames that the front (pgmcp's main process) and a worker exchange.
 
     ┌──────────────┬────────────┬──────────────────────┬───────────────┐
     │ header bytes │ body bytes │ header: one message, │ body:         │

@@ -1,4 +1,4 @@
-"""Answers the front's requests one after another, each with one reply.
+"""Answers the requests of the front (pgmcp's main process) one after another, each with one reply.
 
 One thread handles frames and statements; psycopg's pool connects in another. While the thread waits for the
 database, it also waits for the front, so it reads a Cancel and notices the front's end at once.

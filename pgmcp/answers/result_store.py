@@ -108,7 +108,7 @@ class LocalResultStore:
         max_bytes: limit of the JSON of all results; a larger result is not stored.
         lifetime_s: seconds after which a result is removed, even if there is room.
         advice: text that is added to the hint if a result is missing.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class SchemaCache:
         read: reads the catalog, given the previous one or None; callers that wait get its errors.
         refresh_interval_s: age at which `get` starts a refresh in the background.
         samples: adds samples of values to the catalog once they have been read; None adds nothing.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(

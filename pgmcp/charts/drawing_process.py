@@ -5,7 +5,7 @@ This file is run as a program, and never imported.
 vl-convert contains a JavaScript engine and much native code. So it runs in a separate process. The process
 has no secrets in its environment, may load no URL, cannot write files, and ends after some seconds. On
 Windows, it has neither of the last two limits, and its parent ends it. This file imports no module of pgmcp,
-so that the process loads no code of the front.
+so that the process loads no other code of pgmcp.
 """
 
 import contextlib

@@ -34,7 +34,8 @@ class CommandHelp:
 
     Attributes:
         usage: its names, each with a backslash, and its argument.
-        in_shell_only: whether it works only in the shell: it refers to earlier inputs or changes later ones.
+        in_shell_only: whether it works only in the shell, because it refers to earlier inputs or changes
+            later ones.
     """
 
     usage: str
@@ -70,7 +71,7 @@ COMMANDS: Final = (
     CommandHelp(r"\follow [on|off]", "let every question refer to the last one"),
     CommandHelp(r"\reading NUMBER", "answer the last question in another of its readings"),
     CommandHelp(r"\csv FILE", "write the rows of the last statement to a file, up to the export limits"),
-    CommandHelp(r"\parquet FILE", "write them to a file as Parquet"),
+    CommandHelp(r"\parquet FILE", "write these rows to a file as Parquet"),
     CommandHelp(r"\x [on|off]", "show each row as a record"),
     CommandHelp(r"\timing [on|off]", "show how long each answer took, in total and by stage"),
     CommandHelp(r"\?, \h", "this help"),

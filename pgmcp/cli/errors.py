@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
 
     DONE = 0
     FAILED = 1
-    """The database or the model gave no answer, or a check of `doctor` failed."""
+    """There is no answer, a limit was reached, a file could not be written, or a check failed."""
     UNUSABLE = 2
     """The command line or the settings are invalid."""
     REFUSED = 3

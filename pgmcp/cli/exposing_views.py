@@ -3,8 +3,8 @@
 pg_depend lists the columns that a view reads. Only the view's rule shows whether it reads whole rows, by a
 `:varattno` of 0. A view with the caller's rights (security_invoker) shows a role only what the table would
 show, even inside another view. A materialized view, however, stores the rows that its owner sees. Views that
-the script made show only what was requested. A view is harmless if only those of its columns use the hidden
-column that the role may not read. The rule shows this if the view is one plain SELECT; any other view counts
+the script made show only what was requested. A view is harmless if the role may not read those of its columns
+that use the hidden column. The rule shows this if the view is one plain SELECT; any other view counts
 as showing the column.
 """
 

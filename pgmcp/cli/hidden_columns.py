@@ -127,8 +127,8 @@ END $pgmcp$;
 
 _EXPOSING = """
 -- Views of any schema that use a hidden column with their owner's rights: the role may not read them, and a
--- WARNING names each. To let it read the other columns of a view, make a view without the column or, if the
--- view only shows the column, hide it there, too (--hide).
+-- WARNING names each. To let the role read the other columns of a view, make a view without the column or, if
+-- the view only shows the column, hide it there, too (--hide).
 DO $pgmcp$
 DECLARE
   exposing record;

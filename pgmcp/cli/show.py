@@ -24,7 +24,7 @@ from pgmcp.execution.result import Rows, Truncation
 from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted
 
-# JSON allows any character to be escaped, so unprintable ones are: the same value, safe on a terminal.
+# Unprintable characters are escaped, as JSON allows: the value stays the same, and is safe on a terminal.
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 

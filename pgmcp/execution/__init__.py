@@ -1,5 +1,7 @@
 """Runs validated statements on worker processes, and stops each at its deadline.
 
+The front is pgmcp's main process, which serves the hosts. Each worker is a separate process.
+
 Modules on a statement's path:
 
 supervisor         runs a statement: chooses the lane, gets a worker, enforces the deadline

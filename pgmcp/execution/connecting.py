@@ -71,7 +71,7 @@ class Connector:
         spawn: starts a worker.
         next_id: returns an id that no other request of the pool's workers has.
         memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(

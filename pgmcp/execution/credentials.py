@@ -2,8 +2,8 @@
 
     pool ──▶ RotatingPassword ──▶ a file, or a command of the operator
 
-A `RotatingPassword` keeps one password until it expires or the server refuses it. Only the front reads the
-file or runs the command. A worker gets the password with the request to connect.
+A `RotatingPassword` keeps one password until it expires or the server refuses it. Only the front, pgmcp's
+main process, reads the file or runs the command. A worker gets the password with the request to connect.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class RotatingPassword:
             lifetime_s: how long a password without an expiry is used for new connections; 0 gets a password
                 for each new connection.
             origin: where the password comes from, for the hint if the server refuses it.
-            clock: Unix time in seconds.
+            clock: returns the Unix time in seconds.
         """
         self.origin = origin
         self._ask = ask

@@ -5,8 +5,8 @@
     D + 150 ms   the front     SIGKILL; the caller gets its answer now
     next         the pool      another worker ends the backend that the killed one left behind
 
-A cancelled call starts the same steps at once, and its caller does not wait for them. A worker whose reply
-was not complete is never reused.
+The front is pgmcp's main process. A cancelled call starts the same steps at once, and its caller does not
+wait for them. A worker whose reply was not complete is never reused.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class Exchanges:
         pool: takes back workers that are lost or given up.
         timer: runs the steps of each deadline.
         read_only: open transactions as READ ONLY.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class Lanes:
 
         Args:
             workers: number of workers in both lanes.
-            clock: seconds, monotonic.
+            clock: returns monotonic seconds.
             call_later: the event loop's by default.
         """
         self.reserved = reserved_of(workers)
@@ -82,7 +82,8 @@ class Lanes:
         The result is whether the lane was entered. If the future is not done, it must be passed to `wait`.
 
         Args:
-            is_patient: whether to wait even if the lane is blocked. If not, the result is False then.
+            is_patient: whether to wait even if the lane is blocked. If it is False, the result is False for a
+                blocked lane.
             principal: the caller of the statement.
         """
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -56,7 +56,7 @@ class WorkerPool:
             size: how many workers.
             spawn: starts a worker process.
             memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
-            clock: seconds, monotonic.
+            clock: returns monotonic seconds.
         """
         self._size = size
         self._reserved = reserved_of(size.max_workers)

@@ -16,7 +16,7 @@ class SharedSession:
     Args:
         database: the database's name in the settings, for messages.
         next_id: returns an id for a request to a worker.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, database: str, next_id: Callable[[], int], clock: Callable[[], float]) -> None:

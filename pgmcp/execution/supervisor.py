@@ -82,7 +82,7 @@ class Supervisor:
             memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
             max_cost: in planner units; statements with a higher estimate are refused. None: no limit.
             read_only: open transactions as READ ONLY.
-            clock: seconds, monotonic.
+            clock: returns monotonic seconds.
         """
         self._pool = WorkerPool(
             target,

@@ -1,4 +1,4 @@
-"""Represents one worker process in the front: it sends and receives frames, and can be killed.
+"""Represents one worker process in the front (pgmcp's main process): exchanges frames, and can be killed.
 
 This module decides nothing: `pgmcp.execution.exchange` decides when a worker is late, and then kills it.
 """

@@ -36,7 +36,7 @@ class WorkerStarts:
         on_connected: called with each new worker.
         on_refused: called with the error of each failed start.
         on_retry: called after the delay of `try_again_later`; it may start workers.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
         call_later: the event loop's by default.
 
     Attributes:

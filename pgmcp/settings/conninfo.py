@@ -1,4 +1,4 @@
-r"""Connection strings, parsed as libpq parses them, because the front process does not load libpq.
+r"""Connection strings, parsed as libpq parses them, because pgmcp's main process does not load it.
 
 Two forms (PostgreSQL manual, "Connection Strings"):
 

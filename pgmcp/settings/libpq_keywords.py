@@ -1,6 +1,6 @@
 """Keywords and values of connection strings, and replacements for parameters of other drivers.
 
-The front process never loads libpq, so libpq's list of keywords (version 18, `PQconndefaults`) is repeated
+pgmcp's main process never loads libpq, so libpq's list of keywords (version 18, `PQconndefaults`) is repeated
 here; a test compares the two.
 """
 

@@ -3,9 +3,9 @@
     worker ──▶ loopback port ──▶ private socket ──▶ ssh ──▶ sshd ──▶ database
                └─────────────── `keeper` ───────────────┘
 
-`tunnel` is the front's side. It starts one `keeper` process per database, which runs ssh and the loopback
-port, and ends with the front. A worker only gets the parameters of its connection. `ssh_errors` explains the
-messages of ssh.
+`tunnel` runs in the front, pgmcp's main process. It starts one `keeper` process per database, which runs ssh
+and the loopback port, and ends with the front. A worker only gets the parameters of its connection.
+`ssh_errors` explains the messages of ssh.
 
 libpq uses no TLS on a UNIX socket, regardless of `sslmode`. Therefore workers connect to a loopback port with
 the database's own name as `host` and the port's address as `hostaddr`: TLS then verifies the database's name.

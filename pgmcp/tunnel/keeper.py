@@ -4,9 +4,9 @@ The relay is a loopback port that passes connections of one user on to the priva
 
 The keeper writes a line to standard output when the tunnel is open: address and port of the relay, or `- 0`
 without a relay. It ends when ssh ends, with the exit code of ssh, or when standard input ends. If no
-connection is in use, the front writes one byte to it before the end: then the keeper only passes on the last
-messages of connections. Without that byte, the front was killed, and workers still need a moment to cancel
-their statements.
+connection is in use, the front (pgmcp's main process) writes one byte to it before the end. Then the keeper
+only passes on the last messages of connections. If there is no such byte, the front was killed, and workers
+still need a moment to cancel their statements.
 """
 
 import asyncio

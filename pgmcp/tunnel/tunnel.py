@@ -1,4 +1,4 @@
-"""The front's side of a tunnel: opens it when a connection needs it, and opens it again after it ended."""
+"""Opens a tunnel when a connection needs it, and opens it again after it ended; runs in the main process."""
 
 import asyncio
 import logging

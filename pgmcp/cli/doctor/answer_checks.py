@@ -294,7 +294,7 @@ async def check_context_names(context: CheckContext, check: str) -> CheckResult 
         Status.WARN if explanation.all_exist else Status.FAIL,
         check,
         explanation.text,
-        "correct the names in PG_MCP_CONTEXT_FILE; put texts on anything else under `terms`",
+        "correct the names in PG_MCP_CONTEXT_FILE; put texts about anything else under `terms`",
     )
 
 

@@ -42,7 +42,7 @@ SHORT_DEADLINES_S: Final = (0.5, 2.0)
 """Tried in order: on a busy machine a worker may be killed before the server's answer arrives."""
 
 _SHORT_SLEEP_SQL: Final = "SELECT pg_catalog.pg_sleep('4')"
-"""Short, because an engine that cannot stop it must finish it."""
+"""The sleep is short, because an engine that cannot stop it runs it to its end."""
 
 SERVED_WITHIN_S: Final = 30.0
 SLEEP_S: Final = 60

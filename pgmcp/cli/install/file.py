@@ -65,7 +65,8 @@ def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | 
         The backup; None for a new file.
 
     Raises:
-        SettingsError: the file has changed since it was read, or cannot be written. It is unchanged then.
+        SettingsError: the file has changed since it was read, or cannot be written. The file is then
+            unchanged.
     """
     try:
         if file.target.exists() != (file.status is not None) or (

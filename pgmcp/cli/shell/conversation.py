@@ -314,7 +314,7 @@ class Conversation:
         return self._last
 
     def _need_success(self) -> Turn:
-        """Return the last turn. Raise if a later input failed, because old rows would look like its rows."""
+        """Return the last turn. Raise an error if a later input failed: old rows would look like its rows."""
         last = self._need_last()
         if self._failed is not None:
             earlier = shorten(last.question or " ".join(last.sql.split()), _MAX_NAMED_CHARACTERS)

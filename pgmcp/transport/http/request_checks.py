@@ -37,7 +37,7 @@ class HostCheck:
 
     Args:
         hosts: `name` allows every port, `name:port` only that port.
-        origins: `scheme://host[:port]`, as browsers write it; with the port `*`, any.
+        origins: `scheme://host[:port]`, as browsers write it; the port `*` allows every port.
     """
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
 """Reads and writes whole lines of the host without blocking the event loop.
 
 A pipe or a terminal is read when it is readable. A pipe or a socket is written until it accepts no more; the
-rest is buffered here. A descriptor that the event loop cannot wait for (a file, or any on Windows) has its
-own thread, which ends with the process.
+rest is buffered here. A descriptor that the event loop cannot wait for (a file, or any descriptor on Windows)
+has its own thread, which ends with the process.
 """
 
 import asyncio

@@ -138,10 +138,10 @@ class KeySet:
         try:
             keys = (await self._fetch()).get("keys")
         except IssuerUnavailableError as error:
-            logger.warning("the issuer's keys cannot be fetched, known ones stay in use: %s", error)
+            logger.warning("the issuer's keys cannot be fetched, so known ones stay in use: %s", error)
             return
         if not isinstance(keys, list) or not keys:
-            logger.warning("the issuer published no keys, known ones stay in use")
+            logger.warning("the issuer published no keys, so known ones stay in use")
             return
         self._keys = [key for key in keys[:MAX_KEYS] if isinstance(key, dict)]
         self._fetched_at_s = self._clock()
