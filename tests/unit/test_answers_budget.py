@@ -64,7 +64,7 @@ def encoded(rows: list[list[JsonScalar]], *, max_text_bytes: int) -> EncodedRows
 @pytest.mark.parametrize("max_text_bytes", [0, 9_000, 10**6], ids=["no text", "text in part", "all text"])
 @pytest.mark.parametrize("budget_tokens", [1, 40, 900, 5_000, 20_000, 10**6])
 @pytest.mark.parametrize("width", [None, 2])
-def test_what_the_worker_wrote_is_shown_as_if_it_were_written_here(
+def test_rows_encoded_by_the_worker_are_shown_like_rows_encoded_here(
     max_text_bytes: int, budget_tokens: int, width: int | None
 ) -> None:
     chosen = random.Random(budget_tokens)  # noqa: S311 # the same cells each time
@@ -96,7 +96,7 @@ def test_half_a_surrogate_pair_is_replaced_in_json() -> None:
         [[]],
     ],
 )
-def test_rows_written_together_are_as_each_by_itself(rows: list[list[JsonScalar]]) -> None:
+def test_rows_encoded_together_equal_rows_encoded_one_by_one(rows: list[list[JsonScalar]]) -> None:
     assert text_rows(rows) == [text_row(row) for row in rows]
 
 

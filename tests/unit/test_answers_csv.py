@@ -15,11 +15,11 @@ def test_null_is_empty_and_an_empty_text_is_quoted() -> None:
     assert written([None, ""]) == 'a,b\r\n,""\r\n'
 
 
-def test_types_that_json_has_are_written_as_json_writes_them() -> None:
+def test_booleans_and_numbers_are_written_as_in_json() -> None:
     assert written([True, 1.5], [False, 12]) == "a,b\r\ntrue,1.5\r\nfalse,12\r\n"
 
 
-def test_a_reader_gets_back_exactly_what_was_written() -> None:
+def test_a_csv_reader_gets_exactly_the_written_cells() -> None:
     texts = [
         'say "x"',
         "one,two",
@@ -37,5 +37,5 @@ def test_a_reader_gets_back_exactly_what_was_written() -> None:
     assert list(csv.reader(io.StringIO(lines, newline="")))[1] == texts
 
 
-def test_names_of_columns_are_quoted_the_same_way() -> None:
+def test_column_names_are_quoted_like_cells() -> None:
     assert written(names=('a"b', "c,d")) == '"a""b","c,d"\r\n'

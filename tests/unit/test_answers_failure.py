@@ -2,7 +2,7 @@ from pgmcp.answers.failure import render_error
 from pgmcp.errors import RateLimitedError, SqlRejectedError, StatementFailedError, UnreachableError
 
 
-def test_a_failure_is_its_code_its_message_and_what_to_do() -> None:
+def test_a_failure_shows_code_message_and_hint() -> None:
     text = render_error(RateLimitedError("requests per minute", 12.0))
 
     assert text == "rate_limited: rate limit reached (requests per minute)\nhint: try again in 12 s"
@@ -12,7 +12,7 @@ def test_a_failure_without_a_hint_is_one_line() -> None:
     assert render_error(UnreachableError("no route")) == "unreachable: no route"
 
 
-def test_a_refused_piece_is_pointed_at() -> None:
+def test_a_caret_marks_the_refused_part_of_the_statement() -> None:
     sql = "select 1,\n  pg_sleep(5)\nfrom t"
     error = SqlRejectedError("pg_sleep is not allowed", offending="pg_sleep", hint="leave it out")
 
@@ -21,7 +21,7 @@ def test_a_refused_piece_is_pointed_at() -> None:
     )
 
 
-def test_a_position_wins_over_a_piece_that_occurs_twice() -> None:
+def test_the_position_is_used_if_the_refused_part_occurs_twice() -> None:
     error = SqlRejectedError("no", offending="f()", position=13)
 
     assert (
@@ -30,7 +30,7 @@ def test_a_position_wins_over_a_piece_that_occurs_twice() -> None:
     )
 
 
-def test_a_piece_that_occurs_twice_is_not_guessed_at() -> None:
+def test_no_caret_is_shown_if_the_refused_part_occurs_twice() -> None:
     assert render_error(SqlRejectedError("no", offending="f()"), sql="select f() + f()") == "rejected: no"
 
 
@@ -51,7 +51,7 @@ def test_a_long_line_is_shown_around_the_place() -> None:
     assert excerpt[caret.index("^") :].startswith("BADyyy")
 
 
-def test_the_caret_is_in_the_right_place_after_escaped_characters() -> None:
+def test_the_caret_is_at_the_right_column_after_escaped_characters() -> None:
     error = SqlRejectedError("no", position=9)
 
     _, excerpt, caret = render_error(error, sql="select\t\u202e BAD").splitlines()

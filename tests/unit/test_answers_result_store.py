@@ -30,7 +30,7 @@ def store() -> LocalResultStore:
     ("first_row", "max_rows", "expected"),
     [(1, 2, [1, 2]), (99, 3, [99, 100, 101]), (200, 5, [200, 201]), (250, 250, [])],
 )
-async def test_rows_come_back_from_any_row_on(
+async def test_stored_rows_are_read_from_any_row_on(
     store: LocalResultStore, first_row: int, max_rows: int, expected: list[int]
 ) -> None:
     count = max(expected, default=250)
@@ -42,7 +42,7 @@ async def test_rows_come_back_from_any_row_on(
     assert row_count == count
 
 
-async def test_values_and_columns_are_what_they_were(store: LocalResultStore) -> None:
+async def test_stored_values_and_columns_are_unchanged(store: LocalResultStore) -> None:
     cells = [1, 1.5, True, None, 'é"\\\n\x00', "\u2028"]
     columns = tuple(Column("", "text") for _ in cells)
     result_id = await keep(store, Rows(columns, [cells], Truncation.ROWS))
@@ -52,7 +52,7 @@ async def test_values_and_columns_are_what_they_were(store: LocalResultStore) ->
     assert rows == Rows(columns, [cells], Truncation.ROWS)
 
 
-async def test_a_caller_makes_room_at_its_own_expense() -> None:
+async def test_many_results_of_one_caller_remove_only_its_own() -> None:
     store = LocalResultStore(max_bytes=1_000, lifetime_s=60)
     of_bob = await store.keep(make_rows(20), owner="bob")
     of_alice = [await store.keep(make_rows(20), owner="alice") for _ in range(20)]
@@ -64,7 +64,7 @@ async def test_a_caller_makes_room_at_its_own_expense() -> None:
 
 
 @pytest.mark.parametrize("first_row", [0, 4])
-async def test_a_row_that_is_not_there_is_refused_with_those_that_are(
+async def test_a_missing_row_number_is_refused_with_the_valid_ones(
     store: LocalResultStore, first_row: int
 ) -> None:
     result_id = await keep(store, make_rows(3))
@@ -75,7 +75,7 @@ async def test_a_row_that_is_not_there_is_refused_with_those_that_are(
     assert "1 to 3" in refused.value.hint
 
 
-async def test_a_result_is_gone_when_its_time_is_over() -> None:
+async def test_a_result_expires_after_its_lifetime() -> None:
     now_s = 0.0
     store = LocalResultStore(max_bytes=1000, lifetime_s=60, clock=lambda: now_s)
     result_id = await keep(store, make_rows(1))
@@ -88,7 +88,7 @@ async def test_a_result_is_gone_when_its_time_is_over() -> None:
         await store.read(result_id, 1, 1)
 
 
-async def test_the_oldest_results_make_room_for_a_new_one() -> None:
+async def test_the_oldest_results_are_removed_for_a_new_one() -> None:
     store = LocalResultStore(max_bytes=250, lifetime_s=60)
     first, second, third = [await keep(store, make_rows(1, "x" * 100)) for _ in range(3)]
 
@@ -113,7 +113,7 @@ async def test_ids_cannot_be_guessed_from_one_another(store: LocalResultStore) -
     assert all(len(result_id) >= 12 for result_id in ids)
 
 
-async def test_a_result_is_read_by_its_owner_alone() -> None:
+async def test_only_its_owner_can_read_a_result() -> None:
     store = LocalResultStore(max_bytes=10_000, lifetime_s=60)
     of_alice, of_nobody = await store.keep(make_rows(3), owner="alice"), await store.keep(make_rows(3))
     assert of_alice is not None
@@ -140,7 +140,7 @@ def render(rows: Rows, *, first_row: int = 1, row_count: int | None = None, max_
     )
 
 
-def test_the_last_page_says_what_it_holds_and_names_no_next_row() -> None:
+def test_the_last_page_names_its_rows_and_no_next_row() -> None:
     page = render(Rows(_PAGE_COLUMNS, [[9, "Ann"], [10, None]]), first_row=9, row_count=10)
 
     assert page.text.splitlines() == [

@@ -44,14 +44,14 @@ def test_an_answer_has_typed_columns_and_exact_values() -> None:
     }
 
 
-def test_sql_that_was_not_executed_has_no_rows_rather_than_none_found() -> None:
+def test_sql_that_was_not_executed_has_no_list_of_rows() -> None:
     content = structure(make_answer(rows=None))
 
     assert (content["rows"], content["row_count"]) == (None, None)
 
 
 @pytest.mark.parametrize("truncation", list(Truncation))
-def test_the_bound_that_ended_the_result_is_named(truncation: Truncation) -> None:
+def test_the_limit_that_ended_the_result_is_named(truncation: Truncation) -> None:
     content = structure(make_answer(rows=Rows(_COLUMNS, [[1, "Ann"]], truncated=truncation)))
 
     assert content["truncated"]["reason"] == truncation
@@ -71,7 +71,7 @@ def test_structured_content_fits_the_budget_of_the_text(max_tokens: int, name: s
     assert content["row_count"] == 3_000
 
 
-def test_long_sql_is_echoed_whole_only_to_those_who_did_not_write_it() -> None:
+def test_long_sql_is_returned_whole_only_to_callers_who_did_not_write_it() -> None:
     sql = "select " + "1," * 5_000 + "1"
 
     assert len(str(structure(make_answer(rows=None, sql=sql))["sql"])) == 2_000

@@ -164,7 +164,7 @@ def test_wide_cells_are_shortened_before_rows_are_dropped() -> None:
     assert "Long cells cut, ending in …: 10." in rendered.text
 
 
-def test_one_huge_cell_leaves_its_short_neighbours_whole() -> None:
+def test_a_huge_cell_does_not_shorten_short_cells_beside_it() -> None:
     rows = make_rows([[1, "y" * 100_000], [2, "z" * 100]])
 
     rendered = render(direct(rows), max_tokens=1_000)
@@ -210,7 +210,7 @@ def test_columns_that_alone_would_fill_the_budget_are_dropped() -> None:
     assert "of 1600 columns: an answer is limited to 8000 tokens" in rendered.text
 
 
-def test_tokens_are_counted_a_handful_of_times() -> None:
+def test_tokens_are_counted_only_a_few_times() -> None:
     counted: list[int] = []
 
     def count(text: str) -> int:
@@ -224,7 +224,7 @@ def test_tokens_are_counted_a_handful_of_times() -> None:
     assert sum(counted) < 1.5 * len(rendered.text)
 
 
-def test_a_budget_that_holds_no_row_still_says_what_there_is() -> None:
+def test_an_answer_without_room_for_a_row_still_says_how_many_there_are() -> None:
     rendered = render(direct(make_rows([[1, "Ann"]])), max_tokens=70)
 
     assert rendered.shown_rows == 0
@@ -242,7 +242,7 @@ def test_an_export_is_reported_with_its_path() -> None:
     assert render(exported(rows)).text.endswith("All 3 rows are in /exports/a.csv (csv, 1234 bytes)")
 
 
-def test_an_export_that_a_bound_ended_says_so() -> None:
+def test_an_export_that_reached_a_limit_says_so() -> None:
     rows = make_rows([[1, "x"]], truncated=Truncation.BYTES)
 
     text = render(exported(rows)).text

@@ -12,7 +12,7 @@ from testing.facts import TIMEOUT_S
 pytestmark = pytest.mark.anyio
 
 
-async def test_deadlines_are_reached_in_their_order() -> None:
+async def test_the_timer_calls_back_in_the_order_of_the_deadlines() -> None:
     timer, last = SharedTimer(), anyio.Event()
     reached: list[str] = []
     timer.set("late", 0.03, last.set)
@@ -26,7 +26,7 @@ async def test_deadlines_are_reached_in_their_order() -> None:
     assert reached == ["first", "second"]
 
 
-async def test_an_act_can_set_the_next_deadline_of_its_key() -> None:
+async def test_a_callback_can_set_the_next_deadline_of_its_key() -> None:
     timer, done = SharedTimer(), anyio.Event()
     timer.set("key", 0, lambda: timer.set("key", 0, done.set))
 
@@ -34,7 +34,7 @@ async def test_an_act_can_set_the_next_deadline_of_its_key() -> None:
         await done.wait()
 
 
-async def test_a_future_that_is_not_done_in_time_fails() -> None:
+async def test_a_future_that_is_not_done_at_its_deadline_fails() -> None:
     timer = SharedTimer()
     waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -42,7 +42,7 @@ async def test_a_future_that_is_not_done_in_time_fails() -> None:
         await waiting
 
 
-async def test_a_future_that_was_left_in_time_does_not_fail() -> None:
+async def test_a_future_does_not_fail_after_its_block_has_ended() -> None:
     timer, later = SharedTimer(), anyio.Event()
     waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     with timer.fails(waiting, 0.01):

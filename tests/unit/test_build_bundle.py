@@ -67,7 +67,7 @@ def test_the_bundle_holds_what_the_server_needs_and_nothing_else(folder: Path) -
     assert not [found for found in folder.rglob("*") if found.suffix == ".pyc" or found.name == "__pycache__"]
 
 
-def test_a_host_runs_it_with_arguments_of_uv_alone(manifest: dict[str, Any], folder: Path) -> None:
+def test_a_host_starts_the_bundle_with_arguments_of_uv_only(manifest: dict[str, Any], folder: Path) -> None:
     # With server type "uv" Claude Desktop replaces the command by its own uv.
     server = manifest["server"]
 
@@ -108,7 +108,7 @@ def test_a_field_that_was_left_empty_leaves_its_setting_unset(
     assert not settings.openai.is_configured
 
 
-def test_no_text_of_the_form_holds_a_variable_by_accident(manifest: dict[str, Any]) -> None:
+def test_no_text_of_the_form_contains_a_variable_by_accident(manifest: dict[str, Any]) -> None:
     texts = [field[key] for field in manifest["user_config"].values() for key in ("title", "description")]
 
     assert [text for text in texts if re.search(r"\$\{", text)] == []

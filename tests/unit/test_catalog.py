@@ -12,7 +12,7 @@ def catalog(*tables: Table, search_path: tuple[str, ...] = ("public",)) -> Catal
     return Catalog(tables, search_path, "18.1")
 
 
-def test_a_bare_name_is_found_in_the_first_schema_of_the_search_path_that_has_it() -> None:
+def test_an_unqualified_name_is_found_in_the_first_schema_of_the_search_path_that_has_it() -> None:
     shop = catalog(table("orders", "public"), table("orders", "sales"), search_path=("sales", "public"))
 
     found = shop.find("orders")
@@ -21,7 +21,7 @@ def test_a_bare_name_is_found_in_the_first_schema_of_the_search_path_that_has_it
     assert found.schema == "sales"
 
 
-def test_a_bare_name_outside_the_search_path_is_not_found() -> None:
+def test_an_unqualified_name_outside_the_search_path_is_not_found() -> None:
     assert catalog(table("orders", "sales")).find("orders") is None
 
 
@@ -47,7 +47,7 @@ def test_a_text_that_is_not_a_name_is_not_found(name: str) -> None:
     assert catalog(table("orders")).find(name) is None
 
 
-def test_a_misspelt_name_has_the_closest_ones_nearby() -> None:
+def test_the_most_similar_names_are_found_for_a_misspelt_name() -> None:
     shop = catalog(table("orders"), table("order_items"), table("customers"))
 
     assert [near.name for near in shop.nearest("ordrs")] == ["orders", "order_items"]
@@ -59,7 +59,7 @@ def test_a_name_in_the_wrong_schema_is_nearest_to_the_same_name_in_the_right_one
     assert shop.nearest("public.orders")[0].name == "orders"
 
 
-def test_nothing_is_near_to_an_unheard_of_name() -> None:
+def test_no_similar_name_is_found_for_an_unknown_name() -> None:
     assert catalog(table("orders")).nearest("zygote") == []
 
 

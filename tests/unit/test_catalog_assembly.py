@@ -70,7 +70,7 @@ def test_a_key_of_columns_that_are_not_readable_is_left_out() -> None:
     assert orders.unique_constraints == ()
 
 
-def test_a_domain_and_an_enum_say_what_they_hold() -> None:
+def test_types_of_domains_and_enums_are_shown_with_base_type_and_labels() -> None:
     catalog = assemble(ORDERS, columns={1: [column(1, "mood", MOOD), column(2, "price", PRICE)]})
 
     mood, price = catalog.tables[0].columns
@@ -78,7 +78,7 @@ def test_a_domain_and_an_enum_say_what_they_hold() -> None:
     assert (price.type, price.is_text) == ("price (text)", True)
 
 
-def test_statistics_give_values_of_texts_and_ranges_of_the_rest() -> None:
+def test_statistics_give_values_of_texts_and_ranges_of_numbers_and_dates() -> None:
     catalog = assemble(
         ORDERS,
         columns={1: [column(1, "state", TEXT), column(2, "seats"), column(3, "seat_no")]},
@@ -115,7 +115,7 @@ def test_a_check_lists_values_unless_the_column_is_hidden(
     assert table.check_constraints == ((check,) if values else ())
 
 
-def test_what_has_not_changed_is_taken_from_the_old_catalog() -> None:
+def test_unchanged_tables_are_taken_from_the_old_catalog() -> None:
     columns = {1: [column(1, "id")], 2: [column(1, "id"), column(2, "name", TEXT)]}
     old = assemble(ORDERS, BUYERS, columns=columns)
 

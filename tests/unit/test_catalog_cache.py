@@ -189,7 +189,7 @@ async def test_closing_stops_a_read_under_way() -> None:
     assert waiting.cancelled()
 
 
-async def test_a_missing_name_has_the_catalog_read_again() -> None:
+async def test_the_catalog_is_read_again_after_a_missing_name() -> None:
     read = Reader(catalog(ORDERS), catalog(ORDERS, ITEMS))
     schema = cache(read)
     await schema.get()
@@ -197,7 +197,7 @@ async def test_a_missing_name_has_the_catalog_read_again() -> None:
     assert (await schema.get_after_miss(is_outdated=False)).find("items") is not None
 
 
-async def test_missing_names_do_not_keep_a_slow_database_reading_its_catalog() -> None:
+async def test_missing_names_do_not_cause_constant_reads_of_a_slow_catalog() -> None:
     now, reads = 0.0, 0
 
     async def read(old: Catalog | None) -> Catalog:
@@ -238,7 +238,7 @@ async def test_many_missing_names_at_once_share_one_read() -> None:
     assert read.reads == 2
 
 
-async def test_the_cached_catalog_is_given_without_a_read() -> None:
+async def test_the_cached_catalog_is_returned_without_a_read() -> None:
     read = Reader(catalog(ORDERS))
     schema = cache(read)
     before = schema.cached

@@ -22,19 +22,19 @@ from pgmcp.catalog.known_values import listed_values, looks_like_key, read_range
         (["'; drop table x; --"], None),
     ],
 )
-def test_the_least_and_the_greatest_are_found_among_dates_and_plain_numbers(
+def test_a_range_is_read_from_bounds_that_are_dates_or_plain_numbers(
     bounds: list[str], found: tuple[str, str] | None
 ) -> None:
     assert read_range(bounds) == found
 
 
 @pytest.mark.parametrize("name", ["id", "customer_id", "customerId", "invoice_no", "zip_code"])
-def test_keys_are_known_by_their_names(name: str) -> None:
+def test_key_columns_are_recognised_by_their_names(name: str) -> None:
     assert looks_like_key(name)
 
 
 @pytest.mark.parametrize("name", ["paid", "price", "", "no_of_seats"])
-def test_other_names_are_not_keys(name: str) -> None:
+def test_columns_with_other_names_are_not_taken_for_keys(name: str) -> None:
     assert not looks_like_key(name)
 
 
@@ -65,5 +65,5 @@ def test_a_list_of_texts_is_read_with_every_cast_postgresql_writes(definition: s
         "",
     ],
 )
-def test_any_other_check_lists_nothing(definition: str) -> None:
+def test_a_check_of_another_form_gives_no_list_of_values(definition: str) -> None:
     assert listed_values(definition) == ()

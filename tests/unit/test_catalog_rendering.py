@@ -65,7 +65,7 @@ def with_comment(comment: str) -> Table:
     return replace(CUSTOMERS, comment=comment)
 
 
-def test_a_prompt_line_holds_types_keys_labels_values_comments_and_size() -> None:
+def test_a_prompt_line_contains_types_keys_labels_values_comments_and_size() -> None:
     assert render_for_prompt([ORDERS], SHOP) == (
         "orders(id pk, customer_id -> customers, "
         "status order_status {pending|paid} /* where it stands */, "
@@ -230,7 +230,7 @@ def test_harmless_text_of_any_language_is_left_as_it_is() -> None:
     assert render_for_prompt([with_comment("größe 尺寸")], SHOP).endswith("-- größe 尺寸")
 
 
-def test_a_value_with_a_backslash_is_spelt_as_sql_must_spell_it() -> None:
+def test_a_value_with_a_backslash_is_shown_as_a_valid_sql_literal() -> None:
     column = Column("path", "text", nullable=True, values=(r"C:\temp",))
     table = replace(CUSTOMERS, columns=(column,), unique_constraints=())
 
@@ -305,7 +305,7 @@ def test_codes_of_a_key_and_values_of_a_referenced_table_are_not_shown_in_a_prom
     )
 
 
-def test_long_lists_of_wide_tables_are_cut_even_where_there_is_room() -> None:
+def test_long_lists_of_values_in_wide_tables_are_cut_even_if_there_is_room() -> None:
     values = tuple("".join(pair) for pair in product("abcdefgh", "klmnop"))
     kind = Column("kind", "text", nullable=False, values=values)
     others = [Column(f"c{number}", "integer", nullable=True) for number in range(6)]

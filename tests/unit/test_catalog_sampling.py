@@ -91,7 +91,7 @@ async def test_a_long_list_of_values_is_left_out(counts: list[list[str | int | N
     ],
     ids=["whole table", "more rows than were read", "some of its pages"],
 )
-async def test_a_table_that_was_read_whole_gives_its_single_values_too(
+async def test_a_table_that_was_read_completely_also_gives_values_that_occur_once(
     place_value_count: list[str | int | None], sample: ColumnSample | None
 ) -> None:
     server = Server(orders=[place_value_count, [0, "open", 9], [0, "once", 1]])
@@ -101,7 +101,7 @@ async def test_a_table_that_was_read_whole_gives_its_single_values_too(
     assert samples["public", "orders"].get("state") == sample
 
 
-async def test_only_columns_worth_it_are_read_and_sensitive_ones_never() -> None:
+async def test_only_useful_columns_are_sampled_and_never_sensitive_ones() -> None:
     columns = [
         STATE,
         Column("email", "text", nullable=True),
@@ -122,7 +122,7 @@ async def test_only_columns_worth_it_are_read_and_sensitive_ones_never() -> None
     assert not any(f"t.{column.name} " in probe for column in columns[1:])
 
 
-async def test_a_table_with_nothing_to_read_or_gone_by_now_is_passed_over() -> None:
+async def test_a_table_that_was_dropped_or_has_no_useful_column_is_skipped() -> None:
     server = Server(orders=[], gone=[])
 
     assert await server.sample(database(table("orders", Column("id", "uuid", nullable=False)))) == {}
@@ -146,7 +146,7 @@ async def test_no_table_is_sampled_after_the_time_limit() -> None:
     assert list(samples) == [("public", "a"), ("public", "b")]
 
 
-async def test_a_database_that_does_not_say_which_tables_is_an_error() -> None:
+async def test_sampling_fails_if_the_list_of_tables_cannot_be_read() -> None:
     async def fetch(sql: str) -> Rows:
         raise UnreachableError("gone")
 

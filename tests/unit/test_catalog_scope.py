@@ -28,7 +28,7 @@ def test_a_column_is_hidden_by_its_name_its_table_and_its_schema(pattern: str) -
 
 
 @pytest.mark.parametrize("pattern", ["tickets", "tickets.status", "sales.tickets.note", "public.note"])
-def test_a_pattern_of_something_else_hides_nothing(pattern: str) -> None:
+def test_a_pattern_that_does_not_match_hides_nothing(pattern: str) -> None:
     assert CatalogScope(hidden_values=(pattern,)).shows_values("public", "tickets", "note")
 
 
@@ -36,7 +36,7 @@ def test_a_sensitive_name_is_hidden_without_a_pattern() -> None:
     assert not CatalogScope().shows_values("public", "customers", "email")
 
 
-def test_nothing_is_shown_where_values_are_switched_off() -> None:
+def test_no_value_is_shown_if_values_are_switched_off() -> None:
     assert not CatalogScope(with_values=False).shows_values("public", "tickets", "status")
 
 
@@ -88,5 +88,5 @@ def test_names_of_secrets_and_personal_data_look_sensitive(name: str) -> None:
         "car_description",
     ],
 )
-def test_ordinary_names_do_not(name: str) -> None:
+def test_ordinary_names_do_not_look_sensitive(name: str) -> None:
     assert not looks_sensitive(name)

@@ -356,7 +356,7 @@ def test_a_specification_without_a_theme_has_no_colour_and_fits_its_container(ki
 
 
 @pytest.mark.parametrize("theme", Theme)
-def test_a_theme_is_all_that_differs(theme: Theme) -> None:
+def test_themes_differ_only_in_their_configuration(theme: Theme) -> None:
     _, columns, rows = _ACCEPTED["categories"]
     chart = chosen(columns, rows)
 
@@ -422,7 +422,7 @@ def test_no_name_or_value_becomes_a_key_an_expression_or_a_link() -> None:
         assert all(key.isidentifier() and key.isascii() for part in objects for key in part)
 
 
-def test_what_is_drawn_is_visible_and_keeps_its_direction() -> None:
+def test_drawn_texts_have_no_invisible_or_reordering_characters() -> None:
     for title, columns, rows in hostile_results():
         chart = chosen(columns, rows, title)
         drawn = [chart.description, *texts_of(chart.specification(rows))]
@@ -430,7 +430,7 @@ def test_what_is_drawn_is_visible_and_keeps_its_direction() -> None:
         assert not any(character in text for text in drawn for character in "\u202e\x00\n\ud800")
 
 
-def test_names_of_javascript_properties_never_stand_alone() -> None:
+def test_no_text_of_a_specification_is_a_name_of_a_javascript_property() -> None:
     for title, columns, rows in hostile_results():
         assert set(texts_of(chosen(columns, rows, title).specification(rows))).isdisjoint(_OBJECT_PROPERTIES)
 
@@ -459,14 +459,14 @@ def config(request: pytest.FixtureRequest) -> dict[str, Any]:
     return theme_config(request.param)
 
 
-def test_text_is_readable(config: dict[str, Any]) -> None:
+def test_text_contrasts_enough_with_the_background(config: dict[str, Any]) -> None:
     colours = [config["title"]["color"], config["text"]["color"]]
     colours += [config[part][key] for part in ("axis", "legend") for key in ("labelColor", "titleColor")]
 
     assert min(contrast(colour, config["background"]) for colour in colours) >= READABLE_TEXT
 
 
-def test_marks_stand_out_from_the_ground(config: dict[str, Any]) -> None:
+def test_marks_contrast_enough_with_the_background(config: dict[str, Any]) -> None:
     marks = [config["mark"]["color"], *config["range"]["category"]]
 
     assert min(contrast(colour, config["background"]) for colour in marks) >= VISIBLE_MARK

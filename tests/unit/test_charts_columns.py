@@ -50,7 +50,7 @@ def test_a_column_gets_its_role(name: str, type_name: str, cells: list[JsonScala
     assert role_of(name, type_name, *cells) is role
 
 
-def test_only_a_sample_of_the_rows_is_looked_at() -> None:
+def test_only_a_sample_of_the_rows_decides_about_roles() -> None:
     rows = [["2026-01-01"]] * 200 + [["no date"]]
 
     assert read_columns([Column("day", "text")], rows)[0].role is Role.TIME
@@ -90,7 +90,7 @@ def test_a_number_is_finite_or_none(cell: JsonScalar, number: float | None) -> N
         (20, None),
     ],
 )
-def test_a_moment_is_the_wall_clock_or_none(cell: JsonScalar, days: float | None) -> None:
+def test_a_time_is_read_as_local_time_or_as_none(cell: JsonScalar, days: float | None) -> None:
     moment_ms = read_moment(cell)
 
     assert moment_ms == (None if days is None else days * DAY_MS)

@@ -36,7 +36,7 @@ def test_a_missing_drawing_library_is_reported_before_the_question_is_asked(
     assert "charts" in missing.value.hint
 
 
-def test_a_full_disk_leaves_the_earlier_picture(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_earlier_picture_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     write_picture(file, b"earlier")
 

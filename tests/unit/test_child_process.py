@@ -1,7 +1,7 @@
 from pgmcp.child_process import bare_environment, environment_without_secrets
 
 
-def test_a_short_lived_process_sees_no_setting_and_no_secret() -> None:
+def test_the_environment_of_charts_and_exports_has_no_setting_and_no_secret() -> None:
     environ = {
         "PATH": "/bin",
         "PYTHONPATH": "/src",
@@ -15,7 +15,7 @@ def test_a_short_lived_process_sees_no_setting_and_no_secret() -> None:
     assert bare_environment(environ) == {"PATH": "/bin", "PYTHONPATH": "/src"}
 
 
-def test_a_program_of_the_operator_sees_its_own_variables_and_no_secret_of_pgmcp() -> None:
+def test_the_environment_of_the_operators_programs_has_no_secret_of_pgmcp() -> None:
     environ = {
         "PATH": "/bin",
         "VAULT_TOKEN": "secret",

@@ -60,7 +60,7 @@ def test_a_pattern_chooses_tables_as_in_psql(text: str, names: list[str]) -> Non
 
 
 @pytest.mark.parametrize("name", ["?", "again", "c", "connect", "csv", "g", "h", "q", "timing", "x"])
-def test_a_command_of_the_shell_is_known_elsewhere_too(name: str) -> None:
+def test_a_command_that_only_the_shell_has_is_refused_elsewhere_with_a_reason(name: str) -> None:
     assert str(refusal_of(BackslashCommand(name))) == rf"\{name} works in `pgmcp shell` only"
 
 
@@ -81,11 +81,11 @@ def test_an_unknown_command_lists_those_that_work_there() -> None:
         ("zz", r"\? lists all commands"),
     ],
 )
-def test_a_command_behind_sql_says_what_to_write_instead(name: str, hint: str) -> None:
+def test_a_backslash_command_after_sql_is_refused_with_what_to_write_instead(name: str, hint: str) -> None:
     assert refusal_after_sql(BackslashCommand(name)).hint == hint
 
 
-def test_every_command_has_names_of_its_own() -> None:
+def test_no_two_commands_share_a_name() -> None:
     names = [name for command in COMMANDS for name in command.names]
 
     assert len(set(names)) == len(names)

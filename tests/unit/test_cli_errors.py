@@ -40,14 +40,14 @@ def test_each_kind_of_error_has_its_exit_code(error: PgmcpError, exit_code: Exit
     assert exit_code_of(error) is exit_code
 
 
-def test_a_refused_statement_is_shown_with_the_place() -> None:
+def test_a_refused_statement_is_shown_with_the_position() -> None:
     error = SqlRejectedError("no", hint="leave it out", position=7)
     error.sql = "select x"
 
     assert describe(error) == "rejected: no\nline 1: select x\n               ^\nhint: leave it out"
 
 
-def test_settings_keep_their_lines() -> None:
+def test_an_error_about_settings_keeps_its_lines() -> None:
     error = SettingsError("2 settings cannot be used:\n- one\n- two", hint="fix them")
 
     assert describe(error) == "2 settings cannot be used:\n- one\n- two\nhint: fix them"

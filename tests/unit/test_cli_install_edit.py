@@ -61,19 +61,19 @@ def test_a_file_without_servers_gets_them_last() -> None:
     )
 
 
-def test_an_empty_list_of_servers_is_spread_out() -> None:
+def test_an_entry_in_an_empty_object_gets_lines_of_its_own() -> None:
     after = set_entry('{\n  "mcpServers": {}\n}', STRICT, {"command": "x"})
 
     assert after == '{\n  "mcpServers": {\n    "pgmcp": {\n      "command": "x"\n    }\n  }\n}'
 
 
-def test_a_file_of_one_line_stays_one() -> None:
+def test_a_file_of_one_line_stays_one_line() -> None:
     after = set_entry('{"a": 1, "mcpServers": {"b": {}}}', STRICT, {"command": "x"})
 
     assert after == '{"a": 1, "mcpServers": {"b": {}, "pgmcp": {"command": "x"}}}'
 
 
-def test_windows_ends_of_lines_stay() -> None:
+def test_windows_line_ends_stay() -> None:
     after = set_entry('{\r\n  "mcpServers": {\r\n  }\r\n}\r\n', STRICT, ENTRY)
 
     assert after.count("\n") == after.count("\r\n")
@@ -115,7 +115,7 @@ def test_a_comma_goes_before_the_comment_that_follows_a_value() -> None:
     assert '"a": {}, // mine\n    "pgmcp"' in after
 
 
-def test_a_second_time_changes_nothing() -> None:
+def test_setting_the_same_entry_again_changes_nothing() -> None:
     once = set_entry('{"mcpServers": {}}', STRICT, ENTRY)
 
     assert set_entry(once, STRICT, ENTRY) == once
@@ -159,7 +159,7 @@ def test_a_key_that_an_entry_lacks_is_added_to_it() -> None:
         ("", ""),
     ],
 )
-def test_an_entry_is_taken_out(before: str, after: str) -> None:
+def test_an_entry_is_removed(before: str, after: str) -> None:
     assert remove_entry(before, STRICT) == after
 
 
@@ -183,7 +183,7 @@ def test_an_entry_is_found() -> None:
         ('{"mcpServers": {\n"pgmcp": null}}', "line 2, column 10"),
     ],
 )
-def test_something_else_in_the_place_of_an_object_is_left_alone(text: str, place: str) -> None:
+def test_a_value_of_another_type_than_an_object_is_refused_with_its_place(text: str, place: str) -> None:
     with pytest.raises(ValueError, match=place):
         set_entry(text, STRICT, ENTRY)
 

@@ -12,7 +12,7 @@ from pgmcp.errors import SettingsError
 URL = "postgresql://reader:Quagga-1@db.example.com/shop"
 
 
-def test_the_command_is_this_interpreter_by_its_whole_path() -> None:
+def test_the_command_is_the_absolute_path_of_this_interpreter() -> None:
     command, arguments = server_command(["demo", "--serve"])
 
     assert command == sys.executable
@@ -20,7 +20,7 @@ def test_the_command_is_this_interpreter_by_its_whole_path() -> None:
     assert arguments == ["-P", "-m", "pgmcp", "demo", "--serve"]
 
 
-def test_an_environment_in_a_cache_is_not_written_down(
+def test_a_virtual_environment_in_a_cache_is_not_used_in_an_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "CACHEDIR.TAG").touch()
@@ -41,7 +41,7 @@ def test_a_virtual_environment_that_marks_itself_does_not_count_as_a_cache(
     assert server_command([])[0] == sys.executable
 
 
-def test_variables_are_split_at_the_first_equals_sign() -> None:
+def test_variables_are_split_at_their_first_equals_sign() -> None:
     assert read_variables(["A=b=c", "B="], None, None) == {"A": "b=c", "B": ""}
 
 
@@ -53,7 +53,7 @@ def test_an_argument_without_an_equals_sign_is_refused_and_not_repeated(pair: st
     assert "Quagga" not in str(refusal.value)
 
 
-def test_files_are_named_by_their_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_written_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").touch()
     (tmp_path / "pgmcp.yaml").touch()
     monkeypatch.chdir(tmp_path)
@@ -85,7 +85,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_variables([], tmp_path / "missing", None)
 
 
-def test_settings_that_work_are_taken(tmp_path: Path) -> None:
+def test_working_settings_are_accepted(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text(f"PG_MCP_DATABASE_URL={URL}\n")
 
@@ -152,7 +152,7 @@ def test_a_relative_path_in_a_file_of_settings_is_refused(tmp_path: Path) -> Non
         check_variables({"PG_MCP_CONFIG_FILE": str(config_file)})
 
 
-def test_a_path_that_a_host_completes_is_taken() -> None:
+def test_a_path_that_a_host_completes_is_accepted() -> None:
     check_variables({"PG_MCP_DATABASE_URL": URL, "PG_MCP_CONTEXT_FILE": "${workspaceFolder}/words.yaml"})
 
 
@@ -163,7 +163,7 @@ def test_a_path_that_a_host_completes_is_taken() -> None:
         ({"PG_MCP_DATABASE_URL": "${SHOP_URL}", "PG_MCP_AUDIT_FILE": "audit.jsonl"}, "PG_MCP_AUDIT_FILE is"),
     ],
 )
-def test_names_and_other_paths_are_checked_beside_what_a_host_fills_in(
+def test_other_settings_are_checked_beside_a_path_that_a_host_completes(
     variables: dict[str, str], message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):
@@ -225,7 +225,7 @@ def test_a_host_variable_is_neither_checked_nor_a_secret(value: str) -> None:
         ("pg_mcp_database_password", "x"),
     ],
 )
-def test_secrets_are_known(variable: str, value: str) -> None:
+def test_secret_variables_are_recognised_and_masked(variable: str, value: str) -> None:
     assert is_secret(variable, value)
     assert mask(variable, value) != value
 
@@ -241,7 +241,7 @@ def test_secrets_are_known(variable: str, value: str) -> None:
         ("PGSERVICE", "shop"),
     ],
 )
-def test_other_values_are_shown(variable: str, value: str) -> None:
+def test_other_settings_are_shown(variable: str, value: str) -> None:
     assert mask(variable, value) == value
 
 

@@ -24,7 +24,7 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_file_is_read_to_the_letter(path: Path) -> None:
+def test_a_file_is_read_without_changes(path: Path) -> None:
     assert read_host_file(path).text == '\ufeff{\r\n  "ü": 1\r\n}'
 
 
@@ -65,7 +65,7 @@ def test_a_new_file_is_private_and_its_folder_is_made(tmp_path: Path) -> None:
 
 @posix_only
 @pytest.mark.parametrize(("mode", "is_private", "expected"), [(0o644, False, 0o644), (0o640, True, 0o600)])
-def test_the_mode_stays_unless_a_secret_goes_in(
+def test_the_file_mode_stays_unless_a_secret_is_written(
     path: Path, mode: int, is_private: bool, expected: int
 ) -> None:
     path.chmod(mode)
@@ -92,7 +92,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     assert backup.parent == path.parent
 
 
-def test_a_file_that_was_changed_meanwhile_is_left_alone(path: Path) -> None:
+def test_a_file_that_was_changed_meanwhile_is_not_overwritten(path: Path) -> None:
     file = read_host_file(path)
     path.write_text("by the host itself")
 
@@ -103,7 +103,7 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_that_came_into_being_meanwhile_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_was_created_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     file = read_host_file(path)
     path.write_text("by the host itself")
@@ -121,12 +121,12 @@ def test_a_file_that_is_not_text_is_refused(path: Path) -> None:
         read_host_file(path)
 
 
-def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_a_folder_instead_of_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: is a directory"):
         read_host_file(tmp_path)
 
 
-def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+def test_a_symbolic_link_to_itself_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "mcp.json"
     link.symlink_to(link)
 
@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_made_is_reported(path: Path) -> None:
     assert file.status is None
 
 
-def test_a_full_disk_leaves_neither_a_half_backup_nor_another_text(path: Path) -> None:
+def test_a_full_disk_leaves_no_partial_backup_and_the_file_unchanged(path: Path) -> None:
     file, before = read_host_file(path), path.read_bytes()
 
     with full_disk(4), pytest.raises(SettingsError, match="cannot be written: file too large"):

@@ -43,7 +43,7 @@ def file_of(host: HostName, scope: Scope, folders: HostFolders, packages: tuple[
         (HostName.VSCODE, WINDOWS, r"C:\Users\ada\AppData\Roaming\Code\User\mcp.json"),
     ],
 )
-def test_a_person_s_file_is_where_the_host_looks_for_it(
+def test_the_users_file_is_where_the_host_reads_it(
     host: HostName, folders: HostFolders, expected: str
 ) -> None:
     assert str(file_of(host, Scope.USER, folders)) == expected
@@ -57,7 +57,7 @@ def test_a_person_s_file_is_where_the_host_looks_for_it(
         (HostName.VSCODE, "/work/shop/.vscode/mcp.json"),
     ],
 )
-def test_a_project_s_file_is_in_the_project(host: HostName, expected: str) -> None:
+def test_the_file_of_a_project_is_in_its_folder(host: HostName, expected: str) -> None:
     assert str(file_of(host, Scope.PROJECT, LINUX)) == expected
 
 
@@ -83,50 +83,50 @@ def test_the_windows_package_of_claude_desktop_reads_another_file() -> None:
     )
 
 
-def test_two_windows_packages_are_for_the_person_to_choose_from() -> None:
+def test_two_windows_packages_of_claude_desktop_are_refused_with_both_names() -> None:
     with pytest.raises(SettingsError, match="Claude_a, Claude_b") as refusal:
         file_of(HostName.CLAUDE_DESKTOP, Scope.USER, WINDOWS, ("Claude_b", "Claude_a"))
 
     assert "--file" in refusal.value.hint
 
 
-def test_no_packages_are_looked_for_where_there_are_none() -> None:
+def test_packages_are_only_listed_on_windows() -> None:
     assert list_packages(LINUX) == []
     assert list_packages(WINDOWS) == []
 
 
-def test_only_vs_code_calls_them_servers() -> None:
+def test_only_vs_code_calls_the_member_servers() -> None:
     containers = {name: host.container for name, host in HOST_BY_NAME.items()}
 
     assert containers.pop(HostName.VSCODE) == "servers"
     assert set(containers.values()) == {"mcpServers"}
 
 
-def test_a_misspelt_host_is_guessed() -> None:
+def test_a_similar_host_is_suggested_for_a_misspelt_one() -> None:
     assert read_host("cursor") is HostName.CURSOR
     with pytest.raises(typer.BadParameter, match=r"'cursr' is not one of .*; did you mean cursor\?"):
         read_host("cursr")
 
 
-def test_linux_programs_keep_it_below_the_xdg_folder() -> None:
+def test_on_linux_the_configuration_folder_is_that_of_xdg() -> None:
     folders = find_folders({"HOME": "/home/ada", "XDG_CONFIG_HOME": "/etc/ada"}, "linux")
 
     assert folders.home == PurePosixPath("/home/ada")
     assert folders.programs == PurePosixPath("/etc/ada")
 
 
-def test_without_an_xdg_folder_it_is_the_hidden_one_at_home() -> None:
+def test_without_xdg_the_configuration_folder_is_the_hidden_one_at_home() -> None:
     assert find_folders({"HOME": "/home/ada"}, "linux").programs == PurePosixPath("/home/ada/.config")
 
 
-def test_a_mac_has_a_folder_for_it() -> None:
+def test_on_macos_the_configuration_folder_is_application_support() -> None:
     folders = find_folders({"HOME": "/Users/ada"}, "darwin")
 
     assert folders.programs == PurePosixPath("/Users/ada/Library/Application Support")
     assert folders.packages is None
 
 
-def test_windows_says_in_variables_where_they_are() -> None:
+def test_on_windows_variables_name_the_configuration_folders() -> None:
     environ = {
         "USERPROFILE": r"C:\Users\ada",
         "APPDATA": r"D:\Roaming",
@@ -140,13 +140,13 @@ def test_windows_says_in_variables_where_they_are() -> None:
     assert folders.packages == PureWindowsPath(r"C:\Users\ada\AppData\Local\Packages")
 
 
-def test_windows_without_these_variables_keeps_its_usual_folders() -> None:
+def test_on_windows_without_the_variables_the_usual_folders_are_used() -> None:
     folders = find_folders({"USERPROFILE": r"C:\Users\ada"}, "win32")
 
     assert folders.programs == PureWindowsPath(r"C:\Users\ada\AppData\Roaming")
 
 
-def test_claude_code_can_use_another_folder() -> None:
+def test_the_folder_of_claude_code_can_be_configured() -> None:
     folders = find_folders({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
 
     assert folders.claude_code == PurePosixPath("/srv/claude")

@@ -19,7 +19,7 @@ from pgmcp.cli.install.jsonc import parse
         "\r\n\t[0]\r\n",
     ],
 )
-def test_a_text_has_the_value_that_json_gives_it(text: str) -> None:
+def test_a_json_text_has_the_value_that_the_json_module_reads(text: str) -> None:
     assert parse(text, takes_comments=False).value == json.loads(text)
     assert parse(text, takes_comments=True).value == json.loads(text)
 
@@ -34,7 +34,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert parse("\ufeff{}", takes_comments=False).value == {}
 
 
-def test_a_member_is_where_its_text_is() -> None:
+def test_the_offsets_of_a_member_are_those_of_its_text() -> None:
     text = '{"a": 1, "b": {"c": "x"}}'
 
     member = parse(text, takes_comments=False).member("b")
@@ -78,23 +78,23 @@ def test_an_error_has_its_line_and_column(text: str, message: str) -> None:
     assert str(refusal.value) == message
 
 
-def test_a_comment_without_an_end_is_an_error_too() -> None:
+def test_a_comment_without_an_end_is_an_error() -> None:
     with pytest.raises(ValueError, match="line 1, column 2: expected a key"):
         parse("{/* open }", takes_comments=True)
 
 
-def test_an_error_repeats_nothing_of_the_text() -> None:
+def test_an_error_contains_nothing_of_the_text() -> None:
     with pytest.raises(ValueError, match="column") as refusal:
         parse('{"PASSWORD": Quagga-1}', takes_comments=False)
 
     assert "Quagga" not in str(refusal.value)
 
 
-def test_a_text_nested_without_end_is_an_error() -> None:
+def test_a_text_that_nests_too_deeply_is_an_error() -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         parse("[" * 100_000, takes_comments=False)
 
 
-def test_a_long_text_that_never_ends_is_refused_without_trying_every_way_to_read_it() -> None:
+def test_a_long_text_without_an_end_is_refused_without_backtracking() -> None:
     with pytest.raises(ValueError, match="quotation mark"):
         parse('"' + "a" * 1_000_000, takes_comments=True)

@@ -41,7 +41,7 @@ def test_no_value_of_another_entry_is_shown() -> None:
         assert '"/opt/python"' in shown
 
 
-def test_a_changed_password_is_seen_to_change() -> None:
+def test_a_changed_password_is_shown_as_changed() -> None:
     before = set_entry("", SLOT, {"command": "/opt/python", "env": {"PG_MCP_DATABASE_URL": URL}})
 
     shown = change(before, {"PG_MCP_DATABASE_URL": URL.replace("Quagga-1", "Quagga-2")})
@@ -53,7 +53,7 @@ def test_a_changed_password_is_seen_to_change() -> None:
     assert "Quagga" not in shown
 
 
-def test_a_url_among_the_arguments_of_an_older_entry_is_left_out() -> None:
+def test_a_url_in_the_arguments_of_an_older_entry_is_left_out() -> None:
     before = json.dumps({"mcpServers": {"pgmcp": {"command": "x", "args": ["serve", URL]}}}, indent=2)
 
     shown = render_change(before, '{"mcpServers": {}}', SLOT, "config.json")
@@ -62,5 +62,5 @@ def test_a_url_among_the_arguments_of_an_older_entry_is_left_out() -> None:
     assert "Quagga" not in shown
 
 
-def test_no_change_has_nothing_to_show() -> None:
+def test_without_a_change_nothing_is_shown() -> None:
     assert render_change(OTHERS, OTHERS, SLOT, "config.json") == ""

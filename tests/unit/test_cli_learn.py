@@ -34,7 +34,7 @@ def test_a_file_that_cannot_be_used_is_refused_before_the_question_is_asked(tmp_
         check_target(tmp_path / "nowhere" / "new.yaml")
 
 
-def test_a_no_says_that_nothing_was_written(
+def test_after_a_no_the_answer_says_that_nothing_was_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal = io.StringIO("n\n")

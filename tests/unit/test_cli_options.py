@@ -16,7 +16,7 @@ def test_the_default_form_is_a_table() -> None:
     assert choose_form(sql=False, csv=False) is Form.TABLE
 
 
-def test_one_form_is_taken_and_two_are_refused() -> None:
+def test_two_output_forms_are_refused() -> None:
     assert choose_form(sql=False, csv=True) is Form.CSV
     with pytest.raises(typer.BadParameter, match="only one of --sql, --csv"):
         choose_form(sql=True, csv=True)
@@ -32,9 +32,7 @@ def test_databases_are_completed_from_the_settings_alone(
     assert sorted(complete_database("s")) == ["sales", "shop"]
 
 
-def test_settings_that_cannot_be_used_complete_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_invalid_settings_nothing_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PG_MCP_DATABASE_PORT", "none")
 

@@ -46,7 +46,7 @@ def shown(
     return out.getvalue().decode(), error.getvalue().decode()
 
 
-def test_a_person_reads_everything_in_one_place() -> None:
+def test_the_table_form_shows_sql_rows_assumptions_and_notes() -> None:
     out, error = shown(answer_of(Rows(COLUMNS, [[1]])), Form.TABLE)
 
     assert out.startswith("select 1 as n\n\n|   n |\n| --: |\n|   1 |\n")
@@ -54,14 +54,14 @@ def test_a_person_reads_everything_in_one_place() -> None:
     assert error == ""
 
 
-def test_ones_own_sql_is_not_repeated() -> None:
+def test_the_callers_own_sql_is_not_repeated() -> None:
     out, _ = shown(answer_of(Rows(COLUMNS, [[1]]), Source.DIRECT), Form.TABLE)
 
     assert "select" not in out
 
 
 @pytest.mark.parametrize("form", [Form.CSV, Form.SQL])
-def test_a_program_reads_the_answer_alone(form: Form) -> None:
+def test_the_json_form_writes_only_the_answer_to_standard_output(form: Form) -> None:
     out, error = shown(answer_of(Rows(COLUMNS, [[1]])), form)
 
     assert out in ("n\r\n1\r\n", "select 1 as n\n")
@@ -69,7 +69,7 @@ def test_a_program_reads_the_answer_alone(form: Form) -> None:
     assert "note: look twice" in error
 
 
-def test_json_escapes_what_does_not_print_and_keeps_what_does() -> None:
+def test_json_escapes_unprintable_characters_and_keeps_printable_ones() -> None:
     out, _ = shown(answer_of(Rows((Column("t", "text"),), [["ä\u202e\U000e0041\n"]])), Form.JSON)
 
     assert json.loads(out)["rows"] == [["ä\u202e\U000e0041\n"]]
@@ -140,7 +140,7 @@ def test_other_readings_and_notes_in_the_shell_name_its_commands() -> None:
     )
 
 
-def test_every_stage_has_words_and_the_model_its_name() -> None:
+def test_progress_describes_each_stage_and_names_the_model() -> None:
     reported: list[str] = []
     on_stage = report_stages(reported.append, model="a{b}c")
 
@@ -152,5 +152,5 @@ def test_every_stage_has_words_and_the_model_its_name() -> None:
     assert "waiting for a{b}c to write SQL" in reported
 
 
-def test_no_stage_is_without_words() -> None:
+def test_every_stage_has_a_description() -> None:
     assert set(WORDS_BY_STAGE) == set(Stage)

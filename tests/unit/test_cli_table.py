@@ -30,7 +30,7 @@ PRODUCTS = rows_of(
 )
 
 
-def test_what_fits_is_shown_whole() -> None:
+def test_a_table_that_fits_is_shown_whole() -> None:
     lines, cut_cells = drawn(PRODUCTS, 80)
 
     assert lines[3:5] == [
@@ -40,14 +40,14 @@ def test_what_fits_is_shown_whole() -> None:
     assert cut_cells == 0
 
 
-def test_long_texts_are_cut_before_numbers_and_counted() -> None:
+def test_long_texts_are_cut_before_numbers_and_cut_cells_are_counted() -> None:
     lines, cut_cells = drawn(PRODUCTS, 40)
 
     assert "│  1 │ Aurora Keyboard with … │ 157.99 │" in lines
     assert cut_cells == 1
 
 
-def test_a_columns_name_is_broken_between_words_before_a_cell_is_cut() -> None:
+def test_a_columns_name_is_wrapped_before_a_cell_is_cut() -> None:
     lines, cut_cells = drawn(rows_of({"a": "text", "inventory_quantity": "integer"}, ["x" * 14, 1]), 33)
 
     assert [line.split("│")[2].strip() for line in lines[1:3]] == ["inventory_", "quantity"]
@@ -55,7 +55,7 @@ def test_a_columns_name_is_broken_between_words_before_a_cell_is_cut() -> None:
 
 
 @pytest.mark.parametrize("room", [20, 30])
-def test_rows_too_wide_for_any_table_are_records(room: int) -> None:
+def test_rows_that_are_too_wide_for_a_table_become_records(room: int) -> None:
     lines, cut_cells = drawn(PRODUCTS, room)
 
     assert lines[0].startswith("── record 1 ─")
@@ -71,7 +71,7 @@ def test_a_single_row_is_shown_as_a_record_rather_than_cut() -> None:
     assert cut_cells == 0
 
 
-def test_a_record_folds_its_name_and_its_value() -> None:
+def test_a_record_wraps_long_names_and_values() -> None:
     rows = rows_of({"a_long_name": "text", "b": "text", "c": "text"}, ["two words", None, "x" * 12])
 
     lines, _ = drawn(rows, 18, expanded=True)
@@ -86,7 +86,7 @@ def test_a_record_folds_its_name_and_its_value() -> None:
     ]
 
 
-def test_a_single_column_is_folded() -> None:
+def test_a_single_column_is_wrapped() -> None:
     lines, cut_cells = drawn(rows_of({"plan": "text"}, ["a" * 100]), 40)
 
     assert sum(line.count("a") for line in lines[3:]) == 100
@@ -109,7 +109,7 @@ def test_a_pipe_does_not_get_every_row_as_wide_as_one_huge_cell() -> None:
 
 
 @pytest.mark.parametrize("room", [None, 80])
-def test_wide_letters_take_the_place_they_have(room: int | None) -> None:
+def test_wide_letters_take_two_positions(room: int | None) -> None:
     lines, _ = drawn(rows_of({"name": "text", "n": "integer"}, ["東京", 1], ["Bern", 2]), room)
 
     assert len({cell_len(line) for line in lines}) == 1
@@ -125,7 +125,7 @@ def test_wide_letters_take_the_place_they_have(room: int | None) -> None:
         "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
     ],
 )
-def test_joined_letters_and_emoji_are_whole_and_take_the_place_they_have(text: str, room: int | None) -> None:
+def test_joined_letters_and_emoji_are_not_cut_and_take_their_own_width(text: str, room: int | None) -> None:
     lines, _ = drawn(rows_of({"a": "text", "b": "text"}, [text, "x"], ["y", "z"], ["y", "z"]), room)
 
     assert any(text in line for line in lines)
@@ -144,7 +144,7 @@ def test_a_cell_stays_on_its_line_without_control_characters(room: int | None) -
 @pytest.mark.parametrize(
     "rows", [rows_of({"a": "text", "b": "integer"}), rows_of({"": "text", "b": "text"}, ["", ""])]
 )
-def test_no_rows_and_no_names_are_a_table_all_the_same(rows: Rows, room: int | None) -> None:
+def test_a_result_without_rows_or_names_is_a_table(rows: Rows, room: int | None) -> None:
     lines, _ = drawn(rows, room)
 
     assert any("b" in line for line in lines)
@@ -175,5 +175,5 @@ def test_narrow_columns_keep_their_width_and_wide_ones_share_the_rest(
         ("", 4, ""),
     ],
 )
-def test_a_name_is_folded_between_its_words(name: str, width: int, folded: str) -> None:
+def test_a_name_is_wrapped_between_its_words(name: str, width: int, folded: str) -> None:
     assert wrap_name(name, width) == folded

@@ -34,7 +34,7 @@ def _width(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_program_gets_the_bytes_and_a_terminal_nothing_that_acts() -> None:
+def test_a_pipe_gets_exact_text_and_a_terminal_no_control_characters() -> None:
     pipe, screen = _Stream(), _Stream(is_terminal=True)
 
     for out in (pipe, screen):
@@ -44,7 +44,7 @@ def test_a_program_gets_the_bytes_and_a_terminal_nothing_that_acts() -> None:
     assert screen.text == "a\\u001b[2J\n"
 
 
-def test_a_line_in_a_pipe_is_never_folded() -> None:
+def test_a_line_in_a_pipe_is_never_wrapped() -> None:
     pipe = _Stream()
     assert Terminal(pipe, _Stream()).room is None
 
@@ -53,7 +53,7 @@ def test_a_line_in_a_pipe_is_never_folded() -> None:
     assert pipe.text.count("\n") == 1
 
 
-def test_a_folded_line_stays_to_the_right_of_its_beginning() -> None:
+def test_a_wrapped_line_is_indented() -> None:
     screen = _Stream(is_terminal=True)
 
     Terminal(screen, _Stream()).say_line("  ->  Index Scan using orders_pkey on orders")
@@ -61,7 +61,7 @@ def test_a_folded_line_stays_to_the_right_of_its_beginning() -> None:
     assert screen.text.splitlines() == ["  ->  Index Scan using orders_pkey on", "      orders"]
 
 
-def test_the_mark_of_a_place_stays_below_it_in_a_narrow_terminal() -> None:
+def test_the_caret_stays_below_its_position_in_a_narrow_terminal() -> None:
     screen = _Stream(is_terminal=True)
     error = SqlRejectedError("no", hint="leave it out " * 6, position=50)
     error.sql = "select " + "x" * 60
@@ -82,7 +82,7 @@ def test_a_warning_is_shown_as_a_warning() -> None:
     assert pipe.text == "warning: role a\\u001b\n"
 
 
-def test_progress_stays_out_of_a_pipe() -> None:
+def test_progress_is_not_written_to_a_pipe() -> None:
     pipe = _Stream()
 
     with Terminal(_Stream(), pipe).progress() as say:
@@ -112,7 +112,7 @@ def test_the_environment_chooses_the_pager(environment: dict[str, str], command:
 
 
 @pytest.mark.parametrize(("lines", "is_paged"), [(9, False), (10, True)])
-def test_only_text_that_does_not_fit_is_paged(lines: int, is_paged: bool) -> None:
+def test_only_text_that_does_not_fit_the_screen_is_paged(lines: int, is_paged: bool) -> None:
     out, paged = io.StringIO(), []
 
     def run(command: list[str], text: str, environ: Mapping[str, str]) -> None:

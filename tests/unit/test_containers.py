@@ -58,7 +58,7 @@ def test_the_image_has_ssh_and_its_user_a_line_in_passwd_without_which_ssh_refus
     assert "useradd --uid 10001 " in DOCKERFILE
 
 
-def test_the_image_is_built_of_named_versions_and_has_no_compiler() -> None:
+def test_the_image_uses_pinned_versions_and_has_no_compiler() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
     bases, _, names = zip(*(stage.splitlines()[0].split() for stage in stages), strict=True)
     of_images = [stage for stage, name in zip(stages, names, strict=True) if name != "build"]
@@ -143,7 +143,7 @@ def interpolated(text: str, environ: dict[str, str]) -> str:
     return re.sub(r"\$\{(\w+)(:[-+])([^}]*)\}", replace, text)
 
 
-def test_the_fleet_fits_what_it_shares() -> None:
+def test_the_connections_of_the_fleet_fit_the_pooler_and_the_role() -> None:
     services = COMPOSE["services"]
     servers = [name for name, service in services.items() if name.startswith("pgmcp-")]
     environment = services["pgmcp-1"]["environment"]
@@ -169,7 +169,7 @@ def test_the_compose_file_has_no_key_that_compose_does_not_know() -> None:
     assert used <= SERVICE_KEYS
 
 
-def test_every_secret_and_file_of_the_compose_file_is_declared_and_there(tmp_path: Path) -> None:
+def test_every_secret_and_file_of_the_compose_file_is_declared_and_exists(tmp_path: Path) -> None:
     prepare("alice", tmp_path)
     used = {name for service in COMPOSE["services"].values() for name in service.get("secrets", ())}
     mounted = [
@@ -185,14 +185,14 @@ def test_every_secret_and_file_of_the_compose_file_is_declared_and_there(tmp_pat
     assert [name for name in mounted if not (ROOT / name).is_file()] == []
 
 
-def test_no_service_is_open_to_the_network_or_has_a_terminal() -> None:
+def test_no_service_publishes_a_port_to_the_network_or_has_a_terminal() -> None:
     services = COMPOSE["services"].values()
 
     assert all(port.startswith("127.0.0.1:") for service in services for port in service.get("ports", ()))
     assert not any(service.get("tty") for service in services)
 
 
-def test_secrets_are_kept_and_each_caller_gets_a_token(tmp_path: Path) -> None:
+def test_the_secrets_script_keeps_existing_secrets_and_makes_a_token_for_each_caller(tmp_path: Path) -> None:
     tokens = [prepare(name, tmp_path) for name in ("alice", "bob")]
     password = (tmp_path / "secrets/reader_password").read_text("utf-8")
     prepare("carol", tmp_path)
@@ -204,7 +204,7 @@ def test_secrets_are_kept_and_each_caller_gets_a_token(tmp_path: Path) -> None:
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
 
 
-def test_the_role_is_the_one_that_setup_sql_makes() -> None:
+def test_the_role_of_the_containers_is_the_one_of_setup_sql() -> None:
     script = (ROOT / "scripts/compose/reader.sql").read_text("utf-8")
 
     made = setup_script(

@@ -35,13 +35,15 @@ _SHOP = Shop(
         "pg_mcp_database_user",
     ],
 )
-def test_a_server_for_the_shop_is_given_no_way_to_another_database(variable: str, tmp_path: Path) -> None:
+def test_the_environment_of_a_server_for_the_shop_names_no_other_database(
+    variable: str, tmp_path: Path
+) -> None:
     environment = server_environment(_SHOP, {variable: "elsewhere"}, env_file=None, folder=tmp_path)
 
     assert "elsewhere" not in environment.values()
 
 
-def test_the_rest_of_the_environment_is_kept(tmp_path: Path) -> None:
+def test_other_variables_of_the_environment_are_kept(tmp_path: Path) -> None:
     given = {"PATH": "/bin", "PG_MCP_SERVER_MAX_RESULT_ROWS": "5", "PG_MCP_OPENAI_MODEL": "m"}
 
     environment = server_environment(_SHOP, given, env_file=None, folder=tmp_path)
@@ -71,7 +73,7 @@ def test_the_context_file_is_a_copy_that_keeps_what_was_learnt(tmp_path: Path) -
     assert Path(first).read_text().endswith("# learnt\n")
 
 
-def test_of_an_env_file_only_the_settings_of_the_model_are_taken(tmp_path: Path) -> None:
+def test_only_settings_of_the_model_are_read_from_an_env_file(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("PG_MCP_OPENAI_API_KEY=from-file\nPG_MCP_DATABASE_URL=elsewhere\nLOG_LEVEL=DEBUG\n")
 
@@ -103,7 +105,7 @@ def test_the_process_environment_wins_over_the_env_file(tmp_path: Path) -> None:
         ({"PG_MCP_OPENAI_MODEL": "m"}, False),
     ],
 )
-def test_a_key_or_an_endpoint_makes_a_model(environment: dict[str, str], expected: bool) -> None:
+def test_a_key_or_an_endpoint_configures_a_model(environment: dict[str, str], expected: bool) -> None:
     assert has_model(environment) is expected
 
 
@@ -172,7 +174,7 @@ def test_rows_that_are_not_shown_are_counted(console: Console) -> None:
     assert "and 1,000 more rows" in console.export_text()
 
 
-def test_a_block_can_be_pasted_however_long_its_lines_are(console: Console) -> None:
+def test_a_block_with_long_lines_can_be_pasted(console: Console) -> None:
     value = {"command": "/a/very/long/path/" * 20}
 
     Screen(console).block(value)

@@ -152,7 +152,7 @@ def test_every_finding_can_be_run() -> None:
     assert [file.name for file in findings if file.suffix != ".sh" or not os.access(file, os.X_OK)] == []
 
 
-def test_the_code_map_names_what_exists() -> None:
+def test_the_code_map_names_only_existing_files() -> None:
     for path in _paths_in(_ARCHITECTURE):
         assert (_ROOT / path).exists(), path
 
@@ -187,7 +187,7 @@ def _commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", _commands())
-def test_a_command_of_a_page_takes_the_arguments_it_is_shown_with(command: str) -> None:
+def test_commands_in_pages_accept_their_arguments(command: str) -> None:
     arguments = shlex.split(command.partition(" < ")[0])
 
     assert CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0
@@ -239,7 +239,7 @@ def test_the_variables_of_several_databases_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("reader", ["analyst", "developer", "dba"])
-def test_a_readers_page_stays_a_page(reader: str) -> None:
+def test_a_readers_page_stays_short(reader: str) -> None:
     assert len((_ROOT / f"docs/{reader}.md").read_text("utf-8").splitlines()) <= 140
 
 
@@ -290,7 +290,7 @@ _FIGURES = (
 
 
 @pytest.mark.parametrize(("page", "figure"), _FIGURES, ids=[figure for _, figure in _FIGURES])
-def test_a_page_has_the_figure_of_the_code(page: str, figure: str) -> None:
+def test_figures_in_pages_are_those_of_the_code(page: str, figure: str) -> None:
     assert figure in " ".join((_ROOT / page).read_text("utf-8").split())
 
 

@@ -49,9 +49,7 @@ def test_checked_tls_up_to_a_pooler_that_uses_none_is_warned_of() -> None:
         (Protection("", is_near=True), PREFER),
     ],
 )
-def test_what_is_checked_or_does_not_leave_the_machine_is_fine(
-    protection: Protection, address: Address
-) -> None:
+def test_a_connection_that_is_checked_or_local_passes(protection: Protection, address: Address) -> None:
     assert judge_tls(CHECK, protection, address).status is Status.OK
 
 
@@ -113,7 +111,7 @@ def test_what_is_checked_or_does_not_leave_the_machine_is_fine(
         ),
     ],
 )
-def test_behind_a_pooler_both_connections_count(
+def test_behind_a_pooler_both_connections_are_judged(
     protection: Protection, address: Address, status: Status, words: str
 ) -> None:
     result = judge_tls_to_pooler(CHECK, protection, address)
@@ -131,7 +129,7 @@ def test_behind_a_pooler_both_connections_count(
         ("192.0.2.7", "192.0.2.8", False),
     ],
 )
-def test_a_client_is_near_on_a_socket_the_loopback_or_the_servers_own_address(
+def test_a_client_on_a_socket_the_loopback_or_the_servers_address_is_local(
     client: str | None, server: str | None, expected: bool
 ) -> None:
     assert is_near(client, server) is expected

@@ -32,11 +32,11 @@ def settings(issuer: Issuer, **changes: Any) -> HttpSettings:
     return HttpSettings.model_validate(given)
 
 
-async def test_without_authentication_there_is_nothing_to_say() -> None:
+async def test_without_authentication_there_is_no_finding() -> None:
     assert await examine_http(HttpSettings()) == []
 
 
-async def test_each_way_in_is_checked(issuer: Issuer) -> None:
+async def test_each_kind_of_authentication_is_checked(issuer: Issuer) -> None:
     results = await examine_http(settings(issuer))
 
     assert [(result.status, result.check) for result in results] == [
@@ -47,7 +47,7 @@ async def test_each_way_in_is_checked(issuer: Issuer) -> None:
     assert results[1].text == f"{issuer.url} publishes 1 keys that verify signatures"
 
 
-async def test_an_issuer_that_is_away_fails(issuer: Issuer) -> None:
+async def test_an_unreachable_issuer_fails(issuer: Issuer) -> None:
     issuer.is_down = True
 
     results = await examine_http(settings(issuer))

@@ -116,7 +116,7 @@ def test_a_command_that_a_host_may_not_find_is_warned_of(
 
 
 @pytest.mark.parametrize("text", ['{"mcpServers": {', "\x00", ""])
-def test_a_file_that_no_host_could_read_is_warned_of(
+def test_an_unreadable_host_file_is_a_warning(
     text: str, desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(text)
@@ -129,7 +129,7 @@ def test_a_file_that_no_host_could_read_is_warned_of(
 
 
 @pytest.mark.parametrize("text", ["[]", '{"mcpServers": []}', '{"mcpServers": {"pgmcp": 1}}'])
-def test_a_file_of_another_shape_has_no_entry(
+def test_a_host_file_of_another_shape_has_no_entry(
     text: str, desktop_file: Path, places: HostFolders, tmp_path: Path
 ) -> None:
     desktop_file.write_text(text)
@@ -139,7 +139,9 @@ def test_a_file_of_another_shape_has_no_entry(
     assert "has no entry for this program" in result.text
 
 
-def test_comments_are_read_where_the_host_takes_them(places: HostFolders, tmp_path: Path) -> None:
+def test_comments_in_a_host_file_are_accepted_if_the_host_accepts_them(
+    places: HostFolders, tmp_path: Path
+) -> None:
     file = tmp_path / ".vscode" / "mcp.json"
     file.parent.mkdir()
     file.write_text('{"servers": {/* ours */ "pgmcp": {"command": ' + json.dumps(sys.executable) + "},}}")

@@ -22,7 +22,7 @@ async def only_result(of: OpenAISettings) -> CheckResult:
     return result
 
 
-async def test_no_key_is_a_warning_that_names_it() -> None:
+async def test_a_missing_key_is_a_warning_that_names_the_setting() -> None:
     result = await only_result(settings())
 
     assert result.status is Status.WARN
@@ -53,7 +53,7 @@ async def test_a_wrong_key_is_named_and_not_shown() -> None:
     assert "Quagga" not in str(result)
 
 
-async def test_an_endpoint_that_wants_a_key_is_named() -> None:
+async def test_an_endpoint_that_requires_a_key_is_named() -> None:
     with ScriptedEndpoint(api_key=KEY) as endpoint:
         result = await only_result(settings(endpoint))
 
@@ -72,7 +72,7 @@ async def test_a_wrong_model_is_named() -> None:
     assert result.hint.startswith("check PG_MCP_OPENAI_MODEL")
 
 
-async def test_an_endpoint_that_is_not_there_is_named() -> None:
+async def test_an_unreachable_endpoint_is_named() -> None:
     with ScriptedEndpoint() as endpoint:
         gone = settings(endpoint)
 
@@ -105,7 +105,7 @@ async def test_an_endpoint_without_structured_output_is_warned_of() -> None:
     assert output.hint
 
 
-async def test_an_endpoint_with_only_json_is_distinguished() -> None:
+async def test_an_endpoint_that_supports_only_json_objects_is_distinguished() -> None:
     def take_no_schema(request: RecordedRequest) -> Reply:
         wants_schema = request.body.get("response_format", {}).get("type") == "json_schema"
         return failure(400, "json_schema is not supported") if wants_schema else sql("SELECT 1")

@@ -52,7 +52,7 @@ def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[32mok" in printed(FINE, output=TerminalFile())
 
 
-def test_no_colour_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
 
@@ -63,7 +63,7 @@ def test_no_colour_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[1;3" not in text
 
 
-def test_a_long_line_is_folded_below_itself_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_line_is_wrapped_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("NO_COLOR", "1")
 

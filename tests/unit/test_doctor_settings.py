@@ -21,7 +21,7 @@ def failures(results: list[CheckResult]) -> list[CheckResult]:
     return [result for result in results if result.status is Status.FAIL]
 
 
-def test_sound_settings_are_listed_with_their_places_and_without_secrets() -> None:
+def test_valid_settings_are_listed_with_their_origins_and_without_secrets() -> None:
     settings, results = examine_settings({"PG_MCP_DATABASE_URL": URL})
 
     assert settings is not None
@@ -53,7 +53,7 @@ def test_overridden_settings_are_reported(folder: Path) -> None:
     assert "not used" in results[-1].text
 
 
-def test_every_mistake_is_a_separate_failure_with_a_hint() -> None:
+def test_every_invalid_setting_is_a_separate_failure_with_a_hint() -> None:
     settings, results = examine_settings({"PG_MCP_DATABSE_URL": URL, "PG_MCP_SERVER_QUERY_TIMEOUT": "soon"})
 
     texts = "\n".join(result.text for result in failures(results))
@@ -66,7 +66,7 @@ def test_every_mistake_is_a_separate_failure_with_a_hint() -> None:
 
 
 @pytest.mark.parametrize("variable", ["PG_MCP_CONFIG_FILE", "PG_MCP_CONTEXT_FILE", "PG_MCP_ENV_FILE"])
-def test_a_file_that_is_not_there_is_named(variable: str) -> None:
+def test_a_missing_file_of_a_setting_is_named(variable: str) -> None:
     settings, results = examine_settings({"PG_MCP_DATABASE_URL": URL, variable: "/nowhere/file"})
 
     (failure,) = failures(results)

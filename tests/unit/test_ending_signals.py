@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows h
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", 0)])
-def test_a_signal_unwinds_the_block_and_decides_the_exit_code(number: int) -> None:
+def test_a_signal_ends_the_block_with_its_clean_up_and_decides_the_exit_code(number: int) -> None:
     seen = []
 
     def run() -> None:
@@ -74,7 +74,7 @@ def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
     assert seen == ["cleaned up"]
 
 
-def test_ctrl_c_stays_ctrl_c() -> None:
+def test_ctrl_c_raises_keyboard_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt), ended_like_ctrl_c():
         signal.raise_signal(signal.SIGINT)
 
@@ -93,7 +93,7 @@ def test_a_deferred_signal_comes_at_the_end_of_the_block() -> None:
     assert seen == ["done"]
 
 
-def test_another_thread_changes_no_handlers() -> None:
+def test_outside_the_main_thread_no_handler_changes() -> None:
     handlers = []
 
     def run() -> None:
@@ -116,7 +116,7 @@ def test_the_result_is_returned() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
-def test_a_signal_before_the_coroutine_begins_leaves_none_behind() -> None:
+def test_a_signal_before_the_coroutine_begins_leaves_no_coroutine_unawaited() -> None:
     made: list[Coroutine[object, object, int]] = []
 
     def make_interrupted() -> Coroutine[object, object, int]:

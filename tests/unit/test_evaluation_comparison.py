@@ -9,12 +9,12 @@ def is_same(expected: list[Row], given: list[Row], *, is_ordered: bool = False) 
     return compare(expected, given, is_ordered=is_ordered) is None
 
 
-def test_rows_are_a_multiset() -> None:
+def test_the_order_of_rows_does_not_matter_but_their_number_does() -> None:
     assert is_same([("a", 1), ("b", 2), ("a", 1)], [("b", 2), ("a", 1), ("a", 1)])
     assert not is_same([("a", 1), ("b", 2), ("a", 1)], [("b", 2), ("a", 1), ("b", 2)])
 
 
-def test_columns_are_matched_by_their_values() -> None:
+def test_columns_are_matched_by_their_values_and_not_by_their_names() -> None:
     assert is_same([("a", 1, 5), ("b", 2, 6)], [(5, "a", 1), (6, "b", 2)])
 
 
@@ -38,7 +38,7 @@ def test_columns_that_hold_the_same_values_must_still_give_the_same_rows() -> No
         ("1 day 02:00:00", "1 day 02:00:00"),
     ],
 )
-def test_one_value_may_be_written_in_several_ways(
+def test_different_spellings_of_one_value_are_equal(
     expected: str | int | bool | None, given: str | float | bool | None
 ) -> None:
     assert is_same([(expected,)], [(given,)])
@@ -57,7 +57,7 @@ def test_one_value_may_be_written_in_several_ways(
         ("VTI", "vti"),
     ],
 )
-def test_different_values_are_distinguished(expected: str | int | None, given: str | float) -> None:
+def test_different_values_are_not_equal(expected: str | int | None, given: str | float) -> None:
     assert not is_same([(expected,)], [(given,)])
 
 
@@ -66,7 +66,7 @@ def test_a_number_cut_by_an_integer_division_is_not_a_rounded_one() -> None:
     assert not are_same_numbers(Decimal("66.6667"), Decimal("66"))
 
 
-def test_order_matters_only_when_it_is_asked_for() -> None:
+def test_the_order_of_rows_matters_only_if_the_question_asks_for_it() -> None:
     rows: list[Row] = [("a", 3), ("b", 2), ("c", 1)]
 
     assert is_same(rows, rows[::-1])
@@ -88,12 +88,12 @@ def test_rows_that_tie_in_the_sorted_column_may_change_places() -> None:
         ([(1, 3)], "other values"),
     ],
 )
-def test_a_difference_says_what_it_is(given: list[Row], why: str) -> None:
+def test_a_difference_is_described(given: list[Row], why: str) -> None:
     difference = compare([(1, 2)], given, is_ordered=False)
 
     assert difference is not None
     assert difference.text == why
 
 
-def test_no_rows_are_the_same_as_no_rows() -> None:
+def test_two_empty_results_are_equal() -> None:
     assert is_same([], [])

@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "questions.jsonl"
 
 
-def test_a_question_has_its_notes_below_it(file: Path) -> None:
+def test_the_notes_of_a_question_are_appended_to_it(file: Path) -> None:
     file.write_text(f"{ONE}\n\n")
 
     (question,) = read_questions(file)
@@ -31,7 +31,7 @@ def test_a_question_has_its_notes_below_it(file: Path) -> None:
     assert question.gold_sql == ("select 1", "select 2")
 
 
-def test_a_question_can_be_asked_once_for_each_of_its_golds(file: Path) -> None:
+def test_a_question_can_be_asked_for_each_of_its_expected_statements(file: Path) -> None:
     file.write_text(ONE)
 
     variants = read_questions(file)[0].by_gold()
@@ -67,7 +67,9 @@ def test_only_questions_about_some_databases_are_read(file: Path) -> None:
         ("Which orders in March were late?", False),
     ],
 )
-def test_order_matters_when_the_words_ask_for_it(question: str, is_ordered: bool) -> None:
+def test_the_order_of_rows_matters_if_the_words_of_the_question_ask_for_it(
+    question: str, is_ordered: bool
+) -> None:
     assert asks_for_order(question) is is_ordered
 
 
@@ -80,7 +82,7 @@ def test_order_matters_when_the_words_ask_for_it(question: str, is_ordered: bool
         ("select 'order by' from t -- order by", False),
     ],
 )
-def test_order_matters_only_if_the_expected_sql_sorts_its_rows(statement: str, counts: bool) -> None:
+def test_the_order_of_rows_matters_only_if_the_expected_sql_sorts(statement: str, counts: bool) -> None:
     assert is_order_asked_for("List them, ordered by a", [statement]) is counts
     assert not is_order_asked_for("List them", [statement])
 
@@ -195,7 +197,7 @@ def test_a_column_is_misspelled_everywhere_except_as_an_alias() -> None:
     ]
 
 
-def test_a_date_loses_what_makes_it_one() -> None:
+def test_the_mutation_of_a_date_removes_its_type() -> None:
     assert list(spoil_cast("select 1 where d >= '2023-04-01' and n > 5 and d < current_date", NAMES)) == [
         "select 1 where d >= '2023-04-01'::text and n > 5 and d < current_date",
         "select 1 where d >= '2023-04-01' and n > '5'::text and d < current_date",

@@ -6,7 +6,7 @@ from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved
 
 
 @pytest.mark.parametrize(("workers", "reserved"), [(1, 0), (2, 0), (3, 1), (4, 1), (8, 2), (20, 5)])
-def test_one_worker_in_four_is_reserved_where_there_are_enough(workers: int, reserved: int) -> None:
+def test_one_worker_in_four_is_reserved_if_there_are_enough(workers: int, reserved: int) -> None:
     assert reserved_of(workers) == reserved
 
 
@@ -19,7 +19,7 @@ def test_a_spare_is_started_when_no_call_waits() -> None:
     assert allocate(PoolState(general=1)).start == 1
 
 
-def test_a_serial_caller_needs_no_more_than_a_spare() -> None:
+def test_for_a_serial_caller_one_spare_worker_suffices() -> None:
     assert allocate(PoolState(idle=2, waiting_general=1)) == Allocation(express=0, general=1, start=0)
 
 
@@ -65,7 +65,7 @@ def test_a_stream_of_express_statements_leaves_general_ones_their_workers() -> N
     assert allocate(PoolState(idle=1, general=6, express=1, waiting_express=40, max_workers=8)).express == 1
 
 
-def test_both_kinds_take_turns_at_the_only_connection() -> None:
+def test_both_kinds_of_statements_take_turns_if_there_is_one_connection() -> None:
     for turn_of_express, expected in ((True, (1, 0)), (False, (0, 1))):
         state = PoolState(
             idle=1,
@@ -84,11 +84,11 @@ def test_if_the_database_refuses_connections_a_share_of_the_existing_is_reserved
     assert allocate(PoolState(idle=4, waiting_general=5, can_start=False)).general == 3
 
 
-def test_workers_lent_to_express_statements_count_as_the_reserved_ones() -> None:
+def test_workers_with_express_statements_count_as_reserved_ones() -> None:
     assert allocate(PoolState(idle=1, general=7, express=2, waiting_general=1)).general == 1
 
 
-def test_never_more_workers_are_allocated_than_exist() -> None:
+def test_no_more_workers_are_allocated_than_exist() -> None:
     ranges = [range(4)] * 6
     for idle, general, other, starting, waiting, express in itertools.product(*ranges):
         for most, can_start in ((1, True), (3, True), (8, True), (8, False)):
@@ -102,7 +102,7 @@ def test_never_more_workers_are_allocated_than_exist() -> None:
             assert allocation.start == 0 or total + allocation.start <= most
 
 
-def test_someone_who_waits_is_served_or_has_a_worker_to_wait_for() -> None:
+def test_every_waiting_caller_gets_a_worker_or_waits_for_a_started_one() -> None:
     ranges = [range(4)] * 6
     for idle, general, other, starting, waiting, express in itertools.product(*ranges):
         if waiting + express == 0:

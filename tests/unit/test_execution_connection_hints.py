@@ -82,7 +82,7 @@ def test_a_failed_connection_gets_the_hint_for_its_cause(message: str, words: st
 
 
 @pytest.mark.parametrize("without", ["no encryption", "SSL off"])
-def test_a_rule_that_only_plain_connections_miss_asks_for_tls(without: str) -> None:
+def test_the_hint_asks_for_tls_if_only_unencrypted_connections_have_no_pg_hba_rule(without: str) -> None:
     assert "PG_MCP_DATABASE_SSL_MODE=require" in hint_for(REFUSED + without, "")
 
 
@@ -90,5 +90,5 @@ def test_a_rule_that_only_plain_connections_miss_asks_for_tls(without: str) -> N
     "message",
     [f"{REFUSED}SSL encryption", f"{REFUSED}SSL on", f"{REFUSED}SSL encryption; {REFUSED}no encryption"],
 )
-def test_a_rule_that_tls_misses_too_is_for_the_servers_administrator(message: str) -> None:
+def test_the_hint_names_pg_hba_if_connections_with_tls_have_no_rule_either(message: str) -> None:
     assert hint_for(message, "").startswith("the server's pg_hba.conf does not accept this user")

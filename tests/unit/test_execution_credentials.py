@@ -40,7 +40,7 @@ async def test_a_password_is_used_until_its_lifetime_is_over() -> None:
     assert [login.password for login in logins] == ["password 1", "password 1", "password 2"]
 
 
-async def test_the_time_that_a_password_names_counts_instead_of_the_lifetime() -> None:
+async def test_the_expiry_that_the_command_prints_replaces_the_lifetime() -> None:
     clock = Clock()
     issuer = Issuer(expires_at_s=clock.now_s + 900)
     password = RotatingPassword(issuer, lifetime_s=60, clock=clock)
@@ -55,7 +55,7 @@ async def test_the_time_that_a_password_names_counts_instead_of_the_lifetime() -
     assert (asked_in_time, issuer.count) == (1, 2)
 
 
-async def test_a_refused_password_is_asked_for_once_however_many_connections_were_refused() -> None:
+async def test_after_several_refused_connections_the_password_is_asked_for_once() -> None:
     issuer = Issuer()
     password = RotatingPassword(issuer, lifetime_s=60)
     old = await password.get()
@@ -69,7 +69,7 @@ async def test_a_refused_password_is_asked_for_once_however_many_connections_wer
     assert {login.password for login in logins} == {"password 2"}
 
 
-async def test_a_lifetime_of_zero_asks_for_each_connection_and_those_of_one_moment_share_an_answer() -> None:
+async def test_with_a_lifetime_of_zero_only_concurrent_connections_share_a_password() -> None:
     issuer = Issuer()
     password = RotatingPassword(issuer, lifetime_s=0)
 
@@ -79,7 +79,7 @@ async def test_a_lifetime_of_zero_asks_for_each_connection_and_those_of_one_mome
     assert issuer.count == 2
 
 
-async def test_a_caller_that_leaves_does_not_stop_the_password_for_others() -> None:
+async def test_a_cancelled_caller_does_not_stop_the_password_command_for_others() -> None:
     password = RotatingPassword(Issuer(), lifetime_s=60)
     leaving, staying = asyncio.create_task(password.get()), asyncio.create_task(password.get())
     await asyncio.sleep(0)

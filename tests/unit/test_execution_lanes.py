@@ -66,7 +66,7 @@ async def test_no_caller_overtakes_waiting_ones() -> None:
     await waiting
 
 
-async def test_no_principal_takes_the_last_place() -> None:
+async def test_no_principal_gets_the_last_place_while_others_might_need_it() -> None:
     lanes = Lanes(4)  # three places
     assert lanes.try_enter("alice")
     assert lanes.try_enter("alice")
@@ -109,7 +109,7 @@ async def test_a_caller_that_stops_waiting_loses_its_place() -> None:
     assert lanes.waiting_count == 0
 
 
-async def test_a_place_given_to_a_caller_who_leaves_at_that_moment_goes_to_the_next() -> None:
+async def test_the_place_of_a_caller_that_leaves_meanwhile_goes_to_the_next() -> None:
     lanes = Lanes(1)
     lanes.try_enter()
     leaver, stayer = await entering(lanes), await entering(lanes)

@@ -16,7 +16,7 @@ PLAN = {
 }
 
 
-def test_a_plan_is_read_from_the_top_down() -> None:
+def test_a_plan_is_read_from_its_top_node() -> None:
     rows = Rows((Column("QUERY PLAN", "json"),), [[json.dumps([{"Plan": PLAN}])]])
 
     assert read_plan(rows) == Plan(
@@ -43,7 +43,7 @@ def test_a_summary_names_cost_rows_and_the_first_nodes() -> None:
 @pytest.mark.parametrize(
     ("cost", "is_cheap"), [(0.0, True), (MAX_CHEAP_COST, True), (MAX_CHEAP_COST + 1, False)]
 )
-def test_a_plan_is_cheap_up_to_its_bound(cost: float, is_cheap: bool) -> None:
+def test_a_plan_is_cheap_up_to_the_maximum_cost(cost: float, is_cheap: bool) -> None:
     assert Plan(cost, 1, ()).is_cheap is is_cheap
 
 
@@ -68,7 +68,7 @@ def test_statements_that_differ_in_literals_have_one_shape(sql: bytes, is_known:
     assert shapes.knows(sql) is is_known
 
 
-def test_a_shape_can_be_forgotten() -> None:
+def test_a_stored_shape_can_be_removed() -> None:
     shapes = CheapShapes()
     shapes.add(LOOKUP)
 
@@ -77,7 +77,7 @@ def test_a_shape_can_be_forgotten() -> None:
     assert not shapes.knows(LOOKUP)
 
 
-def test_the_shapes_used_last_are_kept() -> None:
+def test_the_most_recently_used_shapes_are_kept() -> None:
     shapes = CheapShapes()
     shapes.add(LOOKUP)
     for number in range(600):

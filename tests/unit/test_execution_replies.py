@@ -81,7 +81,7 @@ def test_a_failed_statement_keeps_sqlstate_hint_and_position() -> None:
     )
 
 
-def test_rows_come_with_columns_and_what_was_left_out() -> None:
+def test_rows_have_their_columns_and_the_reason_why_rows_are_missing() -> None:
     rows = read_rows(result(truncated="rows"), JSON + TEXT, timeout_s=1)
 
     assert rows == Rows(
@@ -151,7 +151,7 @@ def encoded() -> EncodedRows:
     return EncodedRows.encode(CELLS)
 
 
-def test_encoded_rows_are_the_rows(encoded: EncodedRows) -> None:
+def test_encoded_rows_equal_the_decoded_ones(encoded: EncodedRows) -> None:
     assert len(encoded) == 2_500
     assert encoded == CELLS
     assert [type(cell) for cell in encoded[2]] == [type(cell) for cell in CELLS[2]]
@@ -171,7 +171,7 @@ def test_a_slice_of_encoded_rows_stays_encoded(encoded: EncodedRows, chosen: sli
 
 
 @pytest.mark.parametrize("row", [2_500, -2_501])
-def test_a_row_that_is_not_there_is_an_index_error(encoded: EncodedRows, row: int) -> None:
+def test_a_missing_row_is_an_index_error(encoded: EncodedRows, row: int) -> None:
     with pytest.raises(IndexError):
         encoded[row]
 

@@ -48,7 +48,9 @@ def test_a_role_that_can_only_read_has_no_risks() -> None:
         (15, "lo_compat_privileges", "set lo_compat_privileges"),
     ],
 )
-def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: str) -> None:
+def test_each_privilege_beyond_reading_is_named_as_a_risk(
+    position: int, value: JsonScalar, named: str
+) -> None:
     row = [*READER]
     row[position] = value
 
@@ -57,7 +59,7 @@ def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: 
     assert named in risk
 
 
-def test_what_a_superuser_could_do_anyway_is_not_listed() -> None:
+def test_further_privileges_of_a_superuser_are_not_listed() -> None:
     privileges = read_privileges(
         ["postgres", True, True, True, True, True, "pg_monitor", 900, True, "public", "dba", 7, 900]
     )
@@ -75,5 +77,7 @@ def test_what_a_superuser_could_do_anyway_is_not_listed() -> None:
         ("a" * 100, "cursor", "pgmcp " + "a" * 57),
     ],
 )
-def test_a_name_is_printable_and_as_long_as_postgresql_keeps(principal: str, host: str, name: str) -> None:
+def test_the_application_name_is_printable_and_at_most_as_long_as_postgresql_keeps(
+    principal: str, host: str, name: str
+) -> None:
     assert application_name("pgmcp", principal, host) == name

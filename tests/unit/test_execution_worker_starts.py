@@ -27,11 +27,11 @@ def failed_times(count: int, *, now_s: float = 100.0) -> Backoff:
     return backoff
 
 
-def test_nothing_waits_before_the_first_failure() -> None:
+def test_starts_do_not_wait_before_the_first_failure() -> None:
     assert Backoff().wait_s(now_s=0.0) == 0.0
 
 
-def test_the_first_failures_cost_no_wait() -> None:
+def test_starts_do_not_wait_after_the_first_failures() -> None:
     assert failed_times(FREE_ATTEMPTS).wait_s(100.0) == 0.0
 
 
@@ -45,7 +45,7 @@ def test_the_wait_has_an_upper_bound_however_often_it_failed() -> None:
     assert failed_times(2_000).wait_s(100.0) == MAX_DELAY_S
 
 
-def test_the_wait_shrinks_as_time_goes_by_and_ends() -> None:
+def test_the_wait_decreases_with_time_and_ends() -> None:
     backoff = failed_times(FREE_ATTEMPTS + 2, now_s=100.0)
 
     assert backoff.wait_s(100.0 + FIRST_DELAY_S) == FIRST_DELAY_S
@@ -53,7 +53,7 @@ def test_the_wait_shrinks_as_time_goes_by_and_ends() -> None:
     assert backoff.wait_s(1_000.0) == 0.0
 
 
-def test_a_connection_that_was_made_ends_the_wait_and_forgives_all() -> None:
+def test_a_successful_connection_ends_the_wait_and_resets_the_count() -> None:
     backoff = failed_times(10)
     backoff.succeeded()
 
@@ -127,7 +127,7 @@ async def test_several_callers_at_a_limit_wait_for_one_retry() -> None:
 
 
 @pytest.mark.anyio
-async def test_other_refusals_cause_no_retry_because_calls_fail_with_them() -> None:
+async def test_other_failures_cause_no_retry() -> None:
     starts, _, retries = refusing(UnreachableError("down"), has_workers=False)
     starts.begin(1)
     await attempt(starts)
@@ -173,7 +173,7 @@ def test_a_worker_inherits_what_python_and_libpq_read(name: str) -> None:
     assert worker_environment({name: "value"}) == {name: "value"}
 
 
-def test_a_worker_is_never_looked_for_in_the_working_directory() -> None:
+def test_the_worker_module_is_never_loaded_from_the_working_directory() -> None:
     program, *arguments = worker_command("worker")
 
     assert Path(program).is_absolute()

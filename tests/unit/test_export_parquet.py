@@ -86,7 +86,7 @@ def test_a_column_with_a_value_that_does_not_fit_is_exact_text(
     assert column_of(type_name, cells) == ("string", cells)
 
 
-def test_nan_is_a_float() -> None:
+def test_a_nan_is_written_as_a_float() -> None:
     kind, (value,) = column_of("double precision", ["NaN"])
 
     assert kind == "double"
@@ -97,13 +97,13 @@ def test_a_row_that_was_not_utf8_makes_its_columns_text() -> None:
     assert column_of("boolean", [True, "t"]) == ("string", ["true", "t"])
 
 
-def test_one_misfit_at_the_end_of_many_rows_makes_the_whole_column_text() -> None:
+def test_one_value_that_does_not_fit_makes_the_whole_column_text() -> None:
     cells: list[JsonScalar] = [*["2026-11-22"] * 40_000, "infinity"]
 
     assert column_of("date", cells) == ("string", cells)
 
 
-def test_no_rows_keep_their_types() -> None:
+def test_columns_without_rows_keep_their_types() -> None:
     assert column_of("integer", []) == ("int32", [])
 
 
@@ -114,5 +114,5 @@ def test_columns_with_equal_or_empty_names_get_distinct_names() -> None:
     assert table.schema.names == ["a", "a_2", "column_3", "a_2_2", "?column?", "a_3"]
 
 
-def test_rows_without_columns_are_a_file_all_the_same() -> None:
+def test_rows_without_columns_can_be_exported() -> None:
     assert written(Rows((), [[], []])).num_columns == 0

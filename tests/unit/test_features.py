@@ -3,7 +3,7 @@
 from pgmcp.features import how_to_install
 
 
-def test_an_extra_is_added_without_undoing_what_is_installed() -> None:
+def test_the_command_that_installs_an_extra_keeps_installed_packages() -> None:
     hint = how_to_install("charts")
 
     assert "uv sync --inexact --extra charts" in hint

@@ -25,7 +25,7 @@ def body(message: dict[str, Any]) -> bytes:
         {"content": "", "reasoning": REPLY},
     ],
 )
-def test_the_reply_is_read_from_every_form_of_message(message: dict[str, Any]) -> None:
+def test_the_reply_is_read_from_every_form_of_response(message: dict[str, Any]) -> None:
     assert read_completion(body(message), asked_model="m").reply.sql == "SELECT 1"
 
 

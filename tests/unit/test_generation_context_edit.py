@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
         "databases:\n  main:\n    verified:\n    - question: one\n      sql: SELECT 1\n    notes: {a: b}\n",
     ],
 )
-def test_a_pair_is_added_and_everything_else_stays(text: str, path: Path) -> None:
+def test_a_question_is_added_and_everything_else_stays(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     before = load_context(path)
 
@@ -60,7 +60,7 @@ def test_a_pair_is_added_and_everything_else_stays(text: str, path: Path) -> Non
     }.items()
 
 
-def test_a_second_pair_follows_the_first(path: Path) -> None:
+def test_a_second_question_is_added_after_the_first(path: Path) -> None:
     path.write_text(FULL, encoding="utf-8")
 
     add_verified(path, "main", NEW)
@@ -77,7 +77,7 @@ def test_a_second_pair_follows_the_first(path: Path) -> None:
         "databases:\n  main:\n",
     ],
 )
-def test_a_form_without_a_place_for_a_line_is_left_as_it_is(text: str, path: Path) -> None:
+def test_a_file_without_a_place_for_new_lines_is_left_unchanged(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
     with pytest.raises(SettingsError, match=r"nothing can be added|not a list of lines"):
@@ -87,7 +87,7 @@ def test_a_form_without_a_place_for_a_line_is_left_as_it_is(text: str, path: Pat
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_question_is_verified_once(path: Path) -> None:
+def test_a_question_that_is_verified_already_is_refused(path: Path) -> None:
     path.write_text(FULL, encoding="utf-8")
 
     with pytest.raises(SettingsError, match="already verified"):

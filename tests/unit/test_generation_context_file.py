@@ -34,7 +34,7 @@ def failure_of(path: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_the_example_in_the_module_is_a_file_it_reads(path: Path) -> None:
+def test_the_example_in_the_docstring_is_a_valid_file(path: Path) -> None:
     documentation = context_file.__doc__ or ""
     start, end = documentation.index("    databases:"), documentation.index("A question that equals")
     path.write_text(textwrap.dedent(documentation[start:end]), encoding="utf-8")
@@ -60,7 +60,7 @@ def test_a_database_may_have_nothing_but_a_name(path: Path) -> None:
     assert load_context(path) == {"main": DatabaseContext(), "other": DatabaseContext()}
 
 
-def test_numbers_and_yes_are_the_text_that_was_written(path: Path) -> None:
+def test_unquoted_numbers_and_yes_are_read_as_text(path: Path) -> None:
     path.write_text("databases:\n  main:\n    terms:\n      2024: yes\n      vip: 1_000\n", encoding="utf-8")
 
     assert load_context(path)["main"].terms == {"2024": "yes", "vip": "1_000"}
@@ -137,7 +137,7 @@ def test_control_characters_are_not_yaml(path: Path) -> None:
         "Number of active users.",
     ],
 )
-def test_a_verified_question_matches_but_for_case_spacing_and_punctuation(question: str) -> None:
+def test_a_verified_question_matches_regardless_of_case_spacing_and_punctuation(question: str) -> None:
     assert SHOP.match(question) is ACTIVE_USERS
 
 
@@ -171,13 +171,13 @@ def test_the_questions_that_share_most_words_come_first() -> None:
     assert SHOP.nearest("revenue by month in 2026", 5)[0] is REVENUE
 
 
-def test_no_more_examples_than_asked_for_and_none_without_a_shared_word() -> None:
+def test_examples_are_limited_and_share_a_word_with_the_question() -> None:
     assert SHOP.nearest("How many users by month?", 1) == [ACTIVE_USERS]
     assert SHOP.nearest("xyzzy", 5) == []
     assert SHOP.nearest("", 5) == []
 
 
-def test_other_wordings_count_for_nearness() -> None:
+def test_other_wordings_count_for_similarity() -> None:
     assert SHOP.nearest("number", 5) == [ACTIVE_USERS]
 
 
@@ -247,7 +247,7 @@ def test_a_file_that_has_changed_is_read_again(path: Path) -> None:
     assert file.get("other") == DatabaseContext()
 
 
-def test_a_broken_version_leaves_the_old_one_in_use_and_is_reported_once(
+def test_an_invalid_version_is_reported_once_and_the_old_one_stays_in_use(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_term(path, "a row of customers")

@@ -85,7 +85,7 @@ async def failure_of(client: ModelClient, timeout_s: float = 20.0) -> ModelError
     return caught.value
 
 
-async def test_a_structured_reply_becomes_sql_with_its_price(
+async def test_a_structured_reply_becomes_sql_with_its_token_counts(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(sql("SELECT count(*) FROM orders", assumptions=("all orders",)))
@@ -186,7 +186,7 @@ async def test_a_reasoning_model_keeps_its_own_temperature_and_the_schema(connec
     assert endpoint.requests[-1].body["response_format"]["type"] == "json_schema"
 
 
-async def test_an_endpoint_may_refuse_both(connect: Connect) -> None:
+async def test_an_endpoint_may_refuse_both_schema_and_temperature(connect: Connect) -> None:
     with ScriptedEndpoint(refused_parameters=("temperature", "response_format")) as endpoint:
         endpoint.reply(content(f"Here it is:\n```json\n{reply_text('SELECT 1')}\n```"))
 
@@ -195,7 +195,7 @@ async def test_an_endpoint_may_refuse_both(connect: Connect) -> None:
     assert completion.reply.sql == "SELECT 1"
 
 
-async def test_a_request_refused_for_another_reason_says_so_and_lowers_nothing(
+async def test_a_request_refused_for_another_reason_keeps_its_parameters(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     refused = failure(400, "maximum context length is 128 tokens")
@@ -223,7 +223,9 @@ async def test_a_refused_key_names_the_setting_and_not_the_key(
     assert KEY[:6] not in str(error)
 
 
-async def test_an_endpoint_that_wants_a_key_where_none_is_set_says_which_setting(connect: Connect) -> None:
+async def test_an_endpoint_that_requires_a_key_gives_an_error_that_names_the_setting(
+    connect: Connect,
+) -> None:
     with ScriptedEndpoint(api_key=KEY) as endpoint:
         error = await failure_of(connect(endpoint.base_url, api_key=None))
 
@@ -251,7 +253,7 @@ async def test_the_key_goes_to_the_endpoint(connect: Connect) -> None:
     assert completion.reply.sql == "SELECT 1"
 
 
-async def test_without_key_and_endpoint_it_says_what_to_set(connect: Connect) -> None:
+async def test_without_key_and_endpoint_the_error_names_the_settings(connect: Connect) -> None:
     error = await failure_of(connect(None, api_key=None))
 
     assert isinstance(error, ModelNotConfiguredError)
@@ -270,7 +272,7 @@ async def test_an_unknown_model_names_it_and_its_setting(
     assert "PG_MCP_OPENAI_MODEL" in error.hint
 
 
-async def test_a_path_that_is_not_there_blames_the_base_url(
+async def test_a_missing_path_gives_an_error_about_the_base_url(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(failure(404, "Not Found"))
@@ -296,7 +298,7 @@ async def test_the_requested_form_of_replies_is_reported(
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_failure_that_passes_is_retried(
+async def test_a_temporary_failure_is_retried(
     status: int, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(failure(status, retry_after_s=0.001), sql("SELECT 1"))
@@ -307,7 +309,9 @@ async def test_a_failure_that_passes_is_retried(
     assert len(endpoint.requests) == 2
 
 
-async def test_a_rate_limit_says_when_to_come_back(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+async def test_a_rate_limit_gives_the_time_to_retry_after(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
     endpoint.reply(failure(429, "Rate limit reached for requests", retry_after_s=20))
 
     error = await failure_of(connect(endpoint.base_url))
@@ -317,7 +321,7 @@ async def test_a_rate_limit_says_when_to_come_back(endpoint: ScriptedEndpoint, c
     assert error.hint.startswith("try again in 20 s")
 
 
-async def test_a_wait_longer_than_the_time_left_is_reported_instead_of_waited_for(
+async def test_a_wait_longer_than_the_time_left_is_an_error_at_once(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(failure(429, retry_after_s=60))
@@ -353,7 +357,7 @@ async def test_a_failing_endpoint_is_named_with_its_status(
     assert "html" not in str(error)
 
 
-async def test_an_endpoint_that_hangs_ends_at_the_total_time(
+async def test_a_request_to_an_endpoint_that_hangs_ends_at_the_total_timeout(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.script(lambda request: held(sql("SELECT 1"), threading.Event()))
@@ -365,7 +369,7 @@ async def test_an_endpoint_that_hangs_ends_at_the_total_time(
     assert "PG_MCP_OPENAI_TIMEOUT" in error.hint
 
 
-async def test_an_attempt_that_hangs_ends_at_the_time_for_one_attempt(
+async def test_an_attempt_that_hangs_ends_at_its_own_timeout(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(held(sql("SELECT 1"), threading.Event()), sql("SELECT 2"))
@@ -376,7 +380,7 @@ async def test_an_attempt_that_hangs_ends_at_the_time_for_one_attempt(
     assert completion.reply.sql == "SELECT 2"
 
 
-async def test_a_held_reply_does_not_hold_up_the_next_question(
+async def test_a_delayed_reply_does_not_delay_the_next_question(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     arrived, release = threading.Event(), threading.Event()
@@ -400,7 +404,9 @@ async def test_a_held_reply_does_not_hold_up_the_next_question(
     assert (await slow).reply.sql == "SELECT 'slow'"
 
 
-async def test_a_dropped_connection_says_what_to_check(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+async def test_a_dropped_connection_gives_an_error_with_what_to_check(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
     endpoint.reply(dropped_connection())
 
     error = await failure_of(connect(endpoint.base_url))
@@ -409,7 +415,7 @@ async def test_a_dropped_connection_says_what_to_check(endpoint: ScriptedEndpoin
     assert "PG_MCP_OPENAI_BASE_URL" in error.hint
 
 
-async def test_an_endpoint_that_is_not_there_says_what_to_check(connect: Connect) -> None:
+async def test_an_unreachable_endpoint_gives_an_error_with_what_to_check(connect: Connect) -> None:
     with ScriptedEndpoint() as endpoint:
         base_url = endpoint.base_url
 
@@ -443,7 +449,7 @@ async def test_credentials_in_the_base_url_are_not_shown(before_host: str, conne
     ],
     ids=["empty", "null", "prose", "broken JSON", "no SQL", "length", "content filter", "refusal"],
 )
-async def test_an_unusable_reply_says_why_and_what_it_cost(
+async def test_an_unusable_reply_gives_an_error_with_its_token_counts(
     reply: Reply, words: str, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(reply)
@@ -482,7 +488,9 @@ async def test_a_body_that_is_not_a_completion_is_one_clear_error(
     assert error.hint
 
 
-async def test_the_next_question_after_garbage_succeeds(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+async def test_a_question_after_an_unreadable_reply_succeeds(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
     endpoint.reply(raw(b"{"), sql("SELECT 1"))
     client = connect(endpoint.base_url)
 
@@ -492,7 +500,9 @@ async def test_the_next_question_after_garbage_succeeds(endpoint: ScriptedEndpoi
     assert completion.reply.sql == "SELECT 1"
 
 
-async def test_a_key_no_header_can_carry_is_not_shown(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+async def test_a_key_with_invalid_characters_is_not_shown(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
     error = await failure_of(connect(endpoint.base_url, api_key="sk-sëcret"))
 
     assert "sk-s" not in "".join(traceback.format_exception(error))
@@ -564,14 +574,14 @@ async def test_a_closed_client_can_be_closed_again(endpoint: ScriptedEndpoint, c
         ("/v1/messages", "/v1/chat/completions"),
     ],
 )  # fmt: skip
-def test_an_address_with_a_query_or_a_whole_path_is_put_together(written: str, path: str) -> None:
+def test_base_url_and_query_are_split_from_the_configured_address(written: str, path: str) -> None:
     base_url, query = split_base_url(f"http://127.0.0.1:1{written}")
 
     text = "&".join(f"{name}={value}" for name, value in query.items())
     assert f"{base_url}/chat/completions{'?' if text else ''}{text}" == f"http://127.0.0.1:1{path}"
 
 
-async def test_the_query_of_the_address_goes_with_the_request(
+async def test_the_query_of_the_base_url_is_sent_with_each_request(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(sql("SELECT 1"))
@@ -612,7 +622,7 @@ async def test_a_template_without_a_system_role_gets_the_rules_from_the_user(con
         (400, "This model does not support roles other than user and assistant"),
     ],
 )
-async def test_a_refusal_of_the_system_role_is_known_in_other_words(
+async def test_a_refusal_of_the_system_role_is_recognised_in_other_words(
     status: int, words: str, connect: Connect
 ) -> None:
     with ScriptedEndpoint(refuses_system_role=(status, words)) as endpoint:
@@ -621,7 +631,7 @@ async def test_a_refusal_of_the_system_role_is_known_in_other_words(
         assert (await complete(connect(endpoint.base_url))).reply.sql == "SELECT 1"
 
 
-async def test_a_template_whose_roles_must_alternate_gets_them_so_with_attempts(connect: Connect) -> None:
+async def test_a_template_that_requires_alternating_roles_gets_them_with_attempts(connect: Connect) -> None:
     conversation: list[Message] = [
         *MESSAGES,
         {"role": "assistant", "content": "SELECT totl"},
@@ -653,7 +663,7 @@ async def test_a_template_whose_roles_must_alternate_gets_them_so_with_attempts(
         "<|start|>assistant<|channel|>final<|message|>SELECT 1;<|return|>",
     ],
 )
-async def test_a_reply_of_a_plainer_model_is_answered(
+async def test_a_reply_without_structured_output_is_understood(
     text: str, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(content(text))
@@ -713,13 +723,11 @@ async def test_azure_gets_the_key_in_its_own_header(connect: Connect) -> None:
         ("https://shop.openai.azure.com/openai/v1", None, False),
     ],
 )
-def test_only_azure_has_its_own_header_and_takes_tokens_as_usual(
-    url: str, key: str | None, is_own: bool
-) -> None:
+def test_only_keys_of_azure_have_a_header_of_their_own(url: str, key: str | None, is_own: bool) -> None:
     assert own_key_header(url, key) == ({"api-key": key} if is_own else {})
 
 
-async def test_a_blocked_prompt_is_reported_at_once_and_lowers_nothing(
+async def test_a_blocked_prompt_is_an_error_without_another_attempt(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
     endpoint.reply(

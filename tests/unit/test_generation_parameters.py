@@ -100,7 +100,7 @@ def test_the_schema_has_type_bounds_and_description() -> None:
         (Parameter(ParameterKind.TEXT, description="x" * 201), "the description has 201 characters"),
     ],
 )
-def test_contradictory_bounds_are_a_mistake_of_the_file(parameter: Parameter, words: str) -> None:
+def test_contradictory_bounds_are_refused(parameter: Parameter, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parameter.check()
 
@@ -108,5 +108,5 @@ def test_contradictory_bounds_are_a_mistake_of_the_file(parameter: Parameter, wo
 
 
 @pytest.mark.parametrize("parameter", [DATE, INTEGER, NUMBER, TEXT, STATUS, VALUE])
-def test_a_sample_is_allowed(parameter: Parameter) -> None:
+def test_the_sample_of_a_parameter_is_an_allowed_argument(parameter: Parameter) -> None:
     assert parameter.read("p", parameter.sample) == parameter.sample

@@ -44,7 +44,7 @@ def prompt(
     return "\n".join(message["content"] for message in messages)
 
 
-def test_a_schema_that_fits_is_all_there() -> None:
+def test_a_schema_that_fits_is_in_the_prompt_completely() -> None:
     text = prompt("anything")
 
     assert all(f"things{number}(" in text for number in range(3))
@@ -78,7 +78,7 @@ def test_a_large_context_is_cut_for_the_schema_but_keeps_what_the_question_names
     assert "SELECT 1, 1" not in text
 
 
-def test_context_and_values_may_use_all_the_room_that_the_schema_leaves() -> None:
+def test_context_and_values_may_use_all_tokens_that_the_schema_leaves() -> None:
     context = DatabaseContext(terms={f"word{number}": "means this or that" for number in range(200)})
     values = [f"value {number} of many" for number in range(40)]
     writer = PromptWriter(max_tokens=2_000, count_tokens=count_words)
@@ -93,7 +93,7 @@ def test_context_and_values_may_use_all_the_room_that_the_schema_leaves() -> Non
     assert writer.count(messages) <= 2_000
 
 
-def test_the_beginning_is_the_same_for_all_questions_while_the_whole_schema_fits() -> None:
+def test_the_prompts_beginning_is_the_same_for_all_questions_if_the_schema_fits() -> None:
     context = DatabaseContext(
         terms={f"word{number}": "means this or that" for number in range(200)},
         verified=tuple(

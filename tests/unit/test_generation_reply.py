@@ -43,7 +43,7 @@ def test_the_reply_is_found_whatever_surrounds_it(text: str) -> None:
     assert parse_reply(text) == PARSED
 
 
-def test_a_thought_without_an_end_is_not_a_reply() -> None:
+def test_a_reasoning_block_without_an_end_is_not_a_reply() -> None:
     with pytest.raises(ModelReplyError, match="empty"):
         parse_reply(f"<think>I could answer {REPLY} but")
 
@@ -52,7 +52,7 @@ def test_one_sql_block_without_json_is_taken_as_the_statement() -> None:
     assert parse_reply("Here you are:\n```sql\nSELECT 1\n```").sql == "SELECT 1"
 
 
-def test_two_sql_blocks_are_not_chosen_between() -> None:
+def test_two_sql_blocks_without_json_are_refused() -> None:
     with pytest.raises(ModelReplyError):
         parse_reply("```sql\nSELECT 1\n```\nor\n```sql\nSELECT 2\n```")
 
@@ -61,11 +61,11 @@ def test_a_fence_inside_the_sql_field_is_removed() -> None:
     assert parse_reply(json.dumps({"sql": "```sql\nSELECT 1\n```"})).sql == "SELECT 1"
 
 
-def test_line_breaks_left_unescaped_in_a_string_are_taken() -> None:
+def test_unescaped_line_breaks_in_a_string_are_accepted() -> None:
     assert parse_reply('{"sql": "SELECT 1\nFROM t"}').sql == "SELECT 1\nFROM t"
 
 
-def test_missing_fields_and_text_instead_of_lists_are_taken() -> None:
+def test_missing_fields_and_text_instead_of_lists_are_accepted() -> None:
     reply = parse_reply('{"sql": "SELECT 1", "tables": "orders", "assumptions": "orders are sales"}')
 
     assert reply == SqlReply(sql="SELECT 1", assumptions=("orders are sales",))
@@ -103,12 +103,12 @@ def test_a_text_without_a_reply_is_refused(text: str) -> None:
     assert caught.value.hint
 
 
-def test_deep_nesting_is_refused_and_not_a_crash() -> None:
+def test_a_deeply_nested_reply_is_refused() -> None:
     with pytest.raises(ModelReplyError):
         parse_reply('{"a":' * 100_000)
 
 
-def test_the_schema_is_one_that_strict_mode_takes() -> None:
+def test_the_reply_schema_is_valid_in_strict_mode() -> None:
     assert REPLY_SCHEMA["additionalProperties"] is False
     assert set(REPLY_SCHEMA["required"]) == set(REPLY_SCHEMA["properties"])
     # Assumptions are lines before the SQL.
@@ -123,7 +123,7 @@ def test_an_unanswerable_reply_says_why_and_what_to_ask_instead() -> None:
     assert reply == SqlReply("", answerable=False, reason="no prices", suggested_question="Which products?")
 
 
-def test_an_answer_asks_nothing_back() -> None:
+def test_an_answer_has_no_suggested_question() -> None:
     assert parse_reply('{"sql": "SELECT 1", "follow_up": "And then?"}').suggested_question == ""
 
 
@@ -191,7 +191,7 @@ def test_an_answer_asks_nothing_back() -> None:
         '<tool_call>{"name": "execute_sql", "arguments": {"sql": "SELECT 1;"}}</tool_call>',
     ],
 )
-def test_sql_alone_is_an_answer_and_drafts_are_not(text: str) -> None:
+def test_a_reply_of_sql_alone_is_an_answer_unless_it_has_drafts(text: str) -> None:
     assert parse_reply(text).sql == "SELECT 1;"
 
 
@@ -231,13 +231,13 @@ def test_sql_alone_is_an_answer_and_drafts_are_not(text: str) -> None:
         "SQL:\nSelect the rows you want.\n\nThen count them.",
     ],
 )
-def test_prose_is_not_sql(text: str) -> None:
+def test_prose_is_not_taken_for_sql(text: str) -> None:
     with pytest.raises(ModelReplyError):
         parse_reply(text)
 
 
 @pytest.mark.parametrize("sql", ["SELECT id FROM a WHERE x LIKE '%<reason>%'", "SELECT '</analysis>'"])
-def test_a_tag_in_the_data_is_not_a_thought(sql: str) -> None:
+def test_a_tag_in_a_value_is_not_taken_for_reasoning(sql: str) -> None:
     assert parse_reply(json.dumps({"sql": sql})).sql == sql
     assert parse_reply(sql).sql == sql
 
@@ -258,12 +258,12 @@ def test_a_tag_in_the_data_is_not_a_thought(sql: str) -> None:
         "{\\'\\",
     ],
 )
-def test_a_long_reply_of_marks_alone_is_refused_soon(part: str) -> None:
+def test_a_long_reply_of_repeated_marks_is_refused_quickly(part: str) -> None:
     with pytest.raises(ModelReplyError):
         parse_reply("x" + part * 30_000)
 
 
-def test_other_readings_are_drafts_under_their_titles() -> None:
+def test_other_readings_have_a_title_and_their_own_sql() -> None:
     reply = parse_reply(
         json.dumps(
             {
@@ -295,7 +295,7 @@ def test_without_different_sql_there_are_no_readings(others: object) -> None:
     assert parse_reply(json.dumps({"sql": "SELECT 1", "readings": others})).readings == ()
 
 
-def test_a_person_has_at_most_four_readings_of_bounded_length() -> None:
+def test_at_most_four_readings_of_bounded_length_are_offered() -> None:
     others = [f"-- {'t' * 100}{n}\nSELECT {n}" for n in range(9)] + [f"-- {n}\nSELECT {n}" for n in range(9)]
 
     found = parse_reply(json.dumps({"sql": "SELECT 99", "readings": others})).readings
@@ -353,7 +353,7 @@ def test_the_end_of_a_reply_is_searched_for_in_linear_time() -> None:
         parse_reply(cut_off)
 
 
-def test_a_broken_reply_before_the_answer_does_not_matter() -> None:
+def test_a_broken_object_before_the_answer_is_skipped() -> None:
     broken = f'{_BEGUN}[{_INNER}], "reason": "a "quoted" word"}}'
 
     assert parse_reply(f"{broken}\nThat was no JSON. Again:\n{REPLY}") == PARSED

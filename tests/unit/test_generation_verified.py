@@ -49,7 +49,7 @@ def test_arguments_are_found_at_the_places_of_the_parameters(question: str, cust
         "",
     ],
 )
-def test_another_question_has_no_arguments(question: str) -> None:
+def test_a_question_that_does_not_match_has_no_arguments(question: str) -> None:
     assert SINCE.arguments(question) is None
 
 
@@ -75,7 +75,7 @@ def test_arguments_are_bound_as_literals() -> None:
     )
 
 
-def test_sound_parameters_pass() -> None:
+def test_valid_parameters_are_accepted() -> None:
     SINCE.check()
     TOP.check()
     VerifiedQuestion("How many {?", "SELECT '{}'::int[]").check()
@@ -102,7 +102,7 @@ def test_parameters_that_cannot_be_found_or_bound_are_refused(question: str, sql
         verified.check()
 
 
-def test_a_long_question_is_matched_in_no_time() -> None:
+def test_a_long_question_is_matched_in_linear_time() -> None:
     assert SINCE.arguments("how many orders did " + "a " * 4_000) is None
 
 
@@ -125,7 +125,7 @@ def test_a_long_question_is_matched_in_no_time() -> None:
         "x = {name} /* a /* b */ c */",
     ],
 )
-def test_a_parameter_beside_another_token_is_a_mistake(condition: str) -> None:
+def test_a_parameter_that_touches_another_token_is_refused(condition: str) -> None:
     verified = VerifiedQuestion(
         "{name}?",
         f"SELECT 1 FROM t WHERE {condition}",
@@ -156,7 +156,7 @@ def test_a_parameter_that_is_a_separate_token_is_accepted(condition: str) -> Non
     ).check()
 
 
-def test_an_unknown_parameter_of_the_sql_is_a_mistake() -> None:
+def test_an_unknown_parameter_in_the_sql_is_refused() -> None:
     verified = VerifiedQuestion(
         "Top {n}", "SELECT {n}, {m}", parameters={"n": Parameter(ParameterKind.NUMBER)}
     )
@@ -165,7 +165,7 @@ def test_an_unknown_parameter_of_the_sql_is_a_mistake() -> None:
         verified.check()
 
 
-def test_defaults_stand_for_parameters_that_a_question_does_not_name() -> None:
+def test_defaults_replace_parameters_that_a_question_does_not_name() -> None:
     verified = VerifiedQuestion(
         "Largest orders",
         "SELECT 1 LIMIT {n}",
@@ -189,7 +189,7 @@ def test_defaults_stand_for_parameters_that_a_question_does_not_name() -> None:
         ("é", "letters"),
     ],
 )
-def test_a_tool_needs_a_name_of_its_own(tool: str, words: str) -> None:
+def test_a_tool_needs_a_valid_name_of_its_own(tool: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         VerifiedQuestion("Q?", "SELECT 1", tool=tool).check()
 

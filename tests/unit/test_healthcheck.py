@@ -34,15 +34,15 @@ def found(folder: Path, *commands: str) -> list[tuple[str, int] | None]:
         ("", None),
     ],
 )
-def test_the_address_is_the_one_that_the_server_was_given(
+def test_the_address_is_read_from_the_servers_arguments(
     tmp_path: Path, arguments: str, address: tuple[str, int] | None
 ) -> None:
     assert found(tmp_path, f"tini -- pgmcp {arguments}", f"{PYTHON} {SCRIPT} {arguments}") == [address]
 
 
-def test_other_commands_and_programs_do_not_count_as_servers(tmp_path: Path) -> None:
+def test_other_commands_and_programs_are_not_taken_for_the_server(tmp_path: Path) -> None:
     assert found(tmp_path, f"{PYTHON} {SCRIPT} doctor", "sh -c pgmcp", f"{PYTHON} -m pgmcp.healthcheck") == []
 
 
-def test_a_server_that_is_not_there_does_not_answer() -> None:
+def test_a_port_without_a_server_does_not_answer() -> None:
     assert not answers("127.0.0.1", free_port())

@@ -68,7 +68,7 @@ def test_a_principal_without_an_entry_gets_the_default_role_or_none(
         mapping().identify(principal)
 
 
-def test_without_a_principal_only_the_default_role_is_left() -> None:
+def test_a_caller_without_a_principal_gets_only_the_default_role() -> None:
     assert mapping("of_others", app__tenant="tenant").identify(None) == Identity(
         "of_others", (("app.tenant", ""),)
     )
@@ -99,13 +99,13 @@ def test_a_claim_that_cannot_be_passed_on_is_refused(claim: object) -> None:
         mapping("of_others", app__tenant="tenant").identify(Principal("zoe", claims={"tenant": claim}))
 
 
-def test_shared_reads_of_a_role_use_no_claims() -> None:
+def test_the_identity_for_catalog_reads_of_a_role_has_no_claims() -> None:
     assert mapping(app__tenant="tenant").identity_of("of_staff") == Identity(
         "of_staff", (("app.tenant", ""),)
     )
 
 
-def test_the_example_of_a_caller_has_a_role() -> None:
+def test_the_example_principal_has_a_role() -> None:
     for entries in ([entry] for entry in ENTRIES):
         found = RoleMapping("shop", entries, default_role=None, claim_settings=())
         assert found.identify(found.example()).role == entries[0].role

@@ -54,7 +54,7 @@ def write(changes: Changes) -> None:
     replace_context(changes.path, changes.after, changes.wanted)
 
 
-def test_new_entries_are_added_and_every_line_of_a_person_stays(path: Path) -> None:
+def test_new_entries_are_added_and_lines_written_by_hand_stay(path: Path) -> None:
     changes = plan_changes(path, "main", ENTRIES)
     write(changes)
 
@@ -123,7 +123,7 @@ def test_an_empty_file_gets_all_parts_and_a_layout_without_lines_is_an_error(tmp
 
 
 @pytest.mark.anyio
-async def test_what_postgresql_cannot_plan_is_left_out_and_a_term_stays_in_words() -> None:
+async def test_entries_that_postgresql_cannot_plan_are_left_out_and_terms_keep_their_text() -> None:
     planned: list[str] = []
 
     async def explain(sql: str) -> None:
@@ -158,7 +158,7 @@ async def test_without_a_connection_the_check_ends_with_the_error() -> None:
         await keep_what_plans([Entry(Section.TERMS, "a", "x", Origin.DBT, check="SELECT 1")], explain)
 
 
-def test_entries_that_their_source_no_longer_has_are_named_and_removed_on_request(path: Path) -> None:
+def test_entries_that_are_gone_from_their_source_are_named_and_removed_on_request(path: Path) -> None:
     comment = entry(Section.NOTES, "customers", "people", origin=Origin.COMMENTS)
     write(plan_changes(path, "main", [*ENTRIES, comment]))
     left = [each for each in ENTRIES if each.name in ("on", "Number of orders?")]

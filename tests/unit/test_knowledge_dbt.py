@@ -213,7 +213,7 @@ def test_ratios_and_derived_metrics_share_a_from_or_have_subqueries() -> None:
         ),
     ],
 )
-def test_what_needs_a_calendar_or_a_conversion_is_given_in_words(
+def test_metrics_that_need_a_calendar_or_a_conversion_are_described_in_words(
     kind: str, parameters: dict[str, Any], words: str
 ) -> None:
     knowledge = read(simple(), {"name": "special", "type": kind, "type_params": parameters})
@@ -340,7 +340,7 @@ def test_descriptions_synonyms_values_and_references_of_a_manifest() -> None:
     assert {each.what for each in knowledge.left_out} == {"model between", "description of orders.gone"}
 
 
-def test_a_manifest_alone_says_where_its_metrics_are() -> None:
+def test_a_manifest_with_metrics_but_without_their_file_gives_a_remark() -> None:
     data = manifest() | {"metrics": {"metric.shop.revenue": {}}}
 
     assert "semantic_manifest.json" in read_manifest(data, TABLES, has_semantics=False).remarks[-1]
@@ -357,7 +357,7 @@ def test_accepted_values_of_a_hidden_column_are_left_out() -> None:
     assert "not shown to models" in knowledge.left_out[-1].why
 
 
-def test_what_the_catalog_says_already_is_left_out() -> None:
+def test_facts_that_the_catalog_has_are_left_out() -> None:
     status = Column("status", "text", nullable=True, comment="Where it is.", values=("open", "paid"))
     key = ForeignKey(("customer_id",), "public", "customers", ("id",))
     orders = Table(
@@ -400,11 +400,11 @@ def test_what_the_catalog_says_already_is_left_out() -> None:
         ({"primary_key": ("id",), "without_overlaps": (("id",),)}, False),
     ],
 )
-def test_only_keys_over_all_rows_prove_uniqueness(facts: dict[str, Any], proved: bool) -> None:
+def test_only_unconditional_keys_prove_uniqueness(facts: dict[str, Any], proved: bool) -> None:
     assert is_unique(table("t", "id", "day", **facts), ["id"]) is proved
 
 
-def test_tables_are_matched_by_schema_then_by_a_name_that_is_alone() -> None:
+def test_tables_are_matched_by_schema_then_by_a_unique_name() -> None:
     catalog = Catalog(
         (
             table("orders", "id", schema="a"),

@@ -92,7 +92,7 @@ def test_a_proposal_that_cannot_be_checked_is_left_out(reply: dict[str, Any], wh
     assert why in knowledge.left_out[0].why
 
 
-def test_a_reply_of_another_form_gives_nothing_and_a_long_one_is_cut() -> None:
+def test_a_reply_of_another_form_gives_no_proposal_and_a_long_one_is_cut() -> None:
     question = {"question": "q", "sql": "select 1"}
 
     assert read_draft({"terms": "many", "notes": [1, None], "joins": {}}, TABLES)[0] == []

@@ -68,7 +68,7 @@ def test_a_broken_or_hostile_file_is_a_clear_error(
     assert str(path) in str(caught.value)
 
 
-def test_aliases_that_multiply_and_files_that_are_too_large_are_refused(
+def test_yaml_aliases_that_multiply_and_large_files_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]

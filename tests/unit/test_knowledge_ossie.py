@@ -122,7 +122,7 @@ def test_metrics_are_sql_with_fields_substituted_and_proven_joins(text: str, sql
         ("COUNT(id)", "which is in sales and customers"),
     ],
 )
-def test_metrics_that_would_be_wrong_stay_in_words(text: str, reason: str) -> None:
+def test_metrics_that_cannot_be_proven_are_described_in_words(text: str, reason: str) -> None:
     knowledge = read_ossie(ossie(metric(text, description="What it is")), TABLES)
 
     assert knowledge.metrics["m"].sql == ""
@@ -130,7 +130,7 @@ def test_metrics_that_would_be_wrong_stay_in_words(text: str, reason: str) -> No
     assert reason in knowledge.left_out[-1].why
 
 
-def test_all_shapes_say_the_same() -> None:
+def test_all_layouts_of_a_file_give_the_same_entries() -> None:
     model = ossie(metric("SUM(sales.gross)", ai_context={"synonyms": ["turnover"]}))
     shapes = [
         {"version": "0.1.1", "semantic_model": [model]},
@@ -146,7 +146,7 @@ def test_all_shapes_say_the_same() -> None:
     ]
 
 
-def test_the_nearest_dialect_is_taken() -> None:
+def test_the_most_suitable_dialect_is_used() -> None:
     several = {
         "dialects": [
             {"dialect": "MDX", "expression": "[x]"},
@@ -264,7 +264,7 @@ _JUNK += ([], [[None]], {}, {"a": {"b": []}}, {"name": ["x"]}, ["a", {"name": "x
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_files_with_other_values_in_any_place_are_read_without_an_error(seed: int) -> None:
+def test_files_with_unexpected_values_anywhere_cause_no_crash(seed: int) -> None:
     random = Random(seed)  # noqa: S311 - not for secrets
     cube_data = read_document(CUBES).data
     ossie_data = ossie(metric("SUM(sales.net)"))

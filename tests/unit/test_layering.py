@@ -165,7 +165,7 @@ def test_slow_packages_are_imported_only_when_needed(tree: list[Import]) -> None
     assert violations == []
 
 
-def test_the_front_shares_nothing_with_the_worker_but_frames_and_rows(tree: list[Import]) -> None:
+def test_the_front_imports_only_frames_and_rows_of_the_worker(tree: list[Import]) -> None:
     crossings = [found for found in tree if found.home.startswith("pgmcp/") and found.package == "worker"]
 
     assert [str(found) for found in crossings if not _is_shared(found)] == []
@@ -187,7 +187,7 @@ def _is_shared(found: Import) -> bool:
     return any(fnmatchcase(f"{found.module}.", f"{module}.*") for module in _SHARED_MODULES)
 
 
-def test_answers_and_errors_know_no_stage_but_the_shape_of_a_result(tree: list[Import]) -> None:
+def test_answers_and_errors_import_no_stage_except_the_type_of_results(tree: list[Import]) -> None:
     violations = [
         str(found)
         for found in tree
@@ -200,7 +200,7 @@ def test_answers_and_errors_know_no_stage_but_the_shape_of_a_result(tree: list[I
     assert violations == []
 
 
-def test_the_command_line_is_off_the_serve_path(tree: list[Import]) -> None:
+def test_serving_does_not_import_the_command_line(tree: list[Import]) -> None:
     off_path = ("pgmcp.cli", "pgmcp.demo")
     violations = [
         str(found)

@@ -130,23 +130,23 @@ def test_the_name_at_a_position_is_read_as_postgresql_reads_it(
     assert name_at(sql, position) == name
 
 
-def test_a_misspelt_column_gets_the_near_ones_and_those_of_the_table() -> None:
+def test_similar_columns_and_those_of_the_table_are_suggested_for_a_misspelt_one() -> None:
     advice = advise_missing_name(UNDEFINED_COLUMN, ("o", "state"), ["orders"], NAMES)
 
     assert advice == "near: orders.status; columns of orders: id, customer_id, placed_at, status"
 
 
-def test_a_column_of_another_table_is_found_there_and_spelled_as_sql_must_spell_it() -> None:
+def test_a_column_of_another_table_is_suggested_as_valid_sql() -> None:
     advice = advise_missing_name(UNDEFINED_COLUMN, ("email",), ["orders"], NAMES)
 
     assert advice.startswith('near: customers."Email"; ')
 
 
-def test_a_column_of_an_unknown_relation_has_no_near_ones() -> None:
+def test_a_column_of_an_unknown_relation_has_no_suggestions() -> None:
     assert advise_missing_name(UNDEFINED_COLUMN, ("zzz",), ["x"], NAMES) == ""
 
 
-def test_a_misspelt_table_gets_the_near_ones() -> None:
+def test_similar_tables_are_suggested_for_a_misspelt_one() -> None:
     advice = advise_missing_name(UNDEFINED_TABLE, ("customer",), [], NAMES)
 
     assert advice.startswith("tables near customer: customers")
@@ -158,5 +158,5 @@ def test_a_table_outside_the_search_path_is_named_with_its_schema() -> None:
     assert advice == "tables near invoices: billing.invoices"
 
 
-def test_a_table_like_none_other_gets_no_advice() -> None:
+def test_a_table_without_similar_names_gets_no_advice() -> None:
     assert advise_missing_name(UNDEFINED_TABLE, ("zzz",), [], NAMES) == ""

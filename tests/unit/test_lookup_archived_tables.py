@@ -22,7 +22,7 @@ def test_a_table_named_as_a_copy_is_one_whatever_its_columns(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["staging.sap_orders", "orders_delta", "dwh.x_orders_migr"])
-def test_the_columns_and_the_name_of_another_make_a_copy(name: str) -> None:
+def test_a_table_with_columns_and_name_of_another_is_a_copy(name: str) -> None:
     assert copies(table("sales.orders"), table(name)) == [name.rpartition(".")[2]]
 
 
@@ -30,7 +30,7 @@ def test_a_longer_name_with_other_columns_is_not_a_copy() -> None:
     assert copies(table("orders"), table("order_lines", "line"), table("orders_summary", "total")) == []
 
 
-def test_the_same_name_in_a_schema_for_old_things_is_a_copy() -> None:
+def test_a_table_of_the_same_name_in_an_archive_schema_is_a_copy() -> None:
     tables = (table("sales.orders"), table("archive.orders"), table("sandbox_anna.orders"))
 
     assert find_archived(tables) == {1, 2}

@@ -28,20 +28,20 @@ def test_a_key_named_for_a_table_is_a_join() -> None:
     assert targets(table("emp_master", key="emp_id"), table("absences", "emp_id"))[1] == ["emp_master"]
 
 
-def test_a_key_may_have_its_role_before_it() -> None:
+def test_the_name_of_a_key_may_begin_with_a_role() -> None:
     picks = table("picks", "picker_emp_id")
     deals = table("Deal", "OwnerEmpId", key="DealId")
 
     assert targets(table("emp_master", key="emp_id"), picks, deals)[1:] == [["emp_master"], ["emp_master"]]
 
 
-def test_copies_own_no_keys() -> None:
+def test_keys_do_not_lead_to_archived_tables() -> None:
     tables = (table("emp", key="emp_id"), table("emp_old", key="emp_id"), table("absences", "emp_id"))
 
     assert targets(*tables, copies=frozenset({1}))[2] == ["emp"]
 
 
-def test_of_two_owners_the_one_in_the_same_schema_is_meant() -> None:
+def test_a_key_leads_to_the_table_of_its_own_schema() -> None:
     tables = (table("spain.customers"), table("italy.customers"), table("italy.orders", "customer_id"))
 
     joins = Joins(tables, frozenset())
@@ -49,7 +49,7 @@ def test_of_two_owners_the_one_in_the_same_schema_is_meant() -> None:
     assert joins.targets[2] == [1]
 
 
-def test_a_key_that_several_tables_could_own_leads_nowhere() -> None:
+def test_a_key_that_could_refer_to_several_tables_is_no_join() -> None:
     tables = (table("spain.customers"), table("italy.customers"), table("web.visits", "customer_id"))
 
     assert Joins(tables, frozenset()).targets[2] == []
@@ -65,7 +65,7 @@ def test_a_table_that_adds_to_another_has_it_as_its_parent() -> None:
     assert Joins(tables, frozenset()).parents == [None, 0, None]
 
 
-def test_copies_do_not_make_a_table_prominent() -> None:
+def test_references_of_archived_tables_do_not_count_for_a_table() -> None:
     tables = (table("customers"), table("orders", "customer_id"), table("orders_old", "customer_id"))
 
     assert Joins(tables, frozenset({2})).sources[0] == [1]

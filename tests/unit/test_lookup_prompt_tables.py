@@ -35,17 +35,17 @@ def test_a_shortened_name_is_found_by_the_whole_word() -> None:
     assert first([table("dept", "nm")], "How many departments are there?", 1) == ["dept"]
 
 
-def test_a_table_is_found_by_another_word_for_it() -> None:
+def test_a_table_is_found_by_a_synonym() -> None:
     assert first([table("vendors", "rating")], "Which suppliers are late?", 1) == ["vendors"]
 
 
-def test_a_table_that_found_ones_refer_to_in_a_role_comes_along() -> None:
+def test_a_table_that_is_referenced_by_the_name_of_a_role_is_included() -> None:
     tables = [table("emp_master", "first_name", key="emp_id"), table("picks", "picker_emp_id")]
 
     assert set(first(tables, "How many picks yesterday?", 2)) == {"picks", "emp_master"}
 
 
-def test_a_table_between_two_that_were_found_comes_along() -> None:
+def test_a_table_that_joins_two_found_ones_is_included() -> None:
     tables = [table("students"), table("courses"), table("links", "student_id", "course_id")]
 
     assert set(first(tables, "students by course", 3)) == {"students", "courses", "links"}

@@ -54,7 +54,7 @@ def shown(text: str) -> list[str]:
     return [line.partition("(")[0] for line in text.splitlines() if "(" in line]
 
 
-def test_a_name_counts_more_than_a_column_and_a_comment() -> None:
+def test_a_match_in_a_tables_name_counts_more_than_in_columns_and_comments() -> None:
     shop = catalog(
         table("notes", comment="about a customer"),
         table("visits", "customer"),
@@ -93,7 +93,7 @@ def test_a_word_that_most_tables_hold_still_ranks_the_table_named_by_it_first() 
     assert names(search(shop, "orders", 4))[0] == "orders"
 
 
-def test_copies_come_after_what_they_copy() -> None:
+def test_archived_tables_come_after_the_current_ones() -> None:
     copies = ("orders_2023", "orders_archive", "orders_bak", "orders_p2024_01", "old_orders")
     shop = catalog(*(table(name) for name in copies), table("orders"), table("order_notes"))
 
@@ -103,7 +103,7 @@ def test_copies_come_after_what_they_copy() -> None:
     assert set(found[2:]) == set(copies)
 
 
-def test_a_name_that_looks_like_a_copy_is_none_when_there_is_no_original() -> None:
+def test_a_table_with_the_name_of_an_archive_but_no_original_is_not_archived() -> None:
     shop = catalog(table("sales_2024", "amount"), table("sales_notes", "amount"))
 
     assert names(search(shop, "sales 2024", 5))[0] == "sales_2024"
@@ -133,7 +133,7 @@ def test_a_schema_that_fits_is_shown_whole() -> None:
     ("token_budget", "values", "comment_words"),
     [(400, 60, 150), (200, 30, 150), (90, 30, 40), (50, 8, 16)],
 )
-def test_long_lists_give_way_before_comments_when_a_schema_does_not_fit(
+def test_lists_of_values_are_shortened_before_comments_if_a_schema_does_not_fit(
     token_budget: int, values: int, comment_words: int
 ) -> None:
     labels = tuple(f"label{one}{other}" for one in "abcdef" for other in "klmnopqrst")
@@ -156,7 +156,7 @@ def test_long_lists_give_way_before_comments_when_a_schema_does_not_fit(
     assert text.count("word") == comment_words
 
 
-def test_tables_of_a_large_schema_are_shown_in_full_where_room_is_left() -> None:
+def test_tables_of_a_large_schema_are_shown_in_full_if_room_is_left() -> None:
     rule = "counts only if " + "word " * 100
     orders = replace(table("orders", "total"), comment=rule)
     shop = catalog(*fillers(200), orders)
@@ -212,7 +212,7 @@ def test_a_schema_that_does_not_fit_is_cut_to_what_the_question_is_about() -> No
     assert count_words(text) <= 60
 
 
-def test_tables_a_found_one_refers_to_come_along() -> None:
+def test_tables_that_a_found_one_references_are_included() -> None:
     shop = catalog(
         *fillers(200), table("invoices", "client_ref", references=("client",)), table("client", "nick")
     )
@@ -222,7 +222,7 @@ def test_tables_a_found_one_refers_to_come_along() -> None:
     assert shown(text) == ["invoices", "client"]
 
 
-def test_the_table_between_two_found_ones_comes_along() -> None:
+def test_the_table_that_joins_two_found_ones_is_included() -> None:
     shop = catalog(
         *fillers(200), table("student"), table("course"), table("enrol", references=("student", "course"))
     )

@@ -76,7 +76,7 @@ def test_a_listed_value_in_another_case_is_a_mismatch_with_the_right_spelling_fi
     assert mismatch.describe() == "orders.status = 'Shipped' is not in the data; it holds 'shipped'"
 
 
-def test_a_text_like_no_listed_value_gets_them_all() -> None:
+def test_for_a_text_without_similar_values_all_values_are_shown() -> None:
     (mismatch,) = listed("status = 'xyz'")
 
     assert mismatch.values == ("shipped", "paid", "returned")
@@ -107,7 +107,7 @@ async def test_with_a_row_limit_only_small_tables_are_read() -> None:
     assert await check_unlisted(in_small, CATALOG, HeldValues("Rome"), max_rows=99) == []
 
 
-async def test_what_is_not_listed_is_looked_up_in_the_table() -> None:
+async def test_a_text_without_a_list_of_values_is_looked_up_in_the_table() -> None:
     table = HeldValues("New York", "Newark", "Rome")
 
     (mismatch,) = await unlisted("city = 'new york'", table)
@@ -141,7 +141,7 @@ async def test_only_a_difference_in_case_of_a_hidden_column_is_reported() -> Non
     assert len(await unlisted("email LIKE '%.COM'", HeldValues("ann@example.com"))) == 1
 
 
-async def test_no_value_is_shown_if_values_are_off() -> None:
+async def test_no_value_is_shown_if_values_are_switched_off() -> None:
     catalog = Catalog((ORDERS,), ("public",), "18.1", scope=CatalogScope(with_values=False))
 
     (mismatch,) = await unlisted("city = 'ROME'", HeldValues("Rome", "Romeo"), catalog)
@@ -176,14 +176,14 @@ async def test_at_most_three_texts_of_a_query_are_looked_up() -> None:
         ((), None),
     ],
 )
-async def test_a_value_is_found_in_the_one_spelling_the_column_holds(
+async def test_a_value_is_found_in_the_spelling_of_the_column(
     held: tuple[str, ...], spelling: str | None
 ) -> None:
     assert await find_spelling("orders.city", "acme inc", CATALOG, HeldValues(*held)) == spelling
 
 
 @pytest.mark.parametrize("column", ["orders.nowhere", "nowhere.city", "city"])
-async def test_a_column_that_is_not_there_holds_no_value(column: str) -> None:
+async def test_a_missing_column_has_no_value(column: str) -> None:
     assert await find_spelling(column, "Rome", CATALOG, HeldValues("Rome")) is None
 
 

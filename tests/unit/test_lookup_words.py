@@ -14,7 +14,7 @@ from pgmcp.lookup.words import Vocabulary, is_abbreviation, stem
         ("acct", "account"),
     ],
 )
-def test_people_shorten_words_to_their_beginning_or_leave_vowels_out(short: str, word: str) -> None:
+def test_abbreviations_are_beginnings_of_words_or_words_without_vowels(short: str, word: str) -> None:
     assert is_abbreviation(short, word)
 
 
@@ -28,7 +28,7 @@ def test_people_shorten_words_to_their_beginning_or_leave_vowels_out(short: str,
         ("tdp", "department"),
     ],
 )
-def test_other_words_are_not_abbreviations(short: str, word: str) -> None:
+def test_unrelated_words_are_not_taken_for_abbreviations(short: str, word: str) -> None:
     assert not is_abbreviation(short, word)
 
 
@@ -54,18 +54,18 @@ def test_a_repeated_word_counts_as_its_best_match() -> None:
 
 
 @pytest.mark.parametrize("one", ["New York", "new_york", "NEW  YORK", "newYork", "new-york"])
-def test_case_spacing_and_separators_do_not_matter(one: str) -> None:
+def test_similarity_ignores_case_spacing_and_separators(one: str) -> None:
     assert fold(one) == "new york"
     assert likeness(one, "New York") == 1.0
 
 
-def test_the_most_similar_comes_first_and_dissimilar_ones_are_left_out() -> None:
+def test_the_most_similar_text_comes_first_and_dissimilar_ones_are_left_out() -> None:
     values = ["cancelled", "shipped", "Shipped late", "paid"]
 
     assert nearest("SHIPED", values, limit=5, spell=str) == ["shipped", "Shipped late"]
 
 
-def test_a_text_within_another_is_near_it() -> None:
+def test_a_text_within_another_is_similar_to_it() -> None:
     assert likeness("Ford", "Ford Motor Company of Canada") > 0.5
 
 

@@ -147,7 +147,7 @@ def test_a_log_line_is_written_at_once(pipe: Pipe) -> None:
     assert pipe.read() == "na\u00efve \\ud83d\n"
 
 
-def test_log_lines_that_nothing_reads_do_not_block_and_are_written_later(pipe: Pipe) -> None:
+def test_unread_log_lines_do_not_block_and_are_written_later(pipe: Pipe) -> None:
     lines = [f"{number} {'x' * 1000}\n" for number in range(200)]  # three times the capacity of a pipe
     for line in lines:
         pipe.log(line[:-1])
@@ -170,7 +170,7 @@ def test_log_lines_beyond_the_bound_are_dropped_and_counted(pipe: Pipe) -> None:
     ]
 
 
-def test_a_reader_of_the_log_that_has_gone_ends_nothing() -> None:
+def test_logging_to_a_closed_standard_error_does_not_fail() -> None:
     reading, writing = os.pipe()
     handler = NonBlockingHandler(writing)
     os.close(reading)

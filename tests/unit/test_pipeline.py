@@ -232,7 +232,7 @@ def protected(relation: str) -> RefreshingCache[RowSecurity]:
     return RefreshingCache(read, refresh_interval_s=60, logger=logging.getLogger("test"), name="policies")
 
 
-async def test_a_statement_runs_as_it_was_written() -> None:
+async def test_the_callers_statement_runs_unchanged() -> None:
     executor = Executor()
 
     answer = await pipeline(executor).execute_sql("select 1 as n ;")
@@ -241,7 +241,7 @@ async def test_a_statement_runs_as_it_was_written() -> None:
     assert (answer.rows, answer.source, answer.repairs) == (ONE, Source.DIRECT, 0)
 
 
-async def test_a_rejected_statement_reaches_nothing() -> None:
+async def test_a_rejected_statement_does_not_reach_the_database() -> None:
     executor = Executor()
 
     with pytest.raises(SqlRejectedError) as rejected:
@@ -251,7 +251,7 @@ async def test_a_rejected_statement_reaches_nothing() -> None:
     assert rejected.value.sql == "delete from orders"
 
 
-async def test_a_callers_limit_lowers_the_rows_and_nothing_else() -> None:
+async def test_a_callers_limit_lowers_only_the_number_of_rows() -> None:
     executor = Executor()
 
     await pipeline(executor).execute_sql("select 1", CallOptions(limit=7))
@@ -297,7 +297,7 @@ async def test_sql_that_failed_is_shown_to_the_model_and_repaired() -> None:
 
 
 @pytest.mark.parametrize("max_sql_retry", [0, 1, 3])
-async def test_a_model_may_repair_its_sql_so_often_and_no_more(max_sql_retry: int) -> None:
+async def test_a_model_may_repair_its_sql_only_as_often_as_configured(max_sql_retry: int) -> None:
     model = Model(*["drop table orders"] * 9)
 
     with pytest.raises(SqlRejectedError):
@@ -351,7 +351,7 @@ async def test_a_model_without_retries_left_is_not_asked_to_reconsider() -> None
     assert len(model.prompts) == 1
 
 
-async def test_a_call_that_ends_soon_does_not_wait_for_a_second_answer() -> None:
+async def test_a_call_close_to_its_deadline_does_not_wait_for_a_second_answer() -> None:
     executor, model = OneOrder(), Model(MISSPELLED, SPELLED)
     served = pipeline(executor, model=model, clock=lambda: TIMEOUT_S - 0.5 if executor.statements else 0.0)
 
@@ -374,7 +374,7 @@ async def test_a_question_that_cannot_be_answered_runs_nothing() -> None:
     assert "How many orders?" in unanswerable.value.hint
 
 
-async def test_sql_that_is_not_to_be_run_is_planned() -> None:
+async def test_sql_that_is_not_run_is_planned() -> None:
     executor, model = Executor(), Model("select id from orders")
 
     answer = await pipeline(executor, model=model).answer(
@@ -395,12 +395,12 @@ async def test_a_verified_question_needs_no_model() -> None:
     assert answer.source is Source.VERIFIED
 
 
-async def test_without_a_model_a_question_says_what_to_do() -> None:
+async def test_without_a_model_a_question_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(ModelNotConfiguredError):
         await pipeline(Executor()).answer("How many orders?")
 
 
-async def test_a_model_that_costs_too_much_is_not_asked() -> None:
+async def test_the_model_is_not_asked_if_too_few_tokens_are_left() -> None:
     model = Model("select 1")
     budgets = Budgets(token_refusal=RateLimitedError("too many tokens", retry_after_s=9))
 
@@ -422,7 +422,7 @@ async def test_tokens_are_settled_by_what_was_used_even_if_the_reply_is_useless(
     assert budgets.settled == [120, 77]
 
 
-async def test_a_request_beyond_the_budget_reaches_nothing() -> None:
+async def test_a_request_above_the_rate_limit_does_not_reach_the_database() -> None:
     executor = Executor()
     budgets = Budgets(refusal=RateLimitedError("too many requests", retry_after_s=9))
 
@@ -432,7 +432,7 @@ async def test_a_request_beyond_the_budget_reaches_nothing() -> None:
     assert executor.statements == []
 
 
-async def test_a_role_that_may_not_be_served_reaches_nothing() -> None:
+async def test_a_refused_role_runs_no_statement() -> None:
     executor = Executor()
 
     with pytest.raises(RoleRefusedError):

@@ -23,7 +23,7 @@ async def wait_for_ever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_late_call_ends_in_a_timeout() -> None:
+async def test_a_call_beyond_its_deadline_is_a_timeout() -> None:
     timer = SharedTimer()
     task = asyncio.current_task()
 
@@ -34,7 +34,7 @@ async def test_a_late_call_ends_in_a_timeout() -> None:
     assert task.cancelling() == 0
 
 
-async def test_each_of_many_late_calls_ends() -> None:
+async def test_every_call_beyond_its_deadline_ends() -> None:
     timer = SharedTimer()
 
     async def call() -> None:
@@ -128,7 +128,7 @@ async def test_a_call_that_takes_too_long_names_its_database_and_is_observed_onc
     assert endings.errors == [caught.value]
 
 
-async def test_a_call_whose_wait_times_out_ends_like_a_late_one() -> None:
+async def test_a_call_whose_own_wait_times_out_is_a_timeout() -> None:
     endings = Endings()
     calls = calls_of_two_databases(endings, 60)
 

@@ -17,7 +17,7 @@ async def answer_unless_dead(name: str) -> str:
     return name.upper()
 
 
-async def test_a_database_that_does_not_answer_holds_up_the_others_for_a_moment_only() -> None:
+async def test_a_database_that_does_not_answer_delays_the_others_only_briefly() -> None:
     with anyio.fail_after(10):
         outcome = await run_on_each(
             ["dead", "shop", "sales"], answer_unless_dead, timeout_s=1000, patience_s=0.01
@@ -29,6 +29,6 @@ async def test_a_database_that_does_not_answer_holds_up_the_others_for_a_moment_
     assert "name this database" in outcome.errors["dead"].hint
 
 
-async def test_without_any_answer_the_time_limit_of_each_counts() -> None:
+async def test_if_no_database_answers_the_search_ends_at_the_time_limit() -> None:
     with anyio.fail_after(10), pytest.raises(DeadlineExceededError, match=r"could not be read within 0.01 s"):
         await run_on_each(["dead"], answer_unless_dead, timeout_s=0.01, patience_s=5)

@@ -17,7 +17,7 @@ from pgmcp.quoting import qualify, quote_array, quote_identifier, quote_literal
         ("2023", '"2023"'),
     ],
 )
-def test_an_identifier_is_quoted_only_where_sql_would_read_it_otherwise(name: str, quoted: str) -> None:
+def test_an_identifier_is_quoted_only_if_sql_requires_it(name: str, quoted: str) -> None:
     assert quote_identifier(name) == quoted
     assert parse_name(quoted) == (name,)
 

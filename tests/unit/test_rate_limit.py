@@ -48,7 +48,7 @@ async def test_requests_within_the_budget_are_admitted_and_the_next_one_is_not()
         await rate_limit.admit()
 
 
-async def test_a_refusal_says_when_the_next_request_fits() -> None:
+async def test_a_refused_call_is_told_when_to_retry() -> None:
     rate_limit = make_rate_limit(requests_per_minute=1)
     await rate_limit.admit()
 
@@ -211,7 +211,7 @@ async def test_tokens_are_shared_and_settled_together(memory: SharedMemory) -> N
     await other.reserve_tokens(900)
 
 
-async def test_during_an_outage_each_server_grants_its_part(memory: SharedMemory) -> None:
+async def test_during_an_outage_each_server_admits_its_share_of_the_budget(memory: SharedMemory) -> None:
     rate_limit = make_rate_limit(
         requests_per_minute=9, tokens_per_minute=900, shared=memory.counts(servers=3)
     )
@@ -272,7 +272,7 @@ async def test_a_call_above_the_whole_limit_says_that_waiting_does_not_help() ->
     assert refusal.value.hint.startswith("waiting does not help")
 
 
-async def test_settling_for_less_gives_the_rest_back() -> None:
+async def test_settling_a_reservation_with_fewer_tokens_returns_the_rest() -> None:
     rate_limit = make_rate_limit(tokens_per_minute=1000)
     reservation = await rate_limit.reserve_tokens(900)
 
@@ -281,7 +281,7 @@ async def test_settling_for_less_gives_the_rest_back() -> None:
     await rate_limit.reserve_tokens(900)
 
 
-async def test_settling_for_more_charges_the_rest_even_beyond_the_budget() -> None:
+async def test_settling_a_reservation_with_more_tokens_charges_them_even_above_the_limit() -> None:
     rate_limit = make_rate_limit(tokens_per_minute=1000)
     first = await rate_limit.reserve_tokens(500)
     second = await rate_limit.reserve_tokens(500)
@@ -293,7 +293,7 @@ async def test_settling_for_more_charges_the_rest_even_beyond_the_budget() -> No
         await rate_limit.reserve_tokens(1)
 
 
-async def test_settling_twice_counts_the_last_figure_once() -> None:
+async def test_settling_a_reservation_twice_counts_only_the_last_number() -> None:
     rate_limit = make_rate_limit(tokens_per_minute=1000)
     reservation = await rate_limit.reserve_tokens(500)
 
@@ -305,7 +305,7 @@ async def test_settling_twice_counts_the_last_figure_once() -> None:
         await rate_limit.reserve_tokens(1)
 
 
-async def test_settling_after_the_minute_is_over_gives_nothing_to_the_next() -> None:
+async def test_settling_a_reservation_after_its_minute_does_not_change_the_next_minute() -> None:
     rate_limit = make_rate_limit(tokens_per_minute=1000, storage=PastMinute())
     reservation = await rate_limit.reserve_tokens(500)
 
@@ -315,7 +315,7 @@ async def test_settling_after_the_minute_is_over_gives_nothing_to_the_next() -> 
         await rate_limit.reserve_tokens(501)
 
 
-async def test_a_switched_off_limit_admits_everything() -> None:
+async def test_a_disabled_rate_limit_admits_every_call() -> None:
     rate_limit = make_rate_limit(
         enabled=False, requests_per_minute=1, requests_per_hour=1, tokens_per_minute=1
     )

@@ -7,7 +7,7 @@ from pgmcp.refreshing_cache import RefreshingCache
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_value_that_is_too_old_is_read_again_before_it_is_given_out() -> None:
+async def test_a_value_above_the_maximum_age_is_read_again_before_it_is_returned() -> None:
     now_s = 0.0
     readings: list[float] = []
 

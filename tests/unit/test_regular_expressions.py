@@ -82,5 +82,5 @@ def test_the_check_finds_a_possessive_group(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["a++", "[ab]*+", ".?+", "(?:a++|b)*", r"\s++"])
-def test_possessive_repetition_of_a_character_is_fine(pattern: str) -> None:
+def test_possessive_repetition_of_a_character_is_allowed(pattern: str) -> None:
     assert not _repeats_group_possessively(pattern)

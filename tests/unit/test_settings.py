@@ -97,7 +97,7 @@ def test_every_setting_is_described() -> None:
     assert [spec.variable for spec in setting_specs() if not spec.description] == []
 
 
-def test_the_secret_settings_are_known_as_such() -> None:
+def test_secret_settings_are_marked_as_secret() -> None:
     assert {spec.variable for spec in setting_specs() if spec.is_secret} == {
         "PG_MCP_DATABASE_URL",
         "PG_MCP_DATABASE_PASSWORD",
@@ -119,7 +119,7 @@ def test_the_secret_settings_are_known_as_such() -> None:
         ("PG_MCP_HTTP_STATE_KEYS", f"{'k' * 32},hidden"),
     ],
 )
-def test_what_a_fleet_shares_is_checked_and_never_shown(variable: str, text: str) -> None:
+def test_settings_of_a_fleet_are_checked_and_their_secrets_never_shown(variable: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"{variable}.*expected") as refused:
         load(LOCATED | {variable: text})
 
@@ -183,7 +183,7 @@ def test_the_process_wins_over_the_env_file_and_that_over_yaml_and_that_over_def
     assert settings.server.prompt_tokens == 8000
 
 
-def test_an_empty_text_counts_as_unset_so_a_lower_source_shows_through(tmp_path: Path) -> None:
+def test_an_empty_text_counts_as_unset_and_a_lower_source_is_used(tmp_path: Path) -> None:
     env_file = write(tmp_path, ".env", "PG_MCP_SERVER_MAX_RESULT_ROWS=2\n")
 
     settings = load_settings(
@@ -286,7 +286,7 @@ def test_a_file_that_gives_no_secret_is_named_and_its_content_is_not(
         ("PASSWORD_COMMAND", "PASSWORD_FILE", "password_command"),
     ],
 )
-def test_a_password_of_any_kind_comes_from_the_highest_source(
+def test_a_password_in_any_form_comes_from_the_source_with_the_highest_precedence(
     higher: str, lower: str, field: str, tmp_path: Path
 ) -> None:
     secret = write(tmp_path, "secret", "p$4 #x\n")
@@ -372,7 +372,9 @@ def test_a_password_command_is_split_as_in_a_shell() -> None:
         ({"URL": "postgresql:///shop", "SSH": "me@bastion"}, "as the bastion sees it"),
     ],
 )
-def test_what_cannot_go_through_a_bastion_is_refused(settings: dict[str, str], problem: str) -> None:
+def test_settings_that_do_not_work_through_a_bastion_are_refused(
+    settings: dict[str, str], problem: str
+) -> None:
     message = refuse({f"PG_MCP_DATABASE_{name}": text for name, text in settings.items()})
 
     assert problem in message
@@ -423,7 +425,7 @@ def test_a_line_of_an_env_file_that_sets_nothing_is_named_by_its_number(tmp_path
     assert "hush" not in message
 
 
-def test_a_broken_line_of_another_program_in_the_env_file_is_left_alone(tmp_path: Path) -> None:
+def test_an_invalid_line_of_another_program_in_the_env_file_is_ignored(tmp_path: Path) -> None:
     env_file = write(tmp_path, ".env", "echo hello\nPG_MCP_SERVER_MAX_QUEUE=7\n")
 
     assert load_settings(LOCATED, env_file=env_file).server.max_queue == 7
@@ -436,7 +438,7 @@ def test_an_env_file_that_is_not_text_is_a_clear_error(tmp_path: Path) -> None:
     assert "is not UTF-8" in refuse(LOCATED, env_file=env_file)
 
 
-def test_other_programs_variables_are_left_alone() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     assert load(LOCATED | {"PATH": "/bin", "OPENAI_API_KEY": "x", "PGAPPNAME": "y"}) == load(LOCATED)
 
 
@@ -501,7 +503,7 @@ def test_roles_and_settings_of_claims_are_a_mapping_in_yaml_and_a_list_in_a_vari
         ({"CLAIM_SETTINGS": "app.a=x,App.A=y", "DEFAULT_ROLE": "a"}, "expected every setting once"),
     ],
 )
-def test_a_mapping_that_cannot_be_used_is_named(variables: dict[str, str], expected: str) -> None:
+def test_an_invalid_mapping_of_roles_is_named(variables: dict[str, str], expected: str) -> None:
     environ = LOCATED | {f"PG_MCP_DATABASE_{name}": text for name, text in variables.items()}
 
     assert expected in refuse(environ)
@@ -523,7 +525,7 @@ def test_broken_yaml_is_reported_without_its_text(tmp_path: Path, text: str) -> 
     assert "hush" not in message
 
 
-def test_a_tag_in_yaml_leaves_a_password_text(tmp_path: Path) -> None:
+def test_a_password_with_a_yaml_tag_stays_text(tmp_path: Path) -> None:
     config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password: !!int hush}}")
 
     databases = load({"PG_MCP_CONFIG_FILE": str(config)}).databases
@@ -532,13 +534,13 @@ def test_a_tag_in_yaml_leaves_a_password_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "a: " + "{b: " * 3000, "a: &a {b: *a}", "a: &a [*a]"])
-def test_yaml_nested_without_end_is_an_error(tmp_path: Path, text: str) -> None:
+def test_deeply_nested_yaml_is_an_error(tmp_path: Path, text: str) -> None:
     config = write(tmp_path, "c.yaml", text)
 
     assert "c.yaml" in refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(config)})
 
 
-def test_a_working_folder_that_is_gone_leaves_the_environment(
+def test_settings_are_read_from_the_environment_if_the_working_folder_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
@@ -553,7 +555,7 @@ def test_a_working_folder_that_is_gone_leaves_the_environment(
     assert "no such file" in refuse(LOCATED | {"PG_MCP_CONFIG_FILE": "c.yaml"})
 
 
-def test_a_variable_that_yaml_refers_to_is_not_a_setting_too(tmp_path: Path) -> None:
+def test_a_variable_that_yaml_refers_to_is_not_an_unknown_setting(tmp_path: Path) -> None:
     config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: PG_MCP_DATABASE_PASSWORD}}")
 
     settings = load({"PG_MCP_CONFIG_FILE": str(config), "PG_MCP_DATABASE_PASSWORD": "secret"})
@@ -584,7 +586,9 @@ def test_a_missing_config_file_is_the_only_problem_if_it_has_the_databases() -> 
         (LOCATED | {"PG_MCP_CONTEXT_FILE": "missing.yaml"}, False),
     ],
 )
-def test_only_who_misses_a_setting_is_sent_to_the_list(given: dict[str, str], has_hint: bool) -> None:
+def test_only_errors_about_missing_or_unknown_settings_link_to_the_list_of_settings(
+    given: dict[str, str], has_hint: bool
+) -> None:
     with pytest.raises(SettingsError) as refused:
         load(given)
 
@@ -690,18 +694,18 @@ def test_an_unknown_key_in_yaml_is_an_error_with_the_nearest_name(
         {"PG_MCP_CONFIG_FILE": "postgresql://user:hush@host/db"},
     ],
 )
-def test_no_message_holds_a_password(environ: dict[str, str]) -> None:
+def test_no_error_message_contains_a_password(environ: dict[str, str]) -> None:
     message = refuse(LOCATED | environ)
 
     assert next(iter(environ)) in message
     assert "hush" not in message
 
 
-def test_a_url_for_a_name_shows_no_password_either() -> None:
+def test_the_error_about_a_url_instead_of_a_name_shows_no_password() -> None:
     assert "hush" not in refuse(LOCATED | {"PG_MCP_DATABASE_NAME": "postgresql://user:hush@host/db"})
 
 
-def test_no_repr_holds_a_secret() -> None:
+def test_no_repr_of_settings_contains_a_secret() -> None:
     settings = load(
         {
             "PG_MCP_DATABASE_URL": "postgresql://user:hush@host/db",
@@ -777,7 +781,7 @@ def test_a_pattern_of_columns_has_three_parts_at_most() -> None:
     assert "column, table.column or schema.table.column" in message
 
 
-def test_a_function_list_takes_names_only() -> None:
+def test_a_function_list_accepts_only_names() -> None:
     message = refuse(LOCATED | {"PG_MCP_SERVER_DENIED_FUNCTIONS": "ok,no way()"})
 
     assert message == (
@@ -989,7 +993,7 @@ def test_libpq_s_environment_adds_no_database_to_configured_ones() -> None:
     assert list(load({"PGHOST": "h", "PG_MCP_DATABASES__SALES__HOST": "s"}).databases) == ["sales"]
 
 
-def test_only_what_was_set_becomes_a_parameter() -> None:
+def test_only_settings_that_were_set_become_libpq_parameters() -> None:
     settings = load({"PG_MCP_DATABASE_SERVICE": "shop"})
 
     assert settings.databases["main"].target() == ("", {"service": "shop"})
@@ -1062,13 +1066,13 @@ def test_libpq_reads_a_connection_string_as_its_writer_meant_it(url: str, expect
 
 
 @pytest.mark.parametrize("url", ["host", "host=a b", "password='open", "http://h"])
-def test_any_other_text_is_not_a_connection_string(url: str) -> None:
+def test_a_text_of_another_form_is_not_a_connection_string(url: str) -> None:
     message = refuse({"PG_MCP_DATABASE_URL": url})
 
     assert message.startswith("PG_MCP_DATABASE_URL (its value is not shown): expected postgresql://")
 
 
-def test_a_url_overrides_the_other_variables_but_for_what_it_leaves_open() -> None:
+def test_a_url_overrides_variables_only_for_the_parameters_that_it_has() -> None:
     variables = {
         "PG_MCP_DATABASE_HOST": "other",
         "PG_MCP_DATABASE_PORT": "1",

@@ -101,7 +101,7 @@ def test_the_keywords_are_those_of_libpq() -> None:
         "host=db ssl_min_protocol_version=TLSv1.2 ssl_max_protocol_version=TLSv1.2 sslrootcert=system",
     ],
 )
-def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
+def test_connection_strings_that_libpq_accepts_are_accepted(conninfo: str) -> None:
     assert conninfo_to_dict(normalize(conninfo))
 
 
@@ -228,7 +228,7 @@ def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
         ),
     ],
 )
-def test_what_libpq_would_refuse_is_named_with_what_to_write(conninfo: str, expected: str) -> None:
+def test_connection_strings_that_libpq_refuses_are_refused_with_a_hint(conninfo: str, expected: str) -> None:
     with pytest.raises(ValueError, match=r".") as refusal:
         normalize(conninfo)
 

@@ -35,7 +35,7 @@ def test_the_value_of_an_unknown_name_is_not_shown() -> None:
     assert "Quagga" not in origin.shown
 
 
-def test_every_file_is_named_and_what_a_higher_place_sets_is_not_used(tmp_path: Path) -> None:
+def test_every_file_is_listed_and_overridden_settings_are_marked(tmp_path: Path) -> None:
     env_file, yaml_file = tmp_path / ".env", tmp_path / "config.yaml"
     env_file.write_text("PG_MCP_DATABASE_HOST=two\nPG_MCP_SERVER_MAX_QUEUE=5\n")
     yaml_file.write_text("database:\n  host: three\n  password_env: SHOP_PASSWORD\n")
@@ -99,7 +99,7 @@ def test_the_address_is_reported_as_libpq_resolves_it(environ: dict[str, str], h
         ("postgresql://db/shop?sslrootcert=system", "verify-full", True),
     ],
 )
-def test_the_mode_of_tls_is_the_one_in_force(url: str, ssl_mode: str, is_verified: bool) -> None:
+def test_the_reported_ssl_mode_is_the_effective_one(url: str, ssl_mode: str, is_verified: bool) -> None:
     (database,) = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None).databases.values()
     address = find_address(database, {})
 

@@ -72,7 +72,9 @@ def offered(before: str, after: str = "", catalog: Catalog | None = CATALOG) -> 
         ("select * from orders where id ", "", []),
     ],
 )
-def test_the_text_before_the_cursor_decides(before: str, after: str, expected: list[str]) -> None:
+def test_completion_depends_on_the_text_before_the_cursor(
+    before: str, after: str, expected: list[str]
+) -> None:
     assert offered(before, after) == expected
 
 

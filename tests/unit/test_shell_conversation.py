@@ -54,7 +54,7 @@ def test_a_follow_up_names_the_question_and_its_sql() -> None:
     assert text == "It follows the question: How many orders in June?\nwhose SQL was:\nselect 6"
 
 
-def test_a_follow_up_of_ones_own_sql_has_no_question() -> None:
+def test_a_follow_up_of_the_users_own_sql_has_no_earlier_question() -> None:
     assert describe_earlier("And in May?", Turn("", "select 6")) == (
         "It follows a statement whose SQL was:\nselect 6"
     )
@@ -74,7 +74,7 @@ async def test_a_verified_question_is_answered_as_such_even_if_it_follows_anothe
     assert shell.executor.statements == ["select 1", "select 'a'", "select 'b'"]
 
 
-async def test_a_follow_up_without_a_model_says_what_it_needs() -> None:
+async def test_a_follow_up_without_a_model_is_an_error_that_says_so() -> None:
     shell = Shell()
     await shell.type("select 1;\n\\follow on")
 
@@ -85,7 +85,7 @@ async def test_a_follow_up_without_a_model_says_what_it_needs() -> None:
     assert error.hint.endswith(r"; \follow off ends follow-up questions")
 
 
-async def test_a_follow_up_tells_the_model_what_it_follows() -> None:
+async def test_the_model_gets_the_question_that_a_follow_up_refers_to() -> None:
     model = Model("select 2")
     shell = Shell(model=model)
 
@@ -109,7 +109,7 @@ async def test_a_statement_and_the_last_one_are_shown_as_records_once() -> None:
 
 
 @pytest.mark.parametrize("command", [r"\g out.txt", r"\gx out.txt"])
-async def test_a_file_after_a_command_that_writes_none_is_no_question(command: str) -> None:
+async def test_a_file_name_after_another_command_is_not_taken_for_a_question(command: str) -> None:
     shell = Shell()
     await shell.type("select 1;")
 
@@ -152,7 +152,7 @@ async def test_a_reading_that_does_not_exist_names_those_that_do() -> None:
     assert error.hint == r"there is only \reading 1"
 
 
-async def test_follow_alone_shows_the_state() -> None:
+async def test_follow_without_an_argument_shows_whether_it_is_on() -> None:
     shell = Shell()
 
     assert "question is off" in await shell.type("\\follow")
@@ -177,7 +177,7 @@ async def test_after_a_failure_nothing_uses_an_older_statement(command: str, fai
     assert shell.executor.statements == ran
 
 
-async def test_without_any_success_there_is_no_statement() -> None:
+async def test_without_a_successful_statement_there_is_none_to_repeat() -> None:
     shell = Shell(Executor(StatementFailedError("no", sqlstate="22012")))
     await shell.refused("select 1;")
 

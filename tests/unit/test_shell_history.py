@@ -10,7 +10,7 @@ from pgmcp.cli.shell.history import HistoryFile
 from testing.machine import full_disk
 
 
-def test_inputs_come_back_in_order_with_their_lines(tmp_path: Path) -> None:
+def test_the_history_returns_inputs_in_order_with_their_line_breaks(tmp_path: Path) -> None:
     file = HistoryFile(tmp_path / "state" / "history", 10)
     for text in ("select\n 1;", "How many?", " secret", "  ", "ä"):
         file.append(text)
@@ -20,7 +20,7 @@ def test_inputs_come_back_in_order_with_their_lines(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
 
 
-def test_the_file_is_bounded_and_damaged_lines_are_skipped(tmp_path: Path) -> None:
+def test_the_history_file_is_bounded_and_damaged_lines_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "history"
     file = HistoryFile(path, 3)
     for number in range(7):
@@ -44,7 +44,7 @@ def test_a_history_that_is_off_touches_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="symbolic links are followed")
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_symbolic_link_instead_of_the_history_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "history").symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(OSError, match="symbolic links"):

@@ -41,7 +41,7 @@ SQL, QUESTION, COMMAND = InputKind.SQL, InputKind.QUESTION, InputKind.COMMAND
         ("exit;", COMMAND),
     ],
 )
-def test_the_first_word_decides(text: str, kind: InputKind) -> None:
+def test_the_first_word_decides_whether_an_input_is_sql_or_a_question(text: str, kind: InputKind) -> None:
     assert kind_of(text) is kind
 
 
@@ -72,7 +72,7 @@ def test_the_first_word_decides(text: str, kind: InputKind) -> None:
         (r"\d orders", True),
     ],
 )
-def test_sql_goes_on_until_its_semicolon(text: str, complete: bool) -> None:
+def test_sql_continues_until_its_semicolon(text: str, complete: bool) -> None:
     assert is_complete(text) is complete
 
 
@@ -107,7 +107,7 @@ def test_sql_ends_with_a_command_that_runs_it() -> None:
     assert rest == ""
 
 
-def test_another_command_on_the_line_of_sql_ends_it() -> None:
+def test_a_backslash_command_after_sql_ends_the_statement() -> None:
     text = (
         "select 1 \\g out.txt\n"
         "select '\\x', E'\\'\\x' -- \\x\n;\n"

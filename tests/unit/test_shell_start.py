@@ -50,7 +50,7 @@ async def test_each_input_of_a_batch_waits_until_the_rate_limit_allows_it() -> N
     assert batch.remarks == ["the rate limit is reached; waiting 60 s"] * 2
 
 
-async def test_an_input_for_which_waiting_does_not_help_ends_the_batch() -> None:
+async def test_a_batch_ends_at_an_input_that_the_rate_limit_can_never_admit() -> None:
     async def ask_too_much() -> bool:
         raise RateLimitedError("1 token per minute", None)
 
@@ -70,7 +70,7 @@ async def test_the_line_of_an_error_is_counted_in_the_whole_input() -> None:
     assert find_line(first, RateLimitedError("no", None)) == 1
 
 
-async def test_enter_in_a_search_accepts_the_match(tmp_path: Path) -> None:
+async def test_enter_in_a_history_search_accepts_the_match(tmp_path: Path) -> None:
     history = HistoryFile(tmp_path / "history", 10)
     history.append("select 1;")
     history.append("select 22;")

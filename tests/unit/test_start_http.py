@@ -30,7 +30,7 @@ TOKENS = f"robot={'0' * 64}"
         ({"ALLOWED_ORIGINS": "*"}, "expected comma-separated https://host"),
     ],
 )
-def test_settings_that_cannot_be_used_are_named(variables: dict[str, str], expected: str) -> None:
+def test_invalid_settings_are_named(variables: dict[str, str], expected: str) -> None:
     environ = LOCATED | {f"PG_MCP_HTTP_{name}": text for name, text in variables.items()}
 
     with pytest.raises(SettingsError) as refusal:
@@ -53,7 +53,7 @@ def test_without_authentication_only_this_machine_is_served() -> None:
     assert allowed(HttpSettings(), ListenAddress(), is_local=True) == {"localhost:8765"}
 
 
-def test_with_authentication_it_is_called_by_its_public_name() -> None:
+def test_with_authentication_only_the_public_name_is_accepted_as_host() -> None:
     settings = HttpSettings.model_validate({"tokens": TOKENS, "public_url": RESOURCE})
 
     hosts = allowed(settings, ListenAddress("0.0.0.0"), is_local=False)
@@ -70,7 +70,7 @@ def test_an_address_of_every_interface_needs_a_name() -> None:
 
 
 @pytest.mark.parametrize(("port", "is_taken"), [("8080", True), ("8081", False)])
-def test_a_host_with_a_port_is_that_port_alone(port: str, is_taken: bool) -> None:
+def test_an_allowed_host_with_a_port_allows_only_that_port(port: str, is_taken: bool) -> None:
     settings = HttpSettings.model_validate({"allowed_hosts": "mcp.example.com:8080"})
     check = build_host_check(ListenAddress(), settings, is_local=True)
 
@@ -117,7 +117,7 @@ async def test_metadata_names_every_server_that_gives_tokens(
 
 
 @pytest.mark.anyio
-async def test_with_static_tokens_alone_there_is_no_server_to_name() -> None:
+async def test_with_only_static_tokens_the_metadata_name_no_authorization_server() -> None:
     async with open_gate(HttpSettings.model_validate({"public_url": RESOURCE, "tokens": TOKENS})) as gate:
         assert gate is not None
         assert not gate.resource.has_metadata

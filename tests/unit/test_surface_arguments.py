@@ -45,7 +45,7 @@ def reader() -> ArgumentReader[Example]:
         ({"sql": ""}, Example(sql="")),
     ],
 )
-def test_loose_values_are_taken(
+def test_values_of_a_similar_type_are_converted(
     given: dict[str, Any], read: Example, reader: ArgumentReader[Example]
 ) -> None:
     assert reader.read({"sql": "x", **given}) == (read, ())
@@ -73,7 +73,7 @@ def test_loose_values_are_taken(
         ({"isDrawn": True}, "unknown argument 'isDrawn'"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused_in_few_words(
+def test_a_value_of_a_wrong_type_is_refused_with_the_expected_one(
     given: dict[str, Any], expected: str, reader: ArgumentReader[Example]
 ) -> None:
     with pytest.raises(InvalidArgumentError) as refused:
@@ -83,7 +83,7 @@ def test_a_value_that_cannot_be_meant_is_refused_in_few_words(
     assert len(str(refused.value)) < 200
 
 
-def test_a_required_argument_is_missed(reader: ArgumentReader[Example]) -> None:
+def test_a_missing_required_argument_is_refused(reader: ArgumentReader[Example]) -> None:
     with pytest.raises(InvalidArgumentError, match="sql: field required"):
         reader.read({})
 

@@ -91,7 +91,7 @@ async def test_other_results_are_not_answers_and_such_a_host_is_not_asked_again_
     assert asker.may_ask(quick)
 
 
-async def test_a_host_that_never_answers_is_left_alone_and_its_question_is_withdrawn() -> None:
+async def test_the_question_to_a_host_that_never_answers_is_withdrawn_and_not_repeated() -> None:
     withdrawn = asyncio.Event()
 
     async def elicit(_: dict[str, Any]) -> Any:
@@ -129,7 +129,7 @@ def test_a_host_that_cannot_ask_is_not_asked() -> None:
         (None, False),
     ],
 )
-def test_forms_are_declared(capabilities: object, shows: bool) -> None:
+def test_a_host_shows_forms_only_if_it_declares_them(capabilities: object, shows: bool) -> None:
     assert shows_forms(capabilities) is shows
 
 
@@ -160,12 +160,12 @@ async def resumed(
     return await (asker or first).resume(given, repeated)
 
 
-async def test_state_brings_the_drafts_back_with_the_answer() -> None:
+async def test_the_request_state_returns_the_readings_with_the_answer() -> None:
     assert await resumed(accepted({"reading": "by payment"})) == (CHOICE, "by payment")
 
 
 @pytest.mark.parametrize("answer", WITHOUT_A_CHOICE)
-async def test_without_a_choice_the_drafts_are_there_for_the_usual_reading(answer: object) -> None:
+async def test_without_a_choice_the_usual_reading_is_taken_from_the_request_state(answer: object) -> None:
     assert await resumed(answer) == (CHOICE, None)
 
 
@@ -173,14 +173,14 @@ async def test_a_late_answer_is_ignored() -> None:
     assert await resumed(accepted({"reading": "by payment"}), after_s=601) == (CHOICE, None)
 
 
-async def test_another_server_with_the_same_keys_takes_the_state() -> None:
+async def test_another_server_with_the_same_keys_accepts_the_request_state() -> None:
     clock = Clock()
     other = Asker(timeout_s=5, keys=("n" * 32, *KEYS), clock=clock, now=lambda: 1_005.0)
 
     assert await resumed(accepted({"reading": "by payment"}), asker=other) == (CHOICE, "by payment")
 
 
-async def test_state_from_another_call_or_key_is_ignored() -> None:
+async def test_request_state_of_another_call_or_key_is_ignored() -> None:
     answer = accepted({"reading": "by payment"})
 
     assert await resumed(answer, given=OTHER) is None
@@ -190,7 +190,7 @@ async def test_state_from_another_call_or_key_is_ignored() -> None:
     assert await resumed(answer, state="no hex") is None
 
 
-async def test_a_repeated_call_that_came_too_fast_leaves_the_host_alone() -> None:
+async def test_a_host_that_repeats_a_call_too_fast_is_not_asked_again() -> None:
     clock = Clock()
     asker = Asker(timeout_s=5, keys=KEYS, clock=clock, now=lambda: 1_000.2)
 

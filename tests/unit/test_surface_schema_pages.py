@@ -69,7 +69,7 @@ def test_every_page_but_the_last_says_where_the_next_is(long_catalog: Catalog) -
 
 
 @pytest.mark.parametrize("page", ["0", "99", "-1", "two", "", "1.5", "²", "9" * 5_000])
-def test_a_page_that_is_not_there_is_refused_with_those_that_are(page: str, long_catalog: Catalog) -> None:
+def test_a_missing_page_is_refused_with_the_existing_ones(page: str, long_catalog: Catalog) -> None:
     with pytest.raises(InvalidArgumentError) as refused:
         describe_page("shop", long_catalog, page)
 
@@ -86,7 +86,7 @@ def test_an_empty_schema_is_shown_as_empty() -> None:
     assert "Page 1 of 1" in describe_page("shop", catalog(0), "1")
 
 
-def test_names_that_are_too_many_are_cut_between_two_and_it_shows() -> None:
+def test_a_list_of_too_many_names_is_cut_between_names_and_marked() -> None:
     tables = tuple(
         Table("public", f"table_{'x' * 50}_{number:05}", TableKind.TABLE, "", ()) for number in range(8_000)
     )

@@ -34,7 +34,7 @@ def test_special_tokens_in_a_text_are_ordinary_text(byte_encoding: tiktoken.Enco
     assert loaded(byte_encoding).count("<|endoftext|>") > 1
 
 
-def test_the_loader_is_asked_for_the_model(byte_encoding: tiktoken.Encoding) -> None:
+def test_the_encoding_of_the_configured_model_is_loaded(byte_encoding: tiktoken.Encoding) -> None:
     asked: list[str] = []
 
     def load(model: str) -> tiktoken.Encoding:
@@ -97,14 +97,14 @@ def test_a_long_repetitive_text_is_counted(text: str, byte_encoding: tiktoken.En
     assert loaded(byte_encoding).count(text) > 0
 
 
-def test_a_text_no_model_takes_is_estimated(byte_encoding: tiktoken.Encoding) -> None:
+def test_a_text_longer_than_any_context_window_is_estimated(byte_encoding: tiktoken.Encoding) -> None:
     text = "x" * 1_000_001
 
     assert loaded(byte_encoding).count(text) == estimate_tokens(text)
 
 
 @pytest.mark.parametrize("text", ["", "\ud800", "\x00", "<|endoftext|>", "\U0001f600"])
-def test_any_text_has_a_count(text: str, byte_encoding: tiktoken.Encoding) -> None:
+def test_any_text_can_be_counted(text: str, byte_encoding: tiktoken.Encoding) -> None:
     assert loaded(byte_encoding).count(text) >= 0
     assert estimate_tokens(text) >= 0
 

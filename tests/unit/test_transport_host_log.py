@@ -55,7 +55,7 @@ async def test_hidden_characters_in_a_warning_become_visible(host: Host, log: Ho
     assert host.messages == [r"line\nbreak and \u202e direction"]
 
 
-async def test_only_so_many_warnings_wait_for_a_host_the_newest(host: Host, log: HostLog) -> None:
+async def test_only_the_newest_warnings_are_kept_for_a_host(host: Host, log: HostLog) -> None:
     for number in range(MAX_WAITING + 5):
         await warn(log, f"warning {number}")
     log.open_session()
@@ -63,7 +63,7 @@ async def test_only_so_many_warnings_wait_for_a_host_the_newest(host: Host, log:
     assert host.messages == [f"warning {number}" for number in range(5, MAX_WAITING + 5)]
 
 
-async def test_the_level_that_a_host_sets_holds(host: Host, log: HostLog) -> None:
+async def test_only_messages_from_the_hosts_level_on_are_sent(host: Host, log: HostLog) -> None:
     log.open_session()
     log.lowest_level = "error"
     await warn(log, "a warning")
@@ -75,7 +75,7 @@ async def test_the_level_that_a_host_sets_holds(host: Host, log: HostLog) -> Non
 @pytest.mark.parametrize(
     ("level", "messages"), [("info", ["a warning"]), ("error", []), ("loud", []), (None, [])]
 )
-async def test_a_request_gets_what_waits_from_the_level_it_names(
+async def test_a_request_gets_the_waiting_messages_from_its_level_on(
     level: str | None, messages: list[str], host: Host, log: HostLog
 ) -> None:
     await warn(log, "a warning")

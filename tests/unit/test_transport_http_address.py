@@ -17,7 +17,7 @@ from pgmcp.transport.http.address import ListenAddress, is_loopback, open_socket
         ("0.0.0.0:0", "0.0.0.0", 0),
     ],
 )
-def test_an_address_is_read(text: str, host: str, port: int) -> None:
+def test_a_valid_address_is_parsed(text: str, host: str, port: int) -> None:
     assert parse_address(text) == ListenAddress(host, port)
 
 

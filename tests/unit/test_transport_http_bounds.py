@@ -152,7 +152,7 @@ async def begun(
 OK = b"HTTP/1.1 200 OK"
 
 
-async def test_one_request_too_many_is_answered_503_and_the_others_go_on() -> None:
+async def test_a_request_above_the_limit_is_answered_503_and_the_others_continue() -> None:
     async with serve(HttpLimits(max_connections=2)) as port, AsyncExitStack() as clients:
         first, writer = await begun(port, clients)
         await begun(port, clients)
@@ -163,7 +163,7 @@ async def test_one_request_too_many_is_answered_503_and_the_others_go_on() -> No
         assert (await first.readuntil(b"}")).startswith(OK)
 
 
-async def test_silent_and_idle_connections_make_room_for_new_ones_the_silent_first() -> None:
+async def test_unused_connections_are_closed_for_new_ones_first_those_without_a_request() -> None:
     async with serve(HttpLimits(max_connections=3)) as port, AsyncExitStack() as clients:
         idle, idle_writer = await clients.enter_async_context(connect(port))
         assert await answered(idle, idle_writer) == OK
@@ -199,7 +199,7 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def test_connections_without_a_finished_handshake_are_counted_and_make_room(
+async def test_connections_without_a_finished_handshake_are_counted_and_closed_for_new_ones(
     tls: TlsFiles, trust: ssl.SSLContext
 ) -> None:
     async with serve(HttpLimits(max_connections=2), tls=tls) as port, AsyncExitStack() as clients:
@@ -215,7 +215,7 @@ async def test_connections_without_a_finished_handshake_are_counted_and_make_roo
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
-async def test_a_handshake_that_does_not_end_is_cut_off(tls: TlsFiles, sent: bytes) -> None:
+async def test_a_connection_whose_handshake_does_not_end_is_closed(tls: TlsFiles, sent: bytes) -> None:
     async with serve(HttpLimits(header_timeout_s=0.05), tls=tls) as port, connect(port) as (slow, writer):
         writer.write(sent)
 
@@ -298,7 +298,7 @@ async def until_data(response: httpx2.Response) -> AsyncIterator[str]:
             return
 
 
-def test_a_share_is_given_back_and_nothing_is_remembered() -> None:
+def test_a_principals_share_is_released_and_its_entry_removed() -> None:
     shares, alice = Shares(1), Principal("alice")
     with shares.use(alice) as first, shares.use(alice) as second, shares.use(Principal("bob")) as other:
         assert (first, second, other) == (True, False, True)
@@ -308,7 +308,7 @@ def test_a_share_is_given_back_and_nothing_is_remembered() -> None:
     assert not shares._used
 
 
-async def test_a_client_that_reads_nothing_is_cut_off() -> None:
+async def test_a_connection_whose_client_reads_nothing_is_closed() -> None:
     async with serve(HttpLimits(write_timeout_s=0.05)) as port, connect(port) as (_, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
 

@@ -81,7 +81,7 @@ def read(
 @pytest.mark.parametrize(
     "version", ["2024-11-05", "2025-03-26", "2025-06-18", SESSION_VERSION, STATELESS_VERSION]
 )
-async def test_a_plain_call_of_every_version_is_taken(version: str) -> None:
+async def test_plain_calls_of_every_protocol_version_are_answered_directly(version: str) -> None:
     headers, body = tool_call("execute_sql", version, sql="select 1")
     body["params"].setdefault("_meta", {})["traceparent"] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b71-01"
 
@@ -255,7 +255,7 @@ async def test_a_client_that_leaves_cancels_its_call() -> None:
     assert surface.is_cancelled
 
 
-async def test_a_server_that_stops_cancels_the_call() -> None:
+async def test_the_end_of_the_server_cancels_the_call() -> None:
     surface, client = SlowSurface(), Client()
 
     with anyio.CancelScope() as running:

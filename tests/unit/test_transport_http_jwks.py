@@ -94,7 +94,7 @@ async def test_a_new_key_is_found_within_seconds_by_a_token_that_does_not_name_i
     assert issuer.requests["/keys"] == 2
 
 
-async def test_tokens_with_a_wrong_signature_fetch_no_more_often_than_the_cooldown(issuer: Issuer) -> None:
+async def test_wrong_signatures_cause_no_more_fetches_than_the_cooldown_allows(issuer: Issuer) -> None:
     async with Verifier(issuer) as verifier:
         await verifier.name_of(issuer.token())
         forged = issuer.token(key=SigningKey(), headers={"kid": issuer.keys[0].id})
@@ -119,7 +119,7 @@ async def test_tokens_that_come_while_a_new_key_is_fetched_wait_for_it(issuer: I
     assert issuer.requests["/keys"] == 2
 
 
-async def test_a_static_token_is_taken_while_the_issuer_hangs(issuer: Issuer) -> None:
+async def test_a_static_token_is_accepted_while_the_issuer_does_not_answer(issuer: Issuer) -> None:
     robot = new_token()
     issuer.answers.clear()
     async with Verifier(issuer, timeout_s=600) as verifier:
@@ -159,7 +159,7 @@ async def test_a_whole_answer_of_the_issuer_has_a_time_limit() -> None:
     await fetcher.close()
 
 
-async def test_invented_key_ids_fetch_no_more_often_than_the_cooldown(issuer: Issuer) -> None:
+async def test_unknown_key_ids_cause_no_more_fetches_than_the_cooldown_allows(issuer: Issuer) -> None:
     async with Verifier(issuer) as verifier:
         await verifier.name_of(issuer.token())
         verifier.now_s = COOLDOWN_S
@@ -183,7 +183,7 @@ async def test_a_key_that_was_withdrawn_is_refused_after_the_refresh(issuer: Iss
             await verifier.name_of(old)
 
 
-async def test_known_keys_outlive_an_outage_for_the_stated_time_and_no_longer(issuer: Issuer) -> None:
+async def test_known_keys_are_used_during_an_outage_for_the_configured_time(issuer: Issuer) -> None:
     async with Verifier(issuer) as verifier:
         token = issuer.token()
         await verifier.name_of(token)
@@ -199,14 +199,14 @@ async def test_known_keys_outlive_an_outage_for_the_stated_time_and_no_longer(is
         assert await verifier.name_of(token) == "alice"
 
 
-async def test_without_any_keys_a_token_is_neither_taken_nor_refused(issuer: Issuer) -> None:
+async def test_without_any_keys_the_issuer_is_reported_as_unavailable(issuer: Issuer) -> None:
     issuer.is_down = True
     async with Verifier(issuer) as verifier:
         with pytest.raises(IssuerUnavailableError):
             await verifier.name_of(issuer.token())
 
 
-async def test_two_keys_of_one_name_are_both_tried(issuer: Issuer) -> None:
+async def test_two_keys_with_one_id_are_both_tried(issuer: Issuer) -> None:
     second = SigningKey()
     second.id = issuer.keys[0].id
     issuer.keys.append(second)
@@ -214,7 +214,7 @@ async def test_two_keys_of_one_name_are_both_tried(issuer: Issuer) -> None:
         assert await verifier.name_of(issuer.token(key=second)) == "alice"
 
 
-async def test_keys_for_other_uses_are_not_taken(issuer: Issuer) -> None:
+async def test_keys_for_other_uses_are_not_used(issuer: Issuer) -> None:
     class EncryptionKey(SigningKey):
         @property
         def public(self) -> dict[str, object]:

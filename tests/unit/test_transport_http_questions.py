@@ -38,7 +38,7 @@ def opened(
         ("2099-01-01", FORMS, True, False),  # the SDK answers with 2025-11-25
     ],
 )
-def test_an_id_says_what_a_host_can_do(
+def test_a_session_id_contains_the_capabilities_of_the_host(
     version: str, capabilities: dict[str, Any], forms: bool, apps: bool
 ) -> None:
     host = Sessions([NEW_KEY, OLD_KEY]).read(opened(capabilities, version), ALICE)
@@ -52,7 +52,7 @@ def test_a_host_that_needs_no_session_gets_none(version: str, capabilities: dict
     assert opened(capabilities, version) is None
 
 
-def test_an_id_of_others_says_nothing() -> None:
+def test_a_session_id_that_this_server_did_not_make_is_ignored() -> None:
     session_id = opened(FORMS) or ""
 
     assert session_id.isalnum()

@@ -24,7 +24,7 @@ INVALID_REQUEST = -32600
         ),
     ],
 )
-def test_a_line_is_read_even_if_its_text_is_damaged(line: bytes, value: Any, was_repaired: bool) -> None:
+def test_a_line_with_invalid_unicode_is_decoded(line: bytes, value: Any, was_repaired: bool) -> None:
     assert decode(line) == (value, was_repaired)
 
 
@@ -70,7 +70,7 @@ def test_an_invalid_message_is_refused_with_its_id_if_it_has_one(value: Any, req
         ({"jsonrpc": "2.0", "id": 1, "error": {}}, None),
     ],
 )
-def test_a_message_is_read(value: Any, request_: Request | None) -> None:
+def test_a_valid_message_is_decoded(value: Any, request_: Request | None) -> None:
     assert read_message(value) == request_
 
 
@@ -83,7 +83,7 @@ def test_a_message_is_read(value: Any, request_: Request | None) -> None:
         b'{"jsonrpc":"2.0","id":-3,"method":"ping","params":{},"more":[1]}',
     ],
 )
-def test_a_plain_line_is_read_as_by_the_careful_reader(line: bytes) -> None:
+def test_the_fast_decoder_reads_a_plain_line_as_the_complete_one_does(line: bytes) -> None:
     value, _ = decode(line)
 
     assert decode_plain(line) == read_message(value)
@@ -106,5 +106,5 @@ def test_a_plain_line_is_read_as_by_the_careful_reader(line: bytes) -> None:
         b"",
     ],
 )
-def test_any_other_line_is_left_to_the_careful_reader(line: bytes) -> None:
+def test_the_fast_decoder_leaves_any_other_line_to_the_complete_one(line: bytes) -> None:
     assert decode_plain(line) is None

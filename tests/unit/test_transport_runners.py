@@ -38,7 +38,7 @@ class _Caller:
         self.log.append(f"{name} ends")
 
 
-async def test_the_second_work_runs_in_the_task_of_the_first_before_start_returns() -> None:
+async def test_a_second_coroutine_runs_in_the_first_ones_task_before_start_returns() -> None:
     caller = _Caller()
 
     await caller.start("first")
@@ -52,7 +52,7 @@ async def test_the_second_work_runs_in_the_task_of_the_first_before_start_return
     assert caller.tasks[0].done()
 
 
-async def test_works_that_wait_have_tasks_of_their_own() -> None:
+async def test_coroutines_that_wait_have_separate_tasks() -> None:
     caller, gate = _Caller(), asyncio.Event()
 
     await caller.start("first", gate)

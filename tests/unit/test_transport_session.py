@@ -93,7 +93,7 @@ async def test_a_host_of_a_later_version_can_fall_back_to_initialize() -> None:
     assert handshake.initialize(INITIALIZE)["protocolVersion"] == "2025-11-25"
 
 
-async def test_a_stateless_request_decides_the_era() -> None:
+async def test_a_stateless_request_decides_the_protocol_version() -> None:
     handshake = Handshake(elicit=lambda params: asyncio.sleep(0))
     handshake.caller_of(Request("server/discover", {"_meta": STATELESS_META}, 1))
 

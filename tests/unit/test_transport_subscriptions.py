@@ -41,7 +41,7 @@ def test_a_second_stream_with_the_id_of_an_open_one_is_refused(
     assert [message["params"]["uri"] for message in sent] == [URI]
 
 
-def test_all_streams_together_are_bounded(subscriptions: Subscriptions) -> None:
+def test_the_number_of_subscriptions_of_all_streams_is_bounded(subscriptions: Subscriptions) -> None:
     half = [f"{URI}/table_{number}" for number in range(MAX_SUBSCRIPTIONS // 2)]
     subscriptions.open_stream(1, wanted(*half))
     subscriptions.open_stream(2, wanted(*half))

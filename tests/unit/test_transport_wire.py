@@ -48,7 +48,7 @@ def test_a_line_beyond_the_bound_is_not_kept_and_the_next_one_is() -> None:
     assert list(splitter.end()) == []
 
 
-async def test_a_host_that_does_not_read_does_not_block_the_loop_and_gets_all_of_it_later(pipe: Pipe) -> None:
+async def test_a_host_that_does_not_read_blocks_nothing_and_gets_everything_later(pipe: Pipe) -> None:
     writer = Writer(pipe.writing, lambda: None)
     lines = [bytes([65 + number]) * MEGABYTE + b"\n" for number in range(3)]
     for line in lines:
@@ -86,7 +86,7 @@ async def test_lines_of_one_turn_are_written_together_and_in_order(pipe: Pipe) -
     assert os.read(pipe.reading, MEGABYTE) == b"four\n"
 
 
-async def test_lines_that_are_written_soon_wait_for_a_host_that_does_not_read(pipe: Pipe) -> None:
+async def test_lines_for_the_next_turn_wait_for_a_host_that_does_not_read(pipe: Pipe) -> None:
     writer = Writer(pipe.writing, lambda: None)
     lines = [bytes([65 + number]) * MEGABYTE + b"\n" for number in range(3)]
     for line in lines:
@@ -111,7 +111,7 @@ async def test_a_host_that_has_closed_its_end_is_noticed(pipe: Pipe) -> None:
     assert writer.is_broken
 
 
-async def test_a_file_is_written_and_read_to_its_end(tmp_path: Path) -> None:
+async def test_standard_input_and_output_can_be_files(tmp_path: Path) -> None:
     file = tmp_path / "lines"
     chunks: list[bytes] = []
     ended = asyncio.Event()

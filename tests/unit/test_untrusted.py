@@ -34,7 +34,7 @@ def test_ordinary_text_is_unchanged() -> None:
         ("\u3164filler", r"\u3164filler"),
     ],
 )
-def test_what_hides_moves_or_breaks_text_becomes_a_visible_escape(text: str, shown: str) -> None:
+def test_characters_that_hide_reorder_or_break_text_become_visible_escapes(text: str, shown: str) -> None:
     assert escape_untrusted(text) == shown
 
 
@@ -70,7 +70,7 @@ SPELLINGS = (
 
 
 @pytest.mark.parametrize("text", SPELLINGS)
-def test_an_invisible_character_that_spells_stays(text: str) -> None:
+def test_an_invisible_character_that_words_need_stays(text: str) -> None:
     assert escape_untrusted(text) == text
     assert escape_untrusted_block(text) == text
 
@@ -79,7 +79,7 @@ def test_an_invisible_character_that_spells_stays(text: str) -> None:
     "text",
     ["pay\u200cpal", "a\u200d", "\u200cمی", "می\u200c\u200cخواهم", "می\u200ca", "😀\u200d", "😀\u200c😀"],
 )
-def test_a_joiner_that_spells_nothing_becomes_visible(text: str) -> None:
+def test_a_joiner_that_no_word_needs_becomes_visible(text: str) -> None:
     assert not {"\u200c", "\u200d"} & set(escape_untrusted(text))
 
 
@@ -104,7 +104,7 @@ def test_a_joiner_that_spells_nothing_becomes_visible(text: str) -> None:
         ("a\u180bᠠ\u180b\u180b", r"a\u180b" + "ᠠ\u180b" + r"\u180b"),
     ],
 )
-def test_a_selector_or_tag_that_spells_nothing_becomes_visible(text: str, shown: str) -> None:
+def test_a_selector_or_tag_that_no_emoji_needs_becomes_visible(text: str, shown: str) -> None:
     assert escape_untrusted(text) == shown
     assert escape_untrusted_block(text) == shown
 
@@ -156,7 +156,7 @@ def test_a_shortened_text_has_the_length_asked_for_and_says_so() -> None:
     "one",
     ["👩‍💻", "👨‍👩‍👧‍👦", "👍🏽", "❤️", "🇩🇪", "e\u0301", "क्‍ष", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"],
 )
-def test_what_is_seen_as_one_character_is_not_cut(one: str) -> None:
+def test_a_visible_character_of_several_code_points_is_not_cut(one: str) -> None:
     text = f"ab{one}{one}cd"
 
     shortened = {shorten(text, length) for length in range(3, len(text))}

@@ -37,7 +37,7 @@ def body(text: str, language: str = "plpgsql") -> BodyText:
         ("select " + "é" * 40 + "()", ("", "é" * 31)),
     ],
 )
-def test_what_looks_like_a_call_is_one(text: str, call: tuple[str, str]) -> None:
+def test_a_name_before_a_parenthesis_is_a_call(text: str, call: tuple[str, str]) -> None:
     assert call in body(text).calls
 
 
@@ -114,7 +114,7 @@ def test_names_after_quotation_marks_in_comments_are_recognised() -> None:
     assert "pg_shadow" in body('select passwd /* " */ from pg_shadow /* " */').names
 
 
-def test_what_a_comment_names_is_not_called() -> None:
+def test_a_name_in_a_comment_is_not_a_call() -> None:
     assert body("select 1 -- not strike()\n /* nor trap() */").calls == set()
 
 

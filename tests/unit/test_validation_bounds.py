@@ -68,13 +68,13 @@ def test_a_parameter_is_a_single_token() -> None:
         "E'a' 'b",
     ],
 )
-def test_what_is_opened_must_be_closed(sql: str) -> None:
+def test_unclosed_quotes_and_comments_are_refused(sql: str) -> None:
     with pytest.raises(SqlRejectedError, match="is not closed"):
         trim_and_bound(f"select {sql}")
 
 
 @pytest.mark.parametrize("sql", ["", " ", ";", "-- x", "/* x */", "\n;\n; -- x"])
-def test_nothing_is_not_a_statement(sql: str) -> None:
+def test_an_empty_text_is_not_a_statement(sql: str) -> None:
     with pytest.raises(SqlRejectedError, match="empty"):
         trim_and_bound(sql)
 
@@ -84,7 +84,7 @@ def test_a_semicolon_in_front_is_refused() -> None:
         trim_and_bound("; select 1")
 
 
-def test_length_is_counted_in_bytes() -> None:
+def test_the_length_of_a_statement_is_counted_in_bytes() -> None:
     fits = "select '" + "é" * ((MAX_BYTES - 9) // 2) + "'"
 
     assert trim_and_bound(fits)[0] == fits
@@ -146,7 +146,7 @@ def test_nesting_is_bounded(opening: str, closing: str) -> None:
     ],
     ids=lambda sql: sql[:40],
 )
-def test_neighbouring_parts_add_no_depth(sql: str) -> None:
+def test_parts_beside_each_other_add_no_depth(sql: str) -> None:
     assert trim_and_bound(sql)[0] == sql
 
 

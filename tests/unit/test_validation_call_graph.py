@@ -90,7 +90,7 @@ def test_a_function_whose_body_only_reads_passes(body: str) -> None:
         ("select * from app.tale_teller", True),
     ],
 )
-def test_a_bare_name_in_a_body_means_what_the_search_path_holds(body: str, reached: bool) -> None:
+def test_an_unqualified_name_in_a_body_is_found_on_the_search_path(body: str, reached: bool) -> None:
     operator = CatalogOperator("app", "===", 23, 23)
     catalog = [VOLATILE, replace(TRAP, overloads=(operator,))]
     relations = [CatalogRelation("app", "tale_teller", calls=(("app", "strike", 0),))]
@@ -144,7 +144,7 @@ def test_a_function_that_puts_sql_together_is_refused_until_the_operator_allows_
     validate("select f()", functions=FunctionPolicy(allowed=["f"], catalog_functions=catalog))
 
 
-def test_what_a_function_calls_is_followed_to_its_end_and_in_circles() -> None:
+def test_calls_are_followed_through_all_functions_even_in_cycles() -> None:
     circle = [honest("a", "select b()"), honest("b", "select a(), c()")]
 
     validate("select a()", functions=FunctionPolicy(catalog_functions=[*circle, honest("c", "select 1")]))

@@ -36,7 +36,9 @@ class CountingValidate:
         ("select 'a'", "select 'b' ;\n"),
     ],
 )
-def test_another_literal_is_not_checked_again_and_runs_as_it_is_written(first: str, second: str) -> None:
+def test_a_statement_with_another_literal_is_not_checked_again_and_runs_as_written(
+    first: str, second: str
+) -> None:
     full = CountingValidate()
     memo = ValidationMemo(full, 10)
     memo.validate(first, functions=POLICY)
@@ -92,7 +94,7 @@ def test_a_statement_with_any_other_difference_is_checked(first: str, second: st
     assert full.texts == [first, second]
 
 
-def test_what_another_policy_accepted_is_checked() -> None:
+def test_a_statement_that_another_policy_accepted_is_checked_again() -> None:
     full = CountingValidate()
     memo = ValidationMemo(full, 10)
     memo.validate("select f(1)", functions=FunctionPolicy(allowed=["f"]))
@@ -101,7 +103,7 @@ def test_what_another_policy_accepted_is_checked() -> None:
         memo.validate("select f(2)", functions=FunctionPolicy())
 
 
-def test_the_least_recently_used_is_forgotten() -> None:
+def test_the_least_recently_used_entry_is_removed() -> None:
     full = CountingValidate()
     memo = ValidationMemo(full, 2)
     for text in ("select 1 as a", "select 1 as b", "select 2 as a", "select 1 as c", "select 3 as a"):
@@ -115,7 +117,7 @@ def sibling(sql: str) -> str:
     return re.sub(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", "1", re.sub(r"'[^']*'", "''", sql))
 
 
-def test_every_attack_is_refused_by_a_memo_that_has_seen_its_harmless_sibling() -> None:
+def test_every_attack_is_refused_after_a_harmless_statement_of_the_same_form() -> None:
     memo = ValidationMemo(validate, 100_000)
     slipped, accepted_siblings = [], 0
     for sql in [text for text in attacks() if len(text) <= 2_000]:
@@ -130,7 +132,7 @@ def test_every_attack_is_refused_by_a_memo_that_has_seen_its_harmless_sibling() 
     assert accepted_siblings > 10
 
 
-def test_an_honest_statement_is_the_same_after_its_sibling() -> None:
+def test_a_harmless_statement_has_the_same_result_after_a_similar_one() -> None:
     memo = ValidationMemo(validate, 100_000)
     for sql in [text for text in honest_statements() if len(text) <= 2_000][::5]:
         with suppress(SqlRejectedError):

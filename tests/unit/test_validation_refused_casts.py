@@ -47,5 +47,5 @@ def test_a_column_alone_is_not_cast() -> None:
         {"TypeCast": {"arg": _COLUMN}},
     ],
 )
-def test_a_form_that_is_not_known_is_refused(output: Any) -> None:
+def test_a_cast_of_an_unknown_form_is_refused(output: Any) -> None:
     assert _is_refused(_select(output))

@@ -38,7 +38,7 @@ from testing.statements import attacks, honest_statements
         "with x as (delete from U&\"t!0061\" uescape '!' returning *) select 1 as U&\"a\" uescape '!'",
     ],
 )
-def test_it_refuses_what_is_not_one_read(sql: str) -> None:
+def test_the_second_parser_refuses_texts_that_are_not_one_read(sql: str) -> None:
     with pytest.raises(SqlRejectedError, match="second grammar"):
         second_opinion.check(sql, token_count=10)
 
@@ -54,26 +54,26 @@ def test_it_refuses_what_is_not_one_read(sql: str) -> None:
         "(select 1)",
     ],
 )
-def test_it_accepts_one_read(sql: str) -> None:
+def test_the_second_parser_accepts_one_read(sql: str) -> None:
     second_opinion.check(sql, token_count=10)
 
 
 @pytest.mark.parametrize("opening", ["array[", "date (", "x::int("])
-def test_it_stops_and_accepts_if_parsing_would_take_too_long(opening: str) -> None:
+def test_the_second_parser_stops_and_accepts_if_parsing_takes_too_long(opening: str) -> None:
     closing = "]" if opening.endswith("[") else ")"
 
     second_opinion.check("select " + opening * 40 + "1" + closing * 40, token_count=130)
 
 
-def test_it_does_not_check_very_long_statements() -> None:
+def test_the_second_parser_does_not_check_very_long_statements() -> None:
     second_opinion.check("delete from customers", token_count=1_000_000)
 
 
-def test_names_in_unicode_escapes_are_read_by_it() -> None:
+def test_the_second_parser_reads_names_in_unicode_escapes() -> None:
     second_opinion.require_read('select U&"a\\0062" uescape \'!\' as U&"b", U&\'x\' from U&"t" u, "v"')
 
 
-def test_it_uses_the_parser_that_can_be_bounded_even_if_a_compiled_one_is_installed() -> None:
+def test_the_boundable_source_of_sqlglot_is_used_even_if_a_compiled_one_is_installed() -> None:
     from sqlglot import parser  # imported late: pgmcp first chooses how sqlglot is loaded
 
     assert str(parser.__file__).endswith(".py")
@@ -127,7 +127,7 @@ def trees_of(sql: str, parser: Any) -> str:
         return type(error).__name__
 
 
-def test_short_cuts_change_neither_tokens_nor_trees() -> None:
+def test_the_fast_paths_change_neither_tokens_nor_trees() -> None:
     from sqlglot.errors import TokenError
     from sqlglot.parsers.postgres import PostgresParser
 

@@ -63,11 +63,11 @@ def test_rows_and_chart_together_stay_within_the_bound_of_the_view() -> None:
     )
 
 
-def test_the_statement_is_there_even_if_the_caller_did_not_ask_to_see_it() -> None:
+def test_the_data_has_the_statement_even_if_the_caller_did_not_ask_for_it() -> None:
     assert describe(answer_of([["a", 1]], NAME, COUNT))["sql"] == "select name, count from t"
 
 
-def test_it_says_which_bound_ended_the_result_and_how_many_cells_were_cut() -> None:
+def test_the_data_names_the_limit_that_ended_the_result_and_counts_cut_cells() -> None:
     described = describe(answer_of([["a", 1]], NAME, COUNT, truncated=Truncation.ROWS))
 
     assert (described["limit"], described["cut_cells"]) == ("rows", 2)
@@ -122,7 +122,7 @@ def test_the_page_never_makes_markup_of_text(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["eval(", "new Function", "fetch(", "XMLHttpRequest", "WebSocket", "localStorage"]
 )
-def test_our_own_source_evaluates_no_text_uses_no_network_and_stores_nothing(name: str) -> None:
+def test_the_pages_own_source_evaluates_no_text_and_uses_no_network_or_storage(name: str) -> None:
     assert [path.name for path in SOURCE.glob("*.js") if name in path.read_text("utf-8")] == []
 
 

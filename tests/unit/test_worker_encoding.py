@@ -19,7 +19,7 @@ def test_the_length_of_a_text_is_that_of_its_utf8(text: str) -> None:
     assert text_bytes(text) == len(text.encode())
 
 
-def test_a_setting_is_written_in_the_present_encoding_of_the_session() -> None:
+def test_a_setting_is_encoded_in_the_current_encoding_of_the_session() -> None:
     assert TextEncoding().encode_setting("schéma", "LATIN1") == "schéma".encode("latin-1")
 
 
@@ -65,5 +65,5 @@ def test_a_date_is_written_in_iso_style_unless_that_is_not_certain(
 
 
 @pytest.mark.parametrize("date_style", ["ISO, MDY", "ISO, DMY", ""])
-def test_iso_style_needs_no_conversion(date_style: str) -> None:
+def test_a_date_in_iso_style_is_not_converted(date_style: str) -> None:
     assert choose_date_output(date_style, "UTC") is None

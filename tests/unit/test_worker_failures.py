@@ -27,7 +27,9 @@ from worker.protocol import FailureCode
         ("XX000", FailureCode.STATEMENT),
     ],
 )
-def test_an_sqlstate_decides_and_an_exact_one_wins_over_its_class(sqlstate: str, code: FailureCode) -> None:
+def test_the_sqlstate_decides_and_an_exact_one_takes_precedence_over_its_class(
+    sqlstate: str, code: FailureCode
+) -> None:
     assert classify(sqlstate, "out of memory") is code
 
 
@@ -101,7 +103,7 @@ def test_a_message_of_several_lines_becomes_one(prefix: str) -> None:
         ([], FailureCode.AUTH, ""),
     ],
 )
-def test_a_refusal_in_unknown_words_is_a_limit_only_if_its_sqlstate_says_so(
+def test_a_refused_connection_is_a_limit_only_if_words_or_sqlstate_say_so(
     sqlstates: list[str], code: FailureCode, sqlstate: str
 ) -> None:
     failure = failed_connect(psycopg.OperationalError("FATAL:  nein"), lambda: sqlstates)

@@ -175,7 +175,7 @@ def test_frames_arrive_whole_and_in_order(pipe: tuple[FileIO, FileIO], piece_byt
     assert not channel.is_ended
 
 
-def test_the_end_of_the_front_is_seen_after_its_last_frame(pipe: tuple[FileIO, FileIO]) -> None:
+def test_the_end_of_the_channel_is_noticed_after_the_last_frame(pipe: tuple[FileIO, FileIO]) -> None:
     reader, writer = pipe
     channel = Channel(reader, BytesIO())
     writer.write(SENT)
@@ -187,7 +187,7 @@ def test_the_end_of_the_front_is_seen_after_its_last_frame(pipe: tuple[FileIO, F
     assert (list(channel.frames), channel.is_ended) == (FRAMES, True)
 
 
-def test_bytes_that_are_not_a_frame_are_refused(pipe: tuple[FileIO, FileIO]) -> None:
+def test_bytes_that_form_no_frame_are_refused(pipe: tuple[FileIO, FileIO]) -> None:
     reader, writer = pipe
     writer.write(HEAD.pack(1, 0) + b"\xc1")
 

@@ -26,7 +26,7 @@ def test_a_transaction_sets_its_timeout_unless_the_one_of_the_session_comes_soon
     assert choose_limits(DEFAULTS, timeout_ms).needed_in(session) == set_for_transaction
 
 
-def test_a_smaller_timeout_of_the_role_is_the_one_of_the_session_and_need_not_be_set() -> None:
+def test_a_smaller_timeout_of_the_role_is_kept_for_the_session() -> None:
     defaults = SessionDefaults({"statement_timeout": "1000"}, {"statement_timeout": "set for the role"})
 
     session = choose_limits(defaults, 30_000)
