@@ -144,7 +144,7 @@ async def test_a_reply_to_another_call_is_noticed(tmp_path: Path) -> None:
     assert len(tally.wrong) == 1
 
 
-def test_a_missed_gate_ends_in_exit_code_1() -> None:
+def test_a_failed_gate_gives_exit_code_1() -> None:
     nobody_listens = "postgresql://nobody@127.0.0.1:9/none?connect_timeout=1"
 
     done = _run("--url", nobody_listens, "--scenario", "front-kill", "--gate")

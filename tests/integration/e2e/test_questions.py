@@ -81,7 +81,7 @@ def test_the_example_questions_get_the_right_rows(
     assert example.question in endpoint.requests[0].prompt
 
 
-def test_result_gives_rows_and_no_sql(endpoint: ScriptedEndpoint, server: RawServer) -> None:
+def test_return_type_result_gives_rows_and_no_sql(endpoint: ScriptedEndpoint, server: RawServer) -> None:
     endpoint.reply(sql(COUNT_CATEGORIES))
 
     answer = server.call("query", question=QUESTION)
@@ -91,7 +91,9 @@ def test_result_gives_rows_and_no_sql(endpoint: ScriptedEndpoint, server: RawSer
     assert "select" not in answer.text.lower()
 
 
-def test_sql_is_written_and_not_executed(endpoint: ScriptedEndpoint, server: RawServer) -> None:
+def test_return_type_sql_gives_sql_that_is_not_executed(
+    endpoint: ScriptedEndpoint, server: RawServer
+) -> None:
     endpoint.reply(sql("select 1 / 0"))
 
     answer = server.call("query", question=QUESTION, return_type="sql")
@@ -102,7 +104,7 @@ def test_sql_is_written_and_not_executed(endpoint: ScriptedEndpoint, server: Raw
     assert "not executed" in answer.text
 
 
-def test_both_gives_both(endpoint: ScriptedEndpoint, server: RawServer) -> None:
+def test_return_type_both_gives_rows_and_sql(endpoint: ScriptedEndpoint, server: RawServer) -> None:
     endpoint.reply(sql(COUNT_CATEGORIES, assumptions=("departments count too",)))
 
     answer = server.call("query", question=QUESTION, return_type="both")
@@ -231,7 +233,7 @@ def test_a_whole_call_ends_after_its_timeout_whatever_it_waits_for(
     assert server.call("query", question=QUESTION).rows == [[27]]
 
 
-def test_an_endpoint_without_structured_output_answers_all_the_same(
+def test_an_endpoint_without_structured_output_can_be_used(
     environment: dict[str, str], start_server: StartServer
 ) -> None:
     with ScriptedEndpoint(refused_parameters=("response_format",)) as endpoint:
@@ -301,7 +303,7 @@ def test_calls_beyond_the_rate_limit_get_the_time_to_wait(
     assert len(endpoint.requests) == 2
 
 
-def test_the_prompt_holds_the_schema_and_nobodys_address(
+def test_the_prompt_contains_the_schema_and_no_email_address(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql("select id from customers where city = 'Rome'"))

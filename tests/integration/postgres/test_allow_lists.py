@@ -149,7 +149,7 @@ def test_every_option_of_explain_has_a_use(connection: psycopg.Connection[Any]) 
         assert connection.execute(statement.encode()).fetchall(), option
 
 
-def test_every_setting_but_secret_ones_can_be_shown(connection: psycopg.Connection[Any]) -> None:
+def test_every_setting_except_secret_ones_can_be_shown(connection: psycopg.Connection[Any]) -> None:
     names = [name for (name,) in connection.execute("select name from pg_settings")]
 
     refused = {name for name in names if not _passes(f"show {name}")}
@@ -174,7 +174,7 @@ def test_every_operator_of_postgresql_is_known(connection: psycopg.Connection[An
     assert [each for each in statements.values() if not (_passes(each) and _works(connection, each))] == []
 
 
-def test_every_relation_of_the_system_schemas_but_those_with_secrets_can_be_read(
+def test_every_system_relation_except_those_with_secrets_can_be_read(
     connection: psycopg.Connection[Any],
 ) -> None:
     names = connection.execute(

@@ -83,7 +83,7 @@ def test_columns_are_named_but_not_of_excluded_schemas(database: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["vehicles", "cars", "nothing", "a'b", "a.b.c", "", '"'])
-def test_what_is_listed_or_not_there_is_not_explained(database: str, name: str) -> None:
+def test_names_that_are_listed_or_missing_are_not_explained(database: str, name: str) -> None:
     assert explain(database, name) == []
 
 
@@ -103,7 +103,7 @@ async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked
     ("name", "reason"),
     [("pair", "is a composite type"), ("closed_pkey", "is an index"), ("ev_2025", "is a p")],
 )
-async def test_an_error_says_what_is_no_table(database: str, name: str, reason: str) -> None:
+async def test_an_error_names_relations_that_are_no_tables(database: str, name: str, reason: str) -> None:
     async with pipeline_to(database) as pipeline:
         with pytest.raises(StatementFailedError) as error:
             await pipeline.execute_sql(f"select nope from {name}")

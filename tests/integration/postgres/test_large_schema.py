@@ -67,7 +67,7 @@ def test_a_schema_has_as_many_tables_as_asked_for_and_no_name_twice(count: int) 
         assert max(Counter(column.name for column in table.columns).values()) == 1, table.name
 
 
-async def test_what_is_loaded_is_what_was_grown(
+async def test_the_loaded_schema_equals_the_generated_one(
     new_database: Callable[[], str], tables: list[TableSpec]
 ) -> None:
     url = new_database()

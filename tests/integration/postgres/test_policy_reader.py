@@ -80,7 +80,7 @@ async def test_functions_are_allowed_by_what_they_declare(new_database: Callable
     assert not passes("select tidy()", policy)
 
 
-async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
+async def test_the_policy_object_stays_the_same_until_its_sources_change(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
@@ -468,9 +468,7 @@ async def test_a_function_with_another_number_of_arguments_is_ignored(
         ("pg_catalog.pg_stats_ext_exprs", "most_common_vals histogram_bounds most_common_elems"),
     ],
 )
-def test_every_column_but_the_secret_ones_may_be_read(
-    module_database: str, catalog: str, secret: str
-) -> None:
+def test_every_column_except_secret_ones_may_be_read(module_database: str, catalog: str, secret: str) -> None:
     policy = FunctionPolicy()
     with psycopg.connect(module_database) as connection:
         described = connection.execute(f"select * from {catalog}".encode()).description

@@ -162,9 +162,7 @@ async def test_own_statements_need_no_right_to_create_temporary_tables(role: Set
 
 
 @pytest.mark.parametrize("jit", ["on", "off"])
-async def test_our_own_statements_are_not_compiled_and_callers_are_as_in_psql(
-    role: SettingsRole, jit: str
-) -> None:
+async def test_jit_is_off_for_own_statements_only(role: SettingsRole, jit: str) -> None:
     with role.having(f"jit = {jit}") as url, own_session(url) as session:
         ((for_own,),) = (await session.fetch("select pg_catalog.current_setting('jit')")).rows
         ((for_callers,),) = session.run("select current_setting('jit')").rows
@@ -230,7 +228,7 @@ def test_a_backslash_ends_no_literal_whatever_the_role_prefers(role: SettingsRol
         ("restrict_nonsystem_relation_kind", "view, foreign-table", "count(*) from seen"),
     ],
 )
-async def test_what_another_client_left_in_a_shared_session_changes_no_meaning(
+async def test_settings_that_another_client_left_in_a_shared_session_do_not_apply(
     role: SettingsRole, setting: str, left: str, expression: str
 ) -> None:
     role.execute("create or replace view seen as select 1 as a", "grant select on seen to settings_role")
@@ -265,7 +263,7 @@ LEFT_IN_THE_SESSION = {
 }
 
 
-def test_what_another_client_of_pgbouncer_left_in_a_session_does_not_count(role: SettingsRole) -> None:
+def test_settings_that_another_client_of_pgbouncer_left_do_not_apply(role: SettingsRole) -> None:
     program = find_pgbouncer() or pytest.skip(
         "PgBouncer is not installed (Debian: apt-get install pgbouncer)"
     )
@@ -375,7 +373,7 @@ def test_the_smaller_lock_timeout_ends_a_wait_and_is_named(role: SettingsRole, w
     ],
 )
 @pytest.mark.parametrize("way", ["role", "options"])
-def test_the_smaller_limit_holds(role: SettingsRole, setting: str, shown: str, way: str) -> None:
+def test_the_smaller_of_two_limits_applies(role: SettingsRole, setting: str, shown: str, way: str) -> None:
     name, _, value = setting.partition(" = ")
     with role.having(setting if way == "role" else "work_mem = '8MB'") as url:
         options = f"-c {name}={value.strip(chr(39))}" if way == "options" else ""

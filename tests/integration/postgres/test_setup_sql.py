@@ -102,7 +102,7 @@ def check(site: Site, folder: Path, *options: str) -> subprocess.CompletedProces
     return run_command(server_environment(site.reader_url), folder, "setup-sql", *arguments)
 
 
-def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: Site) -> None:
+def test_a_superuser_can_run_the_script_again_and_later_tables_are_readable(site: Site) -> None:
     site.admin(site.script(schemas=["public"]))
     site.admin(site.script())
     site.run(site.owner_url, 'create table later (id int); create table "Sales %".later (id int)')
@@ -115,7 +115,7 @@ def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: S
     site.admin(f'drop owned by "{site.role}"; drop role "{site.role}"')  # as docs/dba.md says
 
 
-def test_it_changes_nothing_in_another_database(new_database: Callable[[], str], site: Site) -> None:
+def test_the_script_changes_nothing_in_another_database(new_database: Callable[[], str], site: Site) -> None:
     if shutil.which("psql") is None:
         pytest.skip("psql is not installed")
     other = make_conninfo(site.url, dbname=conninfo_to_dict(new_database())["dbname"])
@@ -138,7 +138,7 @@ def test_it_changes_nothing_in_another_database(new_database: Callable[[], str],
         assert found.fetchone() == (True, True)
 
 
-def test_it_takes_nothing_from_other_roles(site: Site) -> None:
+def test_the_script_takes_no_rights_from_other_roles(site: Site) -> None:
     site.admin("grant create on schema public to public")
 
     script = site.script()
@@ -149,7 +149,7 @@ def test_it_takes_nothing_from_other_roles(site: Site) -> None:
     assert site.ask("select has_schema_privilege('public', 'public', 'CREATE')") is True
 
 
-def test_a_role_of_somebody_else_keeps_its_settings(site: Site) -> None:
+def test_an_existing_role_that_the_script_did_not_create_keeps_its_settings(site: Site) -> None:
     site.admin(f'create role "{site.role}" login')
 
     site.admin(site.script())
@@ -195,9 +195,7 @@ def other_owner(site: Site) -> Iterator[str]:
     site.admin(f"drop owned by {name} cascade; drop role {name}")
 
 
-def test_each_owner_runs_it_for_their_tables_and_learns_what_others_must_run(
-    site: Site, other_owner: str
-) -> None:
+def test_each_owner_can_run_the_script_and_is_told_what_others_must_run(site: Site, other_owner: str) -> None:
     site.admin(f'create role "{site.role}" login; revoke connect on database {site.dbname} from public')
     site.admin(f"grant connect on database {site.dbname} to {other_owner}")
     other_url = make_conninfo(site.url, user=other_owner, password=PASSWORD)

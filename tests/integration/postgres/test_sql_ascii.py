@@ -49,7 +49,7 @@ def database(cluster: EmbeddedPostgres) -> Iterator[str]:
             admin.execute("drop database in_ascii with (force)")
 
 
-async def test_with_its_client_encoding_everything_is_read_and_can_be_named(database: str) -> None:
+async def test_with_the_databases_client_encoding_everything_can_be_read_and_named(database: str) -> None:
     async with pipeline_to(f"{database}?client_encoding=latin1") as pipeline:
         catalog, tables = await pipeline.schema.find_tables("café", database=None, names=[], limit=10)
         cafés = render_table(tables[0], catalog)
@@ -118,7 +118,7 @@ async def test_a_search_path_that_is_invalid_in_utf8_does_not_prevent_the_login(
 
 
 @pytest.mark.parametrize(("query", "names"), [("", Status.WARN), ("?client_encoding=latin1", None)])
-async def test_doctor_examines_it_and_reports_names_that_cannot_be_read(
+async def test_doctor_examines_a_sql_ascii_database_and_reports_unreadable_names(
     database: str, query: str, names: Status | None
 ) -> None:
     settings = load_settings({"PG_MCP_DATABASE_URL": database + query}, env_file=None)

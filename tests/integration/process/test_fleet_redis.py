@@ -179,7 +179,7 @@ async def test_only_the_first_call_waits_for_a_silent_redis(server: RedisServer)
 
 
 @pytest.mark.parametrize("command", ["replicaof", "maxmemory"])
-async def test_a_redis_that_takes_no_writes_is_an_outage(
+async def test_a_redis_that_refuses_writes_is_an_outage(
     server: RedisServer, shared: SharedRedis, command: str
 ) -> None:
     limit = rate_limit(shared, 100)
@@ -226,7 +226,7 @@ async def test_a_result_kept_by_one_server_is_read_by_another(server: RedisServe
     assert row_count == 300
 
 
-async def test_a_result_is_read_by_its_owner_alone(shared: SharedRedis) -> None:
+async def test_only_its_owner_can_read_a_result(shared: SharedRedis) -> None:
     kept = store(shared)
     of_alice = await kept.keep(make_rows(3), owner="alice")
     of_all = await kept.keep(make_rows(3))
@@ -275,7 +275,7 @@ async def test_keys_are_rotated_without_losing_a_result(shared: SharedRedis) -> 
         await store(shared, NEW_KEY).read(before, 1, 1)
 
 
-async def test_the_oldest_results_of_all_servers_make_room_and_all_expire(
+async def test_the_oldest_results_of_all_servers_are_removed_first_and_all_expire(
     server: RedisServer, shared: SharedRedis
 ) -> None:
     kept = store(shared, max_bytes=600)
@@ -289,7 +289,7 @@ async def test_the_oldest_results_of_all_servers_make_room_and_all_expire(
     assert all(0 < int(str(server.run("TTL", key))) <= 120 for key in server.list_keys())
 
 
-async def test_a_caller_makes_room_at_its_own_expense(shared: SharedRedis) -> None:
+async def test_many_results_of_one_caller_remove_only_its_own(shared: SharedRedis) -> None:
     kept = store(shared, max_bytes=1_000)
     of_bob = await kept.keep(make_rows(5), owner="bob")
     of_alice = [await kept.keep(make_rows(5), owner="alice") for _ in range(20)]
