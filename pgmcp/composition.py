@@ -12,6 +12,7 @@ from pgmcp import __version__
 from pgmcp.answers.budget import MAX_CHARACTERS_PER_TOKEN
 from pgmcp.answers.result_store import LocalResultStore, ResultStore
 from pgmcp.errors import GuardFailedError, PgmcpError, UnmappedPrincipalError
+from pgmcp.execution.connection_hints import VARIABLE_PREFIX
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn, spawn_cold
@@ -228,6 +229,7 @@ def _open_databases(
             cleanup,
             hidden_values=hidden_values,
             kept_connections=kept_connections,
+            variable_prefix=settings.variable_prefixes.get(name, VARIABLE_PREFIX),
         )
         if database.maps_roles:
             check = asyncio.create_task(_report_roles(databases[name]))

@@ -33,8 +33,8 @@ from pgmcp.pipeline.identities import BothRoles, Close, RoleDatabases
 from pgmcp.pipeline.protocols import StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.settings import DatabaseSettings, ServerSettings
+from pgmcp.settings.address import find_address
 from pgmcp.settings.conninfo import values
-from pgmcp.settings.origins import find_address
 from pgmcp.url_file import UrlFile
 from pgmcp.validation import FunctionPolicy, validate
 
@@ -70,6 +70,7 @@ def open_database(
     *,
     hidden_values: HiddenValuesCheck,
     kept_connections: int,
+    variable_prefix: str,
 ) -> Database:
     """Build the objects that serve one database; nothing connects to it yet.
 
@@ -82,8 +83,9 @@ def open_database(
         cleanup: the exit stack that closes the objects.
         hidden_values: checks the patterns of hidden values, which all databases share.
         kept_connections: connections to keep while the database is used, unless its settings say how many.
+        variable_prefix: the beginning of the database's variables, for hints.
     """
-    target = _connection_target(name, settings, server, cleanup)
+    target = _connection_target(name, settings, server, cleanup, variable_prefix)
     supervisor = _supervisor(target, settings, server, spawn, kept_connections)
     cleanup.push_async_callback(supervisor.close)
     scope_check = ScopeCheck(name, hidden_values)
@@ -103,7 +105,11 @@ def open_database(
 
 
 def _connection_target(
-    name: str, settings: DatabaseSettings, server: ServerSettings, cleanup: AsyncExitStack
+    name: str,
+    settings: DatabaseSettings,
+    server: ServerSettings,
+    cleanup: AsyncExitStack,
+    variable_prefix: str,
 ) -> ConnectionTarget:
     """Return what a worker connects to; `cleanup` closes its password source and its tunnel."""
     conninfo, params = settings.target()
@@ -120,7 +126,7 @@ def _connection_target(
         credentials=credentials,
         statement_timeout_s=server.query_timeout_s,
         tunnel=tunnel,
-        variable_prefix=settings.variable_prefix,
+        variable_prefix=variable_prefix,
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from socket import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -16,7 +17,8 @@ from urllib.parse import urlsplit
 from pgmcp.composition import open_backend
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError, SettingsError
-from pgmcp.start_stdio import read_settings
+from pgmcp.settings.load import load_settings
+from pgmcp.start_stdio import use_settings
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import (
     ListenAddress,
@@ -72,10 +74,11 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
             sockets = open_sockets(where)
         with _collected(errors):
             networks = read_proxies(proxies) if proxies is not None else None
-        settings, context_file, surface_settings = read_settings(errors)
+        settings = load_settings(errors_of_options=errors)
+        context_file, surface_settings = use_settings(settings)
         if networks is not None:
-            http = settings.http.model_copy(update={"forwarded_allow_ips": networks})
-            settings = settings.model_copy(update={"http": http})
+            http = replace(settings.http, forwarded_allow_ips=networks)
+            settings = replace(settings, http=http)
         host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
         run_coroutine(
             lambda: _serve(settings, context_file, surface_settings, fork_server, sockets, host_check)

@@ -11,14 +11,15 @@ say that they "could not attach".
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pgmcp.ending_signals import run_coroutine
-from pgmcp.errors import PgmcpError, SettingsError
+from pgmcp.errors import PgmcpError
 from pgmcp.features import make_extensions
 from pgmcp.observability.standard_error import log_handler
+from pgmcp.settings_reader import SettingsReader
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.server import StdioServer
@@ -92,10 +93,14 @@ async def _load(
     if not loads_at_once:
         await server.opened.wait()
     try:
-        settings, context_file, surface_settings = await asyncio.to_thread(read_settings)
+        reader = SettingsReader()
+        reader.start()
+        load_composition = asyncio.ensure_future(asyncio.to_thread(_load_composition))
+        settings = await asyncio.to_thread(reader.result)
+        context_file, surface_settings = await asyncio.to_thread(use_settings, settings)
         await asyncio.to_thread(surface.load)
         settings_ready.set_result(surface_settings)
-        open_backend = await asyncio.to_thread(_load_composition)
+        open_backend = await load_composition
         async with open_backend(settings, context_file, fork_server, surface_settings) as built:
             logger.info("serving %s over stdio", ", ".join(surface_settings.database_names))
             backend.set_result(built)
@@ -110,20 +115,12 @@ async def _load(
         raise
 
 
-def read_settings(
-    errors_of_options: Sequence[SettingsError] = (),
-) -> "tuple[Settings, ContextFile | None, SurfaceSettings]":
-    """Read the settings and set up logging.
-
-    Args:
-        errors_of_options: errors of the command line, which are raised with those of the settings.
+def use_settings(settings: "Settings") -> "tuple[ContextFile | None, SurfaceSettings]":
+    """Set up logging, and read the files that the surface needs.
 
     Raises:
-        SettingsError: the settings, the options or the context file are invalid.
+        SettingsError: the context file is invalid.
     """
-    from pgmcp.settings import load_settings
-
-    settings = load_settings(errors_of_options=errors_of_options)
     from pgmcp.observability.call_log import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
@@ -155,7 +152,7 @@ def read_settings(
         extensions=extensions,
         verified_tools=verified_tools,
     )
-    return settings, context_file, surface_settings
+    return context_file, surface_settings
 
 
 def _load_composition() -> OpenBackend:

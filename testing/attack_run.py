@@ -15,7 +15,7 @@ from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.pipeline import Pipeline
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from testing.attacked_cluster import Target
 from testing.fingerprint import Fingerprint, changes, take_fingerprint, wal_position_bytes
 from worker.protocol import StatementOrigin

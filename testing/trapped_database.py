@@ -31,7 +31,7 @@ from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.lookup.value_check import check_unlisted, resolve
 from pgmcp.lookup.value_hints import find_indexed_values
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from pgmcp.validation.references import find_references
 from testing.attack_run import pipeline_to, supervisor_to
 from testing.own_sql_log import Ran, find_failed, find_inexact, is_own, own_statements, read_log

@@ -20,7 +20,7 @@ from pgmcp.errors import InvalidArgumentError
 from pgmcp.pipeline import CallOptions
 from pgmcp.quoting import quote_identifier
 from pgmcp.settings import Settings
-from pgmcp.settings.origins import find_address
+from pgmcp.settings.address import find_address
 from pgmcp.untrusted import escape_untrusted
 
 _COMMAND: Final = re.compile(r"\\([A-Za-z]+|\?|!)(\+?)\s*(.*)", re.DOTALL)

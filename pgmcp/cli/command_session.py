@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pgmcp.cli.serve import start_fork_server
@@ -11,7 +11,8 @@ from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import UnknownDatabaseError
 from pgmcp.observability.call_log import configure_logging
 from pgmcp.pipeline import OnStage, Stage
-from pgmcp.settings import DatabaseSettings, Settings, load_settings
+from pgmcp.settings import DatabaseSettings, Settings
+from pgmcp.settings.load import load_settings
 
 if TYPE_CHECKING:
     from pgmcp.generation.context_file import ContextFile
@@ -133,7 +134,7 @@ def _choose(settings: Settings, database: str | None) -> str:
 def _limited(settings: DatabaseSettings, connections: int) -> DatabaseSettings:
     """Return the settings of a database with a lower limit of connections."""
     most = min(connections, settings.max_pool_size)
-    return settings.model_copy(update={"min_pool_size": 0, "max_pool_size": most})
+    return replace(settings, min_pool_size=0, max_pool_size=most)
 
 
 WORDS_BY_STAGE: Final = {

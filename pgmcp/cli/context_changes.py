@@ -1,7 +1,7 @@
 """Finds entries for the context file, shows the change, and writes it once it is confirmed."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -159,8 +159,8 @@ def run_and_write(
 
 def _without_rate_limit(settings: Settings) -> Settings:
     """Return settings without rate limits, which are meant for hosts: an import plans every metric."""
-    rate_limit = settings.rate_limit.model_copy(update={"enabled": False})
-    return settings.model_copy(update={"rate_limit": rate_limit})
+    rate_limit = replace(settings.rate_limit, enabled=False)
+    return replace(settings, rate_limit=rate_limit)
 
 
 def _show(terminal: Terminal, imported: Imported, changes: Changes) -> None:

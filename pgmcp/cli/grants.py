@@ -13,7 +13,7 @@ from pgmcp.errors import PgmcpError, UnknownDatabaseError
 from pgmcp.execution.catalog_access import fetch_own, without
 from pgmcp.execution.result import JsonScalar, RowLimits, Rows, StatementOrigin
 from pgmcp.settings import Settings
-from pgmcp.settings.origins import find_dbname
+from pgmcp.settings.address import find_dbname
 from pgmcp.untrusted import escape_untrusted
 
 Fetch = Callable[[str], Awaitable[Sequence[Sequence[JsonScalar]]]]

@@ -14,7 +14,8 @@ from pgmcp.generation.context_edit import add_verified, require_new_question
 from pgmcp.generation.context_file import load_context
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import CallOptions, QueryOptions, ReturnType
-from pgmcp.settings import Settings, load_settings
+from pgmcp.settings import Settings
+from pgmcp.settings.load import load_settings
 
 _PACKAGE: Final = Path(pgmcp.__file__).resolve().parent
 

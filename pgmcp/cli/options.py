@@ -163,7 +163,7 @@ def with_options(options: Iterable[AnswerOption | EntryOption]) -> Callable[[Com
 
 def complete_database(incomplete: str) -> list[str]:
     """Return the configured databases that start with a text, without connecting."""
-    from pgmcp.settings import load_settings
+    from pgmcp.settings.load import load_settings
 
     try:
         return [name for name in load_settings().databases if name.startswith(incomplete)]

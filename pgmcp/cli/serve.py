@@ -56,9 +56,10 @@ def check() -> None:
     Raises:
         SettingsError: they are invalid.
     """
-    from pgmcp.start_stdio import read_settings
+    from pgmcp.settings.load import load_settings
+    from pgmcp.start_stdio import use_settings
 
-    _, _, surface_settings = read_settings()
+    _, surface_settings = use_settings(load_settings())
     sys.stdout.write(f"the settings are valid: {', '.join(surface_settings.database_names)}\n")
 
 

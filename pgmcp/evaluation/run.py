@@ -1,7 +1,7 @@
 """Asks each contestant every question, and judges each attempt."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -13,12 +13,6 @@ from pgmcp.pipeline import CallOptions, Pipeline
 from pgmcp.settings import RateLimitSettings, Settings
 
 _MAX_ROWS: Final = 100_000
-_LIMITS: Final = {
-    "max_result_rows": _MAX_ROWS,
-    "max_result_bytes": 64 << 20,
-    "max_result_tokens": 1_000_000,
-}
-"""Limits that no result reaches, because whole results are compared."""
 
 
 class Verdict(StrEnum):
@@ -148,10 +142,14 @@ def _judge_refusal(attempt: Attempt) -> JudgedAttempt:
 
 
 def for_evaluation(settings: Settings) -> Settings:
-    """Return settings with whole results and without rate limits."""
-    return settings.model_copy(
-        update={
-            "server": settings.server.model_copy(update=_LIMITS),
-            "rate_limit": RateLimitSettings(enabled=False),
-        }
+    """Return settings without rate limits, and with limits that no result reaches.
+
+    Whole results are compared.
+    """
+    server = replace(
+        settings.server,
+        max_result_rows=_MAX_ROWS,
+        max_result_bytes=64 << 20,
+        max_result_tokens=1_000_000,
     )
+    return replace(settings, server=server, rate_limit=RateLimitSettings(enabled=False))

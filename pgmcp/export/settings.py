@@ -1,9 +1,12 @@
 """Defines the settings of exports, in the group `server`."""
 
+from dataclasses import dataclass
+
 from pgmcp.settings.field_types import WritableFolder
 from pgmcp.settings.section import Section, number, unset
 
 
+@dataclass(frozen=True, kw_only=True)
 class ExportSettings(Section):
     """Whether rows may be written to files, and how many."""
 

@@ -1,9 +1,8 @@
 """The settings of one database."""
 
 import sys
-from typing import Annotated, Self
-
-from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from dataclasses import dataclass
+from typing import Annotated
 
 from pgmcp.settings import conninfo
 from pgmcp.settings.field_types import (
@@ -23,9 +22,10 @@ from pgmcp.settings.field_types import (
     Url,
     split_command,
 )
-from pgmcp.settings.section import Section, number, reject, unset
+from pgmcp.settings.section import ContradictionError, Secret, Section, number, setting, unset
 
 
+@dataclass(frozen=True, kw_only=True)
 class DatabaseSettings(Section):
     """Connection to one database, and limits on the number of connections."""
 
@@ -38,10 +38,10 @@ class DatabaseSettings(Section):
         "connection, the rest at the start"
     )
     host: Host | None = unset("host name, address or socket folder; comma-separated ones are tried in order")
-    port: int = number(5432, "", 1, 65535, "TCP port of every host")
+    port: int | None = number(None, "", 1, 65535, "TCP port of every host", documented=5432)
     dbname: str | None = unset("name of the database on the server; same as the user if unset")
     user: str | None = unset("role to log in as; grant it only SELECT")
-    password: SecretStr | None = unset("password; ~/.pgpass and PGPASSWORD are read too")
+    password: Secret | None = unset("password; ~/.pgpass and PGPASSWORD are read too")
     password_file: SecretFile | None = unset(
         "file that holds the password, instead of the password; read for each new connection"
     )
@@ -57,9 +57,8 @@ class DatabaseSettings(Section):
         "how long new connections use a password of the command that has no expiry; 0 runs the command for "
         "each connection. A password that the server refuses is not used again",
     )
-    ssl_mode: Annotated[SslMode, LOWER] = Field(
-        default="prefer",
-        description="whether TLS is used; verify-ca and verify-full also need the root certificate",
+    ssl_mode: Annotated[SslMode, LOWER] | None = unset(
+        "whether TLS is used; verify-ca and verify-full also need the root certificate", default="prefer"
     )
     ssl_root_cert: RootCert | None = unset(
         "file of CA certificates to verify the server's certificate, or the word system"
@@ -70,9 +69,9 @@ class DatabaseSettings(Section):
     )
     ssh_config: ExistingFile | None = unset("configuration file for ssh, instead of ~/.ssh/config")
     service: str | None = unset("name of a service in pg_service.conf with further connection parameters")
-    target_session_attrs: Annotated[TargetSessionAttrs, LOWER] = Field(
+    target_session_attrs: Annotated[TargetSessionAttrs, LOWER] | None = unset(
+        "which of several hosts to choose: prefer-standby keeps load off the primary",
         default="any",
-        description="which of several hosts to choose: prefer-standby keeps load off the primary",
     )
     max_pool_size: int = number(
         10, "connections", 1, 500, "maximum number of connections, one worker process each"
@@ -85,92 +84,88 @@ class DatabaseSettings(Section):
         "connections that stay open when idle; not more than the maximum. If unset, 0 over stdio, where each "
         "window of a host may start a server, and 2 over HTTP",
     )
-    include_schemas: SchemaPatterns = Field(
-        default=(),
-        description="schemas shown to the model, comma-separated, * allowed; if unset, all but the system "
+    include_schemas: SchemaPatterns = setting(
+        (),
+        "schemas shown to the model, comma-separated, * allowed; if unset, all but the system "
         "schemas. This is not a security boundary; use GRANT",
     )
-    exclude_schemas: SchemaPatterns = Field(
-        default=(), description="schemas hidden from the model, comma-separated, * allowed"
-    )
-    roles: RoleEntries = Field(
-        default=(),
-        description="database role of each caller over HTTP: principal=role and claim:value=role, "
+    exclude_schemas: SchemaPatterns = setting((), "schemas hidden from the model, comma-separated, * allowed")
+    roles: RoleEntries = setting(
+        (),
+        "database role of each caller over HTTP: principal=role and claim:value=role, "
         "comma-separated; the first match counts. The caller's statements run with this role",
     )
     default_role: RoleName | None = unset(
         "database role of callers that PG_MCP_DATABASE_ROLES does not match, and of callers without a token "
         "(stdio, command line). If unset while PG_MCP_DATABASE_ROLES is set, these callers are refused"
     )
-    claim_settings: ClaimSettings = Field(
-        default=(),
-        description="settings that row policies can read, as setting=claim, comma-separated, for example "
+    claim_settings: ClaimSettings = setting(
+        (),
+        "settings that row policies can read, as setting=claim, comma-separated, for example "
         "app.tenant=tenant; each gets the value of the claim in the caller's token, or an empty text. "
         "Requires roles or a default role",
     )
 
-    _variable_prefix: str = PrivateAttr(default="PG_MCP_DATABASE_")
+    def __post_init__(self) -> None:
+        """Check settings that depend on each other.
 
-    @model_validator(mode="after")
-    def _check_pairs(self) -> Self:
-        if self.model_fields_set.isdisjoint(LOCATING_FIELDS):
-            given = next((name for name in type(self).model_fields if name in self.model_fields_set), "url")
-            raise reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set too")
+        Raises:
+            ContradictionError: some contradict each other, or one is missing.
+        """
+        if all(getattr(self, name) is None for name in LOCATING_FIELDS):
+            raise ContradictionError("", f"expected one of {', '.join(LOCATING_FIELDS)} to be set too")
         self._check_passwords()
         if self.min_pool_size is not None and self.min_pool_size > self.max_pool_size:
-            raise reject(
+            raise ContradictionError(
                 "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
             )
         self._check_ssh()
         if self.claim_settings and not self.maps_roles:
             # With the login role, each caller would see in pg_stat_activity what the others run.
-            raise reject("claim_settings", "expected ROLES or DEFAULT_ROLE to be set too")
-        if self.ssl_mode.startswith("verify") and not self._names_root_cert:
-            raise reject(
+            raise ContradictionError("claim_settings", "expected ROLES or DEFAULT_ROLE to be set too")
+        if (self.ssl_mode or "").startswith("verify") and not self._names_root_cert:
+            raise ContradictionError(
                 "ssl_mode", "expected SSL_ROOT_CERT to be set too: a file of CA certificates, or system"
             )
         # With "system", libpq's default becomes verify-full, so only an explicit mode can contradict it.
-        is_set = "ssl_mode" in self.model_fields_set
-        if self.ssl_root_cert == "system" and is_set and self.ssl_mode != "verify-full":
-            raise reject("ssl_mode", "expected verify-full, the only mode that supports system roots")
-        return self
+        if self.ssl_root_cert == "system" and self.ssl_mode not in (None, "verify-full"):
+            raise ContradictionError(
+                "ssl_mode", "expected verify-full, the only mode that supports system roots"
+            )
 
     def _check_passwords(self) -> None:
         given = [field for field in PASSWORD_FIELDS if getattr(self, field) is not None]
         if len(given) > 1:
             names = " and ".join(field.upper() for field in given)
-            raise reject(given[-1], f"{names} are both set: keep one of them")
+            raise ContradictionError(given[-1], f"{names} are both set: keep one of them")
         if given and given[0] != "password" and "password" in conninfo.keywords(self._plain_url):
-            raise reject(given[0], "the URL contains a password too: remove it there")
+            raise ContradictionError(given[0], "the URL contains a password too: remove it there")
 
     def _check_ssh(self) -> None:
         """Reject settings that do not work through a tunnel, which leads to one named host."""
         if self.ssh is None:
             if self.ssh_config is not None:
-                raise reject("ssh_config", "expected SSH to be set too")
+                raise ContradictionError("ssh_config", "expected SSH to be set too")
             return
         if sys.platform == "win32":
-            raise reject("ssh", "Windows' OpenSSH cannot forward a private socket; run ssh -L yourself")
+            raise ContradictionError(
+                "ssh", "Windows' OpenSSH cannot forward a private socket; run ssh -L yourself"
+            )
         given = self._given
         for keyword in ("service", "hostaddr"):
             if given.get(keyword):
-                raise reject("ssh", f"{keyword} cannot be used through a bastion: name the host instead")
+                raise ContradictionError(
+                    "ssh", f"{keyword} cannot be used through a bastion: name the host instead"
+                )
         host = given.get("host", "")
         if not host or host.startswith(("/", "@", "%")):
-            raise reject(
+            raise ContradictionError(
                 "ssh", "expected HOST or a host in the URL: as the bastion sees it, for example localhost"
             )
         if "," in host or "," in given.get("port", ""):
-            raise reject("ssh", "expected one host: a tunnel leads to one, so name no further hosts")
-
-    @property
-    def variable_prefix(self) -> str:
-        """The beginning of this database's variables, as the operator wrote it."""
-        return self._variable_prefix
-
-    def set_variable_prefix(self, prefix: str) -> None:
-        """Note how the operator wrote this database's variables."""
-        self._variable_prefix = prefix
+            raise ContradictionError(
+                "ssh", "expected one host: a tunnel leads to one, so name no further hosts"
+            )
 
     @property
     def place(self) -> tuple[str, int]:
@@ -213,7 +208,7 @@ class DatabaseSettings(Section):
         params = {
             _RENAMED_BY_LIBPQ.get(field, field): _plain(getattr(self, field))
             for field in _LIBPQ_FIELDS
-            if field in self.model_fields_set
+            if getattr(self, field) is not None
         }
         return url, {keyword: text for keyword, text in params.items() if keyword not in overridden}
 
@@ -239,4 +234,4 @@ _RENAMED_BY_LIBPQ = {"ssl_mode": "sslmode", "ssl_root_cert": "sslrootcert"}
 
 
 def _plain(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    return value.get_secret_value() if isinstance(value, Secret) else str(value)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
-
 from pgmcp.secret_file import read_secret_file
 from pgmcp.settings import conninfo
+from pgmcp.settings.section import Check, Convert, Secret
 
 _FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
 _HTTP_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
@@ -27,7 +26,7 @@ _SSH_DESTINATION = re.compile(r"(?:ssh://)?[^\s,'\"-][^\s,'\"]{0,254}")
 _HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
-def _check_url(url: SecretStr) -> SecretStr:
+def _check_url(url: Secret) -> Secret:
     conninfo.normalize(url.get_secret_value())
     return url
 
@@ -84,7 +83,7 @@ def split_command(text: str) -> list[str]:
     return words
 
 
-def _check_command(command: SecretStr) -> SecretStr:
+def _check_command(command: Secret) -> Secret:
     split_command(command.get_secret_value())
     return command
 
@@ -158,7 +157,7 @@ def _split_origins(value: object) -> tuple[str, ...]:
     return origins
 
 
-def _check_token_hashes(hashes: SecretStr) -> SecretStr:
+def _check_token_hashes(hashes: Secret) -> Secret:
     pairs = [pair.strip() for pair in hashes.get_secret_value().split(",") if pair.strip()]
     if not all(_TOKEN_HASH.fullmatch(pair) for pair in pairs):
         raise ValueError("expected comma-separated name=hash, as `pgmcp token NAME` prints them")
@@ -168,7 +167,7 @@ def _check_token_hashes(hashes: SecretStr) -> SecretStr:
     return hashes
 
 
-def _check_redis_url(url: SecretStr) -> SecretStr:
+def _check_redis_url(url: Secret) -> Secret:
     parts = urlsplit(url.get_secret_value())
     place = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in ("redis", "rediss", "unix") or not place:
@@ -176,12 +175,12 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
-def split_keys(keys: SecretStr) -> tuple[str, ...]:
+def split_keys(keys: Secret) -> tuple[str, ...]:
     """Return the keys of a comma-separated list."""
     return tuple(key.strip() for key in keys.get_secret_value().split(",") if key.strip())
 
 
-def _check_state_keys(keys: SecretStr) -> SecretStr:
+def _check_state_keys(keys: Secret) -> Secret:
     listed = split_keys(keys)
     if not listed or not all(_STATE_KEY.fullmatch(key) for key in listed):
         raise ValueError(
@@ -260,33 +259,33 @@ def _split_schemas(value: object) -> tuple[str, ...]:
     return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
 
 
-Url = Annotated[SecretStr, AfterValidator(_check_url)]
-Host = Annotated[str, AfterValidator(_check_host)]
+Url = Annotated[Secret, Check(_check_url)]
+Host = Annotated[str, Check(_check_host)]
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
-RootCert = Annotated[str, AfterValidator(_find_root_cert)]
+RootCert = Annotated[str, Check(_find_root_cert)]
 TargetSessionAttrs = Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]
-BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
-FunctionNames = Annotated[tuple[str, ...], BeforeValidator(_split_function_names)]
-ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
-SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
-HttpHosts = Annotated[tuple[str, ...], BeforeValidator(_split_hosts)]
-Networks = Annotated[tuple[str, ...], BeforeValidator(split_networks)]
-HttpOrigins = Annotated[tuple[str, ...], BeforeValidator(_split_origins)]
-TokenHashes = Annotated[SecretStr, AfterValidator(_check_token_hashes)]
-RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
-StateKeys = Annotated[SecretStr, AfterValidator(_check_state_keys)]
-SecureUrl = Annotated[str, AfterValidator(_check_secure_url)]
-RoleEntries = Annotated[tuple[tuple[str, str, str], ...], BeforeValidator(_split_roles)]
-ClaimSettings = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_split_claim_settings)]
-RoleName = Annotated[str, AfterValidator(_check_role)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
-TokenTypes = Annotated[tuple[str, ...], BeforeValidator(_split_token_types)]
+BaseUrl = Annotated[str, Check(_check_base_url)]
+FunctionNames = Annotated[tuple[str, ...], Convert(_split_function_names)]
+ColumnPatterns = Annotated[tuple[str, ...], Convert(_split_patterns)]
+SchemaPatterns = Annotated[tuple[str, ...], Convert(_split_schemas)]
+HttpHosts = Annotated[tuple[str, ...], Convert(_split_hosts)]
+Networks = Annotated[tuple[str, ...], Convert(split_networks)]
+HttpOrigins = Annotated[tuple[str, ...], Convert(_split_origins)]
+TokenHashes = Annotated[Secret, Check(_check_token_hashes)]
+RedisUrl = Annotated[Secret, Check(_check_redis_url)]
+StateKeys = Annotated[Secret, Check(_check_state_keys)]
+SecureUrl = Annotated[str, Check(_check_secure_url)]
+RoleEntries = Annotated[tuple[tuple[str, str, str], ...], Convert(_split_roles)]
+ClaimSettings = Annotated[tuple[tuple[str, str], ...], Convert(_split_claim_settings)]
+RoleName = Annotated[str, Check(_check_role)]
+Words = Annotated[tuple[str, ...], Convert(_split_words)]
+TokenTypes = Annotated[tuple[str, ...], Convert(_split_token_types)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-LOWER = BeforeValidator(lambda value: str(value).lower())
-UPPER = BeforeValidator(lambda value: str(value).upper())
-SshDestination = Annotated[str, AfterValidator(_check_ssh_destination)]
-SecretFile = Annotated[Path, AfterValidator(_check_secret_file)]
-Command = Annotated[SecretStr, AfterValidator(_check_command)]
-ExistingFile = Annotated[Path, AfterValidator(_find_file)]
-FileInExistingFolder = Annotated[Path, AfterValidator(_find_folder_of)]
-WritableFolder = Annotated[Path, AfterValidator(_find_writable_folder)]
+LOWER = Convert(lambda value: str(value).lower())
+UPPER = Convert(lambda value: str(value).upper())
+SshDestination = Annotated[str, Check(_check_ssh_destination)]
+SecretFile = Annotated[Path, Check(_check_secret_file)]
+Command = Annotated[Secret, Check(_check_command)]
+ExistingFile = Annotated[Path, Check(_find_file)]
+FileInExistingFolder = Annotated[Path, Check(_find_folder_of)]
+WritableFolder = Annotated[Path, Check(_find_writable_folder)]

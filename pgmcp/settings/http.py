@@ -1,8 +1,6 @@
 """The settings of serving over HTTP."""
 
-from typing import Self
-
-from pydantic import Field, SecretStr, model_validator
+from dataclasses import dataclass
 
 from pgmcp.settings.field_types import (
     ExistingFile,
@@ -16,25 +14,26 @@ from pgmcp.settings.field_types import (
     Words,
     split_keys,
 )
-from pgmcp.settings.section import Section, number, reject, unset
+from pgmcp.settings.section import ContradictionError, Secret, Section, number, setting, unset
 
 
+@dataclass(frozen=True, kw_only=True)
 class HttpSettings(Section):
     """Serving over HTTP: allowed clients, and limits of one client."""
 
-    allowed_hosts: HttpHosts = Field(
-        default=(),
-        description="values allowed in the Host header, each a host or host:port, comma-separated; the "
+    allowed_hosts: HttpHosts = setting(
+        (),
+        "values allowed in the Host header, each a host or host:port, comma-separated; the "
         "listening address is always allowed, and on loopback also localhost",
     )
-    allowed_origins: HttpOrigins = Field(
-        default=(),
-        description="websites whose pages may call the server, comma-separated, such as "
+    allowed_origins: HttpOrigins = setting(
+        (),
+        "websites whose pages may call the server, comma-separated, such as "
         "https://app.example.com; on loopback also websites on this machine",
     )
-    forwarded_allow_ips: Networks = Field(
-        default=(),
-        description="addresses or networks of proxies, comma-separated; the log takes the client's address "
+    forwarded_allow_ips: Networks = setting(
+        (),
+        "addresses or networks of proxies, comma-separated; the log takes the client's address "
         "from their X-Forwarded-For header",
     )
     max_body_bytes: int = number(1024**2, "bytes", 1024, 16 * 1024**2, "maximum bytes of one request")
@@ -48,10 +47,9 @@ class HttpSettings(Section):
     stop_timeout_s: float = number(
         20.0, "seconds", 0, 3600, "time that running calls get to finish when the server is stopped"
     )
-    metrics: bool = Field(
-        default=False,
-        description="serve metrics for Prometheus at /metrics to callers that may call tools. Needs "
-        "the extra `metrics`",
+    metrics: bool = setting(
+        False,
+        "serve metrics for Prometheus at /metrics to callers that may call tools. Needs the extra `metrics`",
     )
     tls_cert: ExistingFile | None = unset(
         "PEM file of the server's certificate and its chain; the server uses TLS if set"
@@ -68,17 +66,17 @@ class HttpSettings(Section):
         "OAuth 2.1 issuer whose JWT access tokens are accepted, written exactly as in their claim iss"
     )
     jwks_url: SecureUrl | None = unset("URL of the issuer's keys; from the issuer's metadata if unset")
-    audience: Words = Field(
-        default=(),
-        description="accepted audiences of tokens, comma-separated; the public URL if unset",
+    audience: Words = setting(
+        (),
+        "accepted audiences of tokens, comma-separated; the public URL if unset",
     )
-    required_scopes: Words = Field(default=(), description="scopes that every token needs, comma-separated")
-    token_types: TokenTypes = Field(
-        default=("at+jwt", "jwt"),
-        description="accepted types of JWT (the header typ), comma-separated; use at+jwt alone if the "
+    required_scopes: Words = setting((), "scopes that every token needs, comma-separated")
+    token_types: TokenTypes = setting(
+        ("at+jwt", "jwt"),
+        "accepted types of JWT (the header typ), comma-separated; use at+jwt alone if the "
         "issuer follows RFC 9068",
     )
-    principal_claim: str = Field(default="sub", description="claim whose value is the caller's name")
+    principal_claim: str = setting("sub", "claim whose value is the caller's name")
     jwks_outage_s: float = number(
         3600.0,
         "seconds",
@@ -94,7 +92,7 @@ class HttpSettings(Section):
         "(RFC 9728); the issuer if unset"
     )
     introspection_client_id: str | None = unset("client id for introspection")
-    introspection_client_secret: SecretStr | None = unset("client secret for introspection")
+    introspection_client_secret: Secret | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
         "encryption keys, comma-separated, the same on every server; each has at least 32 characters, the "
         "first encrypts, all decrypt. They encrypt stored results and people's answers in the Redis of "
@@ -103,21 +101,24 @@ class HttpSettings(Section):
         "session ids and readings"
     )
 
-    @model_validator(mode="after")
-    def _check_pairs(self) -> Self:
+    def __post_init__(self) -> None:
+        """Check settings that depend on each other.
+
+        Raises:
+            ContradictionError: one needs another that is missing.
+        """
         if (self.tls_cert is None) != (self.tls_key is None):
             given = "tls_cert" if self.tls_cert else "tls_key"
-            raise reject(given, "expected TLS_CERT and TLS_KEY together")
+            raise ContradictionError(given, "expected TLS_CERT and TLS_KEY together")
         for field in ("issuer", "introspection_url"):
             if getattr(self, field) is not None and self.public_url is None:
-                raise reject(field, "expected PUBLIC_URL to be set too: the audience of tokens")
+                raise ContradictionError(field, "expected PUBLIC_URL to be set too: the audience of tokens")
         if self.introspection_url is not None and not (
             self.introspection_client_id and self.introspection_client_secret
         ):
-            raise reject(
+            raise ContradictionError(
                 "introspection_url", "expected INTROSPECTION_CLIENT_ID and _CLIENT_SECRET to be set too"
             )
-        return self
 
     @property
     def authenticates(self) -> bool:

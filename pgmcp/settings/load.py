@@ -3,16 +3,20 @@
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Annotated, Any, Final
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo, sources
 from pgmcp.settings.database import PASSWORD_FIELDS, DatabaseSettings
 from pgmcp.settings.libpq_keywords import KEYWORD_BY_VARIABLE, find_problem
 from pgmcp.settings.models import Settings
+from pgmcp.settings.section import ContradictionError, Section, key_of
 from pgmcp.settings.sources import Given, GivenSource, LibpqSource
 from pgmcp.settings.specs import (
     CONFIG_FILE,
@@ -31,6 +35,9 @@ _NO_DATABASE = (
     "names without PG_MCP_, such as DATABASE_URL, are not read; `pgmcp demo` needs no database, and "
     "`pgmcp demo --shell` sets these variables for a shell"
 )
+_DATABASE_NAME: Final = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+_UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
+"""Types of errors about a name that is not a setting: of a group of settings, and in a group."""
 _NOT_A_SETTING = " is not a setting"
 _HINT = "`.env.example` in pgmcp's source folder lists every setting with its default"
 
@@ -59,8 +66,7 @@ def load_settings(
     environ = os.environ if environ is None else environ
     highest_first = read_sources(environ, env_file, problems)
     try:
-        settings = Settings(*highest_first)
-        _note_variable_prefixes(settings, highest_first)
+        settings = _validate(highest_first)
         problems += _libpq_problems(settings, environ)
     except ValidationError as error:
         problems += _describe_all(error, highest_first)
@@ -74,27 +80,77 @@ def load_settings(
     return settings
 
 
-def _note_variable_prefixes(settings: Settings, highest_first: Sequence[GivenSource]) -> None:
-    """Let hints name `PG_MCP_DATABASES__<NAME>__…` for each database with variables of this form."""
-    used: dict[str, list[str]] = {}
-    for source in highest_first:
-        for path, given in source.given.items():
-            if path[0] == "databases":
-                used.setdefault(path[1], []).append(given.name)
-    for name, database in settings.databases.items():
-        own = variable_of(("databases", name, ""))
-        if any(each.startswith(own) for each in used.get(name, ())):
-            database.set_variable_prefix(own)
+class _Sources(BaseSettings):
+    """Merges the sources that it is given; the library's own sources would read the process environment."""
+
+    model_config = SettingsConfigDict(str_strip_whitespace=True, hide_input_in_errors=True)
+
+    def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
+        """Merge the sources, highest precedence first, and validate."""
+        super().__init__(sources=sources)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Use only the sources of the caller."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = init_settings()["sources"]
+        return sources
+
+
+def _make_reader() -> type[_Sources]:
+    """Return a model that has the fields of `Settings` that an operator can set."""
+    of_operator = {
+        each.name: (each.type, each)
+        for each in fields(Settings)
+        if each.metadata or isinstance(each.default, Section)
+    }
+    databases = dict[Annotated[str, Field(pattern=_DATABASE_NAME)], DatabaseSettings]
+    by_name: dict[str, Any] = {"databases": (databases, Field(min_length=1)), **of_operator}
+    return create_model("SettingsReader", __base__=_Sources, **by_name)
+
+
+_Reader = _make_reader()
+
+
+def _validate(highest_first: Sequence[GivenSource]) -> Settings:
+    """Merge the sources into settings.
+
+    Raises:
+        ValidationError: some values are not allowed.
+    """
+    read = _Reader(*highest_first)
+    settings = Settings(**{name: getattr(read, name) for name in _Reader.model_fields})
+    return replace(settings, variable_prefixes=dict(_variable_prefixes(settings, highest_first)))
+
+
+def _variable_prefixes(settings: Settings, highest_first: Sequence[GivenSource]) -> Iterator[tuple[str, str]]:
+    """Yield each database with variables of the form `PG_MCP_DATABASES__<NAME>__…`, and their beginning."""
+    used = {
+        (path[1], given.name)
+        for source in highest_first
+        for path, given in source.given.items()
+        if path[0] == "databases"
+    }
+    for name in settings.databases:
+        prefix = variable_of(("databases", name, ""))
+        if any(database == name and variable.startswith(prefix) for database, variable in used):
+            yield name, prefix
 
 
 def find_unknown_names(environ: Mapping[str, str]) -> list[str]:
     """Return a message for each name that is not a setting, without a check of values; `.env` is not read."""
     highest_first = read_sources(environ, None, [])
     try:
-        Settings(*highest_first)
+        _Reader(*highest_first)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return [_describe(each, highest_first) for each in details if each["type"] == "extra_forbidden"]
+        return [_describe(each, highest_first) for each in details if each["type"] in _UNKNOWN]
     return []
 
 
@@ -196,8 +252,7 @@ def _name_databases(
 
 def _describe_all(error: ValidationError, highest_first: Sequence[GivenSource]) -> Iterator[str]:
     for detail in error.errors(include_url=False, include_input=False):
-        if detail["type"] != "default_factory_not_called":  # it depends on a field with its own error
-            yield _describe(detail, highest_first)
+        yield _describe(detail, highest_first)
 
 
 def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str:
@@ -210,23 +265,29 @@ def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str
             return (
                 f"a database's name {sources.show(location[1])}: up to 63 letters, digits, _ - . are allowed"
             )
-        case "pair":
-            location = (*location, context["setting"])
+    error = context.get("error")
+    if isinstance(error, ContradictionError):
+        location = (*location, key_of(error.setting)) if error.setting else location
+        return _describe_value(*_find(location, highest_first), str(error))
     path, given = _find(location, highest_first)
     if path in (CONFIG_FILE, ENV_FILE):
         return f"{given.name} cannot be set in a YAML file: set the variable {variable_of(path)}"
     if path[-1] in sources.FIELD_BY_REFERENCE:
-        # The value may be the secret itself, so the message must not contain it.
-        field = sources.FIELD_BY_REFERENCE[path[-1]]
-        beside = (*path[:-1], field)
-        is_twice = any(path in source.given and beside in source.given for source in highest_first)
-        expected = f"give either it or {field}" if is_twice else "no variable of that name is set"
-        return f"{given.name} (its value is not shown): {expected}"
-    if path != location or detail["type"] == "extra_forbidden":
+        return _describe_reference(path, given, highest_first)
+    if path != location or detail["type"] in _UNKNOWN:
         return f"{given.name}{_NOT_A_SETTING}{_suggest(path, given.name.partition(' ')[0])}"
-    if detail["type"] in ("model_type", "dict_type"):
+    if detail["type"] in ("dataclass_type", "dict_type"):
         return f"{given.name}: expected settings below it, not a value"
-    return _describe_value(path, given, str(context.get("reason") or context.get("error") or ""))
+    return _describe_value(path, given, str(error or ""))
+
+
+def _describe_reference(path: SettingPath, given: Given, highest_first: Sequence[GivenSource]) -> str:
+    """Describe `password_env` or `url_env` without its value, which may be the secret itself."""
+    field = sources.FIELD_BY_REFERENCE[path[-1]]
+    beside = (*path[:-1], field)
+    is_twice = any(path in source.given and beside in source.given for source in highest_first)
+    expected = f"give either it or {field}" if is_twice else "no variable of that name is set"
+    return f"{given.name} (its value is not shown): {expected}"
 
 
 def _describe_value(path: SettingPath, given: Given, expected: str) -> str:
@@ -247,7 +308,8 @@ def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[
 
 def _suggest(path: SettingPath, written: str) -> str:
     database = path[1] if path[0] == "databases" else ""
-    known = [*SPEC_BY_PATH, *(("databases", database, name) for name in DatabaseSettings.model_fields)]
+    of_database = [path[1] for path in SPEC_BY_PATH if path[0] == "database" and path != DATABASE_NAME]
+    known = [*SPEC_BY_PATH, *(("databases", database, name) for name in of_database)]
     names = list(map(variable_of if written.startswith(PREFIX) else ".".join, known))
     # A word left out, as in MAX_ROWS for MAX_RESULT_ROWS, is likelier than another word in its place.
     longer = [name for name in names if set(name.split("_")) > set(written.upper().split("_"))]

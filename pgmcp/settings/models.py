@@ -5,10 +5,8 @@ The name of a field contains its unit. The variable and the YAML key omit the `_
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, Self
-
-from pydantic import Field, PrivateAttr, SecretStr, create_model
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pgmcp.features import features
 from pgmcp.settings.database import DatabaseSettings
@@ -24,22 +22,24 @@ from pgmcp.settings.field_types import (
     RedisUrl,
 )
 from pgmcp.settings.http import HttpSettings
-from pgmcp.settings.section import Section, number, unset
+from pgmcp.settings.section import Secret, Section, number, setting, unset
 
-_DATABASE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+_REQUEST_TIMEOUT_S: Final = 55.0
+"""Most hosts give up a call after 60 seconds."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class OpenAISettings(Section):
     """The OpenAI-compatible endpoint that writes SQL."""
 
-    api_key: SecretStr | None = unset("API key of the endpoint; a local model needs none")
-    model: str = Field(default="gpt-4o-mini", description="name of the model at the endpoint")
+    api_key: Secret | None = unset("API key of the endpoint; a local model needs none")
+    model: str = setting("gpt-4o-mini", "name of the model at the endpoint")
     # Not in repr: it may contain a user and a password.
-    base_url: BaseUrl | None = Field(
-        default=None,
-        repr=False,
-        description="URL of an OpenAI-compatible endpoint, up to /v1 or with /chat/completions; OpenAI's own "
+    base_url: BaseUrl | None = setting(
+        None,
+        "URL of an OpenAI-compatible endpoint, up to /v1 or with /chat/completions; OpenAI's own "
         "if unset. A query string is sent with each request; Azure gets the key in the header api-key",
+        is_in_repr=False,
     )
     max_retries: int = number(
         3, "retries", 0, 10, "retries of one model call after a network error, 429 or 5xx"
@@ -54,6 +54,7 @@ class OpenAISettings(Section):
         return self.api_key is not None or self.base_url is not None
 
 
+@dataclass(frozen=True, kw_only=True)
 class _ServerSettings(Section):
     """Limits of one call, and what a statement may do."""
 
@@ -83,19 +84,20 @@ class _ServerSettings(Section):
         30.0, "seconds", 0.1, 3600, "maximum duration of a statement, including its wait for a worker"
     )
     request_timeout_s: float = number(
-        lambda given: max(55.0, given.get("query_timeout_s", 0.0)),
+        0.0,
         "seconds",
         0.1,
         7200,
         "maximum duration of a whole call, including the model; most hosts time out after 60 seconds. "
         "If unset, it is at least the query timeout",
+        documented=_REQUEST_TIMEOUT_S,
     )
-    use_readonly_transactions: bool = Field(
-        default=True,
-        description="run every statement in a READ ONLY transaction; if false, the other guards remain",
+    use_readonly_transactions: bool = setting(
+        True,
+        "run every statement in a READ ONLY transaction; if false, the other guards remain",
     )
-    require_readonly_role: bool = Field(
-        default=False, description="refuse to serve a database whose role could write or is a superuser"
+    require_readonly_role: bool = setting(
+        False, "refuse to serve a database whose role could write or is a superuser"
     )
     max_sql_retry: int = number(
         2,
@@ -137,9 +139,9 @@ class _ServerSettings(Section):
     prompt_tokens: int = number(
         8000, "tokens", 500, 1_000_000, "maximum tokens of a prompt, including the schema"
     )
-    send_values: bool = Field(
-        default=True,
-        description="send values of columns to the model: short lists of texts, ranges of dates and numbers. "
+    send_values: bool = setting(
+        True,
+        "send values of columns to the model: short lists of texts, ranges of dates and numbers. "
         "Enum labels and texts listed in a CHECK are part of the schema and are sent unless "
         "PG_MCP_SERVER_HIDDEN_VALUES names the column",
     )
@@ -150,41 +152,51 @@ class _ServerSettings(Section):
         100_000,
         "maximum rows read from a table that was never analysed, to sample its values; 0 reads none",
     )
-    hidden_values: ColumnPatterns = Field(
-        default=(),
-        description="columns whose values, enum labels and CHECKs are not sent to the model: column, "
+    hidden_values: ColumnPatterns = setting(
+        (),
+        "columns whose values, enum labels and CHECKs are not sent to the model: column, "
         "table.column or schema.table.column, comma-separated, * allowed. Values of columns with "
         "sensitive names are not sent in any case",
     )
-    allowed_functions: FunctionNames = Field(
-        default=(),
-        description="functions that a statement may call besides the safe built-in ones: name, schema.name, "
+    allowed_functions: FunctionNames = setting(
+        (),
+        "functions that a statement may call besides the safe built-in ones: name, schema.name, "
         "schema.*, prefix_* or extension:name, comma-separated",
     )
-    denied_functions: FunctionNames = Field(
-        default=(),
-        description="functions that a statement may not call, even safe ones: name, schema.name, schema.*, "
+    denied_functions: FunctionNames = setting(
+        (),
+        "functions that a statement may not call, even safe ones: name, schema.name, schema.*, "
         "prefix_* or extension:name, comma-separated",
     )
     worker_memory_mb: int = number(
         768, "MB", 128, 65536, "maximum address space of one worker process in MB (Linux)"
     )
 
+    def __post_init__(self) -> None:
+        """Choose the request timeout if it is unset."""
+        if not self.request_timeout_s:
+            object.__setattr__(self, "request_timeout_s", max(_REQUEST_TIMEOUT_S, self.query_timeout_s))
+
 
 if TYPE_CHECKING:
 
+    @dataclass(frozen=True, kw_only=True)
     class ServerSettings(_ServerSettings):
         """Limits of one call, what a statement may do, and the settings of features."""
 else:
     # Features are not known before the program runs, so type checkers see the fields above only.
     _OF_FEATURES = [feature.server_settings() for feature in features() if feature.server_settings]
-    ServerSettings = create_model("ServerSettings", __base__=(*_OF_FEATURES, _ServerSettings))
+
+    @dataclass(frozen=True, kw_only=True)
+    class ServerSettings(*_OF_FEATURES, _ServerSettings):
+        """Limits of one call, what a statement may do, and the settings of features."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class RateLimitSettings(Section):
     """Rate limits of each caller."""
 
-    enabled: bool = Field(default=True, description="whether the limits below are enforced")
+    enabled: bool = setting(True, "whether the limits below are enforced")
     requests_per_minute: int = number(
         60,
         "requests",
@@ -214,13 +226,14 @@ class RateLimitSettings(Section):
     servers: int = number(
         1, "servers", 1, 10_000, "number of servers that share the Redis; used during its outage"
     )
-    on_outage: Annotated[Literal["share", "refuse"], LOWER] = Field(
-        default="share",
-        description="what happens while Redis cannot be used: `share` gives each server an equal part of "
+    on_outage: Annotated[Literal["share", "refuse"], LOWER] = setting(
+        "share",
+        "what happens while Redis cannot be used: `share` gives each server an equal part of "
         "the limits, `refuse` refuses every call",
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class AuditSettings(Section):
     """The audit file: a record of every call."""
 
@@ -228,9 +241,9 @@ class AuditSettings(Section):
         "file for one line of JSON per call, without values of results; each server needs its own file. "
         "Off if unset"
     )
-    sql: Literal["digest", "text"] = Field(
-        default="digest",
-        description="how statements and questions are recorded: as a digest, or as text with its literals",
+    sql: Literal["digest", "text"] = setting(
+        "digest",
+        "how statements and questions are recorded: as a digest, or as text with its literals",
     )
     max_bytes: int = number(
         10 * 1024**2, "bytes", 1024, 1024**3, "size at which the file is rotated to <file>.1"
@@ -238,65 +251,46 @@ class AuditSettings(Section):
     kept_files: int = number(5, "files", 1, 1000, "number of rotated files to keep")
 
 
-class Settings(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """All settings; the composition root passes them on as plain values.
 
     Attributes:
         databases: by name; the first is the default.
+        has_other_databases: whether more databases are configured than `databases` has.
+        variable_prefixes: for databases with variables of their own, the beginning of these variables.
     """
 
-    model_config = SettingsConfigDict(frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
-
-    databases: dict[Annotated[str, Field(pattern=_DATABASE_NAME)], DatabaseSettings] = Field(min_length=1)
+    databases: dict[str, DatabaseSettings]
     openai: OpenAISettings = OpenAISettings()
-    server: ServerSettings = ServerSettings()
+    server: ServerSettings = ServerSettings()  # it is frozen
     rate_limit: RateLimitSettings = RateLimitSettings()
     http: HttpSettings = HttpSettings()
     audit: AuditSettings = AuditSettings()
-    log_level: Annotated[LogLevel, UPPER] = Field(
-        default="INFO", description="minimum level of log lines on stderr"
+    context_file: ExistingFile | None = unset(
+        "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
     )
-    log_format: Literal["text", "json"] = Field(
-        default="text", description="format of log lines on stderr: text for people, JSON for log collectors"
+    log_level: Annotated[LogLevel, UPPER] = setting("INFO", "minimum level of log lines on stderr")
+    log_format: Literal["text", "json"] = setting(
+        "text", "format of log lines on stderr: text for people, JSON for log collectors"
     )
     shell_history: int = number(
         1000, "inputs", 0, 100_000, "inputs that `pgmcp shell` keeps in a file; 0 keeps none"
     )
-    opentelemetry: bool = Field(
-        default=False,
-        description="send spans and metrics by OTLP, configured by OTEL_EXPORTER_OTLP_ENDPOINT and the other "
+    opentelemetry: bool = setting(
+        False,
+        "send spans and metrics by OTLP, configured by OTEL_EXPORTER_OTLP_ENDPOINT and the other "
         "standard OTEL_… variables. Needs the extra `telemetry`",
     )
-    context_file: ExistingFile | None = unset(
-        "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
-    )
-
-    _has_several_databases: bool = PrivateAttr(default=False)
-
-    def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
-        """Merge the sources, highest precedence first, and validate."""
-        super().__init__(sources=sources)
+    has_other_databases: bool = False
+    variable_prefixes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_several_databases(self) -> bool:
         """Whether several databases are configured, even if these settings have only one of them."""
-        return self._has_several_databases or len(self.databases) > 1
+        return self.has_other_databases or len(self.databases) > 1
 
-    def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:
+    def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> "Settings":
         """Return the settings with these databases only."""
-        chosen = self.model_copy(update={"databases": dict(databases)})
-        chosen._has_several_databases = self.has_several_databases
-        return chosen
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the caller's sources; the library's defaults would read the process environment."""
-        sources: tuple[PydanticBaseSettingsSource, ...] = init_settings()["sources"]
-        return sources
+        has_others = self.has_other_databases or len(databases) < len(self.databases)
+        return replace(self, databases=dict(databases), has_other_databases=has_others)

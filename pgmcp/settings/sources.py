@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from dotenv.parser import parse_stream
-from pydantic_settings import InitSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource
 
 from pgmcp.secret_file import read_secret_file
 from pgmcp.settings.database import LOCATING_FIELDS, PASSWORD_FIELDS
-from pgmcp.settings.models import Settings
 from pgmcp.settings.specs import (
     CONFIG_FILE,
     ENV_FILE,
@@ -63,7 +62,7 @@ class GivenSource(InitSettingsSource):
     """The settings of one place; `given` has the original texts for messages."""
 
     def __init__(self, given: Mapping[SettingPath, Given]) -> None:
-        super().__init__(Settings, _nest(given))
+        super().__init__(BaseSettings, _nest(given))
         self.given = given
 
 

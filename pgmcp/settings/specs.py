@@ -4,12 +4,11 @@ A setting has a path: `("server", "query_timeout")` is the variable
 `PG_MCP_SERVER_QUERY_TIMEOUT` and the key `server.query_timeout` of a YAML file.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
-
-from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.field_types import RootCert
@@ -21,6 +20,7 @@ from pgmcp.settings.models import (
     ServerSettings,
     Settings,
 )
+from pgmcp.settings.section import DOCUMENTED_DEFAULT, Secret, key_of
 
 SettingPath = tuple[str, ...]
 
@@ -30,7 +30,7 @@ ENV_FILE: SettingPath = ("env_file",)
 DATABASE_NAME: SettingPath = ("database", "name")
 DEFAULT_DATABASE_NAME = "main"
 
-_MODEL_BY_GROUP: dict[str, type[BaseModel]] = {
+_GROUPS: dict[str, type[Any]] = {
     "database": DatabaseSettings,
     "openai": OpenAISettings,
     "server": ServerSettings,
@@ -38,9 +38,6 @@ _MODEL_BY_GROUP: dict[str, type[BaseModel]] = {
     "http": HttpSettings,
     "audit": AuditSettings,
 }
-
-
-_SINGLE_FIELDS = ("context_file", "log_level", "log_format", "shell_history", "opentelemetry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +69,13 @@ def setting_specs() -> tuple[SettingSpec, ...]:
     return (
         SettingSpec(variable_of(DATABASE_NAME), DATABASE_NAME, DEFAULT_DATABASE_NAME, "text", name, False),
         *(
-            _spec_of((group, str(field.validation_alias)), field)
-            for group, model in _MODEL_BY_GROUP.items()
-            for field in model.model_fields.values()
+            _spec_of((group, key_of(field.name)), field)
+            for group, section in _GROUPS.items()
+            for field in fields(section)
         ),
         SettingSpec(variable_of(CONFIG_FILE), CONFIG_FILE, "", "text", file, False, is_path=True),
         SettingSpec(variable_of(ENV_FILE), ENV_FILE, "", "text", env_file, False, is_path=True),
-        *(_spec_of((field,), Settings.model_fields[field]) for field in _SINGLE_FIELDS),
+        *(_spec_of((field.name,), field) for field in fields(Settings) if field.metadata),
     )
 
 
@@ -89,30 +86,35 @@ def variable_of(path: SettingPath) -> str:
     return PREFIX + ("__" if path[0] == "databases" else "_").join(path).upper()
 
 
-def _spec_of(path: SettingPath, field: FieldInfo) -> SettingSpec:
+def _spec_of(path: SettingPath, field: Field[Any]) -> SettingSpec:
     return SettingSpec(
         variable=variable_of(path),
         path=path,
-        default=_write(field.get_default(call_default_factory=True, validated_data={})),
-        allowed=_describe_allowed(field),
-        description=field.description or "",
-        is_secret=_has_type(field.annotation, SecretStr),
-        is_path=_has_type(field.annotation, Path) or _has_type(field.annotation, RootCert),
+        default=_write(field.metadata.get(DOCUMENTED_DEFAULT, field.default)),
+        allowed=_describe_allowed(field.metadata, _plain_type(field.type)),
+        description=field.metadata["description"],
+        is_secret=_has_type(field.type, Secret),
+        is_path=_has_type(field.type, Path) or _has_type(field.type, RootCert),
     )
 
 
-def _describe_allowed(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        return "one of " + ", ".join(get_args(field.annotation))
-    if field.annotation is bool:
+def _describe_allowed(metadata: Mapping[str, Any], plain_type: Any) -> str:
+    if get_origin(plain_type) is Literal:
+        return "one of " + ", ".join(get_args(plain_type))
+    if plain_type is bool:
         return "true or false"
-    if isinstance(field.json_schema_extra, dict):
-        number = "a whole number" if field.annotation is int else "a number"
-        unit = f" of {field.json_schema_extra['unit']}".removesuffix(" of ")
-        least = next(mark.ge for mark in field.metadata if hasattr(mark, "ge"))
-        most = next(mark.le for mark in field.metadata if hasattr(mark, "le"))
-        return f"{number}{unit} from {least} to {most}"
+    if "unit" in metadata:
+        number = "a whole number" if plain_type is int else "a number"
+        unit = f" of {metadata['unit']}".removesuffix(" of ")
+        return f"{number}{unit} from {metadata['ge']} to {metadata['le']}"
     return "text"
+
+
+def _plain_type(annotation: Any) -> Any:
+    """Return the type of a set value, without the marks of `Annotated`."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(each for each in get_args(annotation) if each is not NoneType)
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _has_type(annotation: Any, wanted: Any) -> bool:

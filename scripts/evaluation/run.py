@@ -11,7 +11,7 @@ from pgmcp.evaluation import report
 from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from scripts.evaluation.databases import Database
 from scripts.evaluation.endpoint import ScriptedReplies
 from scripts.evaluation.scripted import Miss, Prompter, Script

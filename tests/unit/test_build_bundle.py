@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pgmcp.settings import load_settings, setting_specs
+from pgmcp.settings import setting_specs
+from pgmcp.settings.load import load_settings
 from scripts.build_bundle import read_manifest, stage
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from pgmcp.cli.setup_sql import setup_script
-from pgmcp.settings import load_settings, setting_specs
+from pgmcp.settings import setting_specs
+from pgmcp.settings.load import load_settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

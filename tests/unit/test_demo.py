@@ -14,7 +14,7 @@ from pgmcp.demo.shop import Shop
 from pgmcp.demo.tour import Screen
 from pgmcp.errors import SettingsError
 from pgmcp.generation.context_file import load_context
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 
 _SHOP = Shop(
     reader_url="postgresql://reader:secret@127.0.0.1:5433/pgmcp_shop", admin_url="postgresql://admin"

@@ -25,7 +25,8 @@ from pgmcp.generation.context_file import load_context
 from pgmcp.lookup import fan_out, value_check, value_hints
 from pgmcp.observability.audit import AuditFile
 from pgmcp.pipeline import Call, Operation, identities, repair_loop, writing
-from pgmcp.settings import load_settings, setting_specs
+from pgmcp.settings import setting_specs
+from pgmcp.settings.load import load_settings
 from pgmcp.surface import asking, resources, verified_tools
 from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema
 from pgmcp.surface.tools import ExecuteSql, Query

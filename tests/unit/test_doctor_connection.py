@@ -10,7 +10,7 @@ from pgmcp.cli.doctor.connection_checks import (
     judge_version,
 )
 from pgmcp.cli.doctor.report import Status
-from pgmcp.settings.origins import Address
+from pgmcp.settings.address import Address
 
 CHECK = "database main: TLS"
 PREFER = Address("db:5432", "prefer", is_verified=False)

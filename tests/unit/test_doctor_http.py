@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from pgmcp.cli.doctor.http import examine_http
 from pgmcp.cli.doctor.report import Status
@@ -29,7 +30,7 @@ def settings(issuer: Issuer, **changes: Any) -> HttpSettings:
         "introspection_client_secret": CLIENT[1],
         **changes,
     }
-    return HttpSettings.model_validate(given)
+    return TypeAdapter(HttpSettings).validate_python(given)
 
 
 async def test_without_authentication_there_is_no_finding() -> None:

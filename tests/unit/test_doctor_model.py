@@ -1,6 +1,7 @@
 """What `pgmcp doctor` reports about the model's endpoint: for each failure of a first question, a hint."""
 
 import pytest
+from pydantic import TypeAdapter
 
 from pgmcp.cli.doctor.model import describe_endpoint, examine_model
 from pgmcp.cli.doctor.report import CheckResult, Status
@@ -14,7 +15,7 @@ KEY = "sk-Quagga-0123456789"
 
 def settings(endpoint: ScriptedEndpoint | None = None, **given: object) -> OpenAISettings:
     base_url = {"base_url": endpoint.base_url} if endpoint else {}
-    return OpenAISettings.model_validate({"timeout": 5, **base_url, **given})
+    return TypeAdapter(OpenAISettings).validate_python({"timeout": 5, **base_url, **given})
 
 
 async def only_result(of: OpenAISettings) -> CheckResult:

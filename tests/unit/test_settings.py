@@ -1,20 +1,24 @@
 import itertools
 import os
 import re
+import signal
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
 from dotenv.parser import parse_stream
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import SecretStr, ValidationError
 
 from pgmcp.errors import SettingsError
 from pgmcp.open_database import choose_min_workers
-from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
+from pgmcp.settings import DatabaseSettings, Settings, setting_specs
 from pgmcp.settings.database import PASSWORD_FIELDS
+from pgmcp.settings.load import load_settings
+from pgmcp.settings.section import Secret
+from pgmcp.settings_reader import SettingsReader
 
 ROOT = Path(__file__).parents[2]
 LOCATED = {"PG_MCP_DATABASE_HOST": "localhost"}
@@ -46,7 +50,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     settings = load(LOCATED)
 
     database = settings.databases["main"]
-    assert (database.port, database.ssl_mode) == (5432, "prefer")
+    assert (database.port, database.ssl_mode) == (None, None)
     assert (database.min_pool_size, database.max_pool_size) == (None, 10)
     assert settings.openai.model == "gpt-4o-mini"
     assert (settings.openai.max_retries, settings.openai.timeout_s) == (3, 30.0)
@@ -65,7 +69,10 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 def test_every_setting_can_be_set_by_its_variable_to_its_own_default() -> None:
     environ = {spec.variable: spec.default for spec in setting_specs()}
 
-    assert load(environ | LOCATED).model_dump() == load(LOCATED).model_dump()
+    settings, unset = load(environ | LOCATED), load(LOCATED)
+    # libpq has defaults of its own for these parameters, so pgmcp passes on only those that are set.
+    database = replace(settings.databases["main"], port=None, ssl_mode=None, target_session_attrs=None)
+    assert replace(settings, databases={"main": database}) == unset
 
 
 def test_the_example_env_file_names_exactly_the_settings_with_their_defaults() -> None:
@@ -160,7 +167,9 @@ def test_the_example_config_file_configures_two_databases() -> None:
     )
     # Apart from the databases, the unchanged example file gives the defaults.
     assert settings.databases["shop"].max_pool_size == load(LOCATED).databases["main"].max_pool_size
-    assert settings.model_dump(exclude={"databases"}) == load(LOCATED).model_dump(exclude={"databases"})
+    assert settings == replace(
+        load(LOCATED), databases=settings.databases, variable_prefixes=settings.variable_prefixes
+    )
 
 
 def test_the_process_wins_over_the_env_file_and_that_over_yaml_and_that_over_defaults(tmp_path: Path) -> None:
@@ -229,7 +238,7 @@ def test_an_env_file_that_a_variable_names_has_to_exist(name: str, tmp_path: Pat
     ],
 )
 def test_a_secret_is_read_from_the_file_that_a_variable_names(
-    variable: str, secret_of: Callable[[Settings], SecretStr | None], tmp_path: Path
+    variable: str, secret_of: Callable[[Settings], Secret | None], tmp_path: Path
 ) -> None:
     file = tmp_path / "secret"
     file.write_text("p$4 #x\r\n")
@@ -718,11 +727,54 @@ def test_no_repr_of_settings_contains_a_secret() -> None:
     assert "hush" not in repr(settings)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems read the settings in the server's process")
+def test_a_forked_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_URL", "postgresql://reader:hush@db.example.com/shop?sslmode=require")
+    monkeypatch.setenv("PG_MCP_DATABASES__ARCHIVE__HOST", "archive.example.com")
+    monkeypatch.setenv("PG_MCP_DATABASES__ARCHIVE__PASSWORD", "hush")
+    monkeypatch.setenv("PG_MCP_AUDIT_FILE", str(tmp_path / "audit.jsonl"))
+    reader = SettingsReader()
+    reader.start()
+
+    settings = reader.result()
+
+    assert settings == load_settings()
+    assert settings.databases["archive"].target() == load_settings().databases["archive"].target()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems read the settings in the server's process")
+def test_a_forked_process_reports_invalid_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_HOTS", "localhost")
+    reader = SettingsReader()
+    reader.start()
+
+    with pytest.raises(SettingsError, match="PG_MCP_DATABASE_HOTS is not a setting, did you mean") as refusal:
+        reader.result()
+    assert ".env.example" in refusal.value.hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems read the settings in the server's process")
+def test_the_settings_are_read_here_if_the_forked_process_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_HOST", "localhost")
+    os.mkfifo(tmp_path / ".env")  # opening it for reading waits until somebody writes
+    reader = SettingsReader()
+    reader.start()
+    os.kill(reader.pid, signal.SIGKILL)
+    (tmp_path / ".env").unlink()
+
+    assert list(reader.result().databases) == ["main"]
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = load(LOCATED)
 
-    with pytest.raises(ValidationError):
-        settings.server.max_result_rows = 5
+    with pytest.raises(FrozenInstanceError):
+        settings.server.max_result_rows = 5  # type: ignore[misc] # what the test is about
 
 
 @pytest.mark.parametrize("text", ["false", "False", "0", "no", "off", "OFF", "n"])

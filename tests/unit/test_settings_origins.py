@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from pgmcp.settings import load_settings
-from pgmcp.settings.origins import Origin, find_address, find_origins
+from pgmcp.settings.address import find_address
+from pgmcp.settings.load import load_settings
+from pgmcp.settings.origins import Origin, find_origins
 
 
 def origins(environ: dict[str, str], env_file: Path | None = None) -> list[Origin]:

@@ -13,7 +13,7 @@ from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError, PgmcpErr
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.reply import Reading, SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from tests.unit.test_pipeline import ONE, Executor, Model, pipeline
 
 pytestmark = pytest.mark.anyio

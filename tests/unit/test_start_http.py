@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from starlette.datastructures import Headers
 
 from pgmcp.errors import SettingsError
@@ -54,7 +55,7 @@ def test_without_authentication_only_this_machine_is_served() -> None:
 
 
 def test_with_authentication_only_the_public_name_is_accepted_as_host() -> None:
-    settings = HttpSettings.model_validate({"tokens": TOKENS, "public_url": RESOURCE})
+    settings = TypeAdapter(HttpSettings).validate_python({"tokens": TOKENS, "public_url": RESOURCE})
 
     hosts = allowed(settings, ListenAddress("0.0.0.0"), is_local=False)
 
@@ -62,7 +63,7 @@ def test_with_authentication_only_the_public_name_is_accepted_as_host() -> None:
 
 
 def test_an_address_of_every_interface_needs_a_name() -> None:
-    settings = HttpSettings.model_validate({"tokens": TOKENS})
+    settings = TypeAdapter(HttpSettings).validate_python({"tokens": TOKENS})
     with pytest.raises(SettingsError, match="which host name clients use"):
         build_host_check(ListenAddress("0.0.0.0"), settings, is_local=False)
 
@@ -71,7 +72,7 @@ def test_an_address_of_every_interface_needs_a_name() -> None:
 
 @pytest.mark.parametrize(("port", "is_taken"), [("8080", True), ("8081", False)])
 def test_an_allowed_host_with_a_port_allows_only_that_port(port: str, is_taken: bool) -> None:
-    settings = HttpSettings.model_validate({"allowed_hosts": "mcp.example.com:8080"})
+    settings = TypeAdapter(HttpSettings).validate_python({"allowed_hosts": "mcp.example.com:8080"})
     check = build_host_check(ListenAddress(), settings, is_local=True)
 
     assert check.has_allowed_host(Headers({"host": f"mcp.example.com:{port}"})) is is_taken
@@ -104,7 +105,7 @@ async def test_metadata_names_every_server_that_gives_tokens(
     settings: dict[str, str], servers: list[str] | None
 ) -> None:
     client = {"introspection_client_id": "pgmcp", "introspection_client_secret": "secret"}
-    given = HttpSettings.model_validate({"public_url": RESOURCE, **client, **settings})
+    given = TypeAdapter(HttpSettings).validate_python({"public_url": RESOURCE, **client, **settings})
     async with open_gate(given) as gate:
         assert gate is not None
         path = "/.well-known/oauth-protected-resource/mcp"
@@ -118,7 +119,8 @@ async def test_metadata_names_every_server_that_gives_tokens(
 
 @pytest.mark.anyio
 async def test_with_only_static_tokens_the_metadata_name_no_authorization_server() -> None:
-    async with open_gate(HttpSettings.model_validate({"public_url": RESOURCE, "tokens": TOKENS})) as gate:
+    settings = TypeAdapter(HttpSettings).validate_python({"public_url": RESOURCE, "tokens": TOKENS})
+    async with open_gate(settings) as gate:
         assert gate is not None
         assert not gate.resource.has_metadata
 

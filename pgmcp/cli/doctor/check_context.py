@@ -7,7 +7,7 @@ from pgmcp.execution.result import JsonScalar, RowLimits, Rows, StatementOrigin
 from pgmcp.identity import Principal
 from pgmcp.pipeline import Database, Pipeline
 from pgmcp.settings import Settings
-from pgmcp.settings.origins import Address
+from pgmcp.settings.address import Address
 
 STATEMENT_TIMEOUT_S: Final = 20.0
 

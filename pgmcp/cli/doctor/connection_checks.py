@@ -11,7 +11,7 @@ from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import StatementFailedError
 from pgmcp.execution.result import JsonScalar
 from pgmcp.execution.supervisor import SHARED_SESSION
-from pgmcp.settings.origins import Address
+from pgmcp.settings.address import Address
 
 MIN_SERVER_VERSION: Final = 13
 """The oldest major version that the catalog queries support."""

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -31,7 +32,7 @@ from pgmcp.execution.fork_server import ForkServer
 from pgmcp.features import features
 from pgmcp.observability.call_log import configure_logging
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
-from pgmcp.settings.origins import find_address
+from pgmcp.settings.address import find_address
 from pgmcp.tokens import TokenCounter
 
 WORKERS: Final = 2
@@ -150,7 +151,9 @@ async def _examine_to_the_end(context: CheckContext) -> list[CheckResult]:
 
 def _for_examination(settings: Settings) -> Settings:
     """Return settings with only the connections needed for checks, and without rate limits."""
-    size = {"min_pool_size": 0, "max_pool_size": WORKERS}
-    databases = {name: each.model_copy(update=size) for name, each in settings.databases.items()}
+    databases = {
+        name: replace(each, min_pool_size=0, max_pool_size=WORKERS)
+        for name, each in settings.databases.items()
+    }
     unlimited = RateLimitSettings(enabled=False)
-    return settings.model_copy(update={"databases": databases, "rate_limit": unlimited})
+    return replace(settings, databases=databases, rate_limit=unlimited)

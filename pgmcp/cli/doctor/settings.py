@@ -1,6 +1,7 @@
 """Checks of the settings: origin of each, and validity."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,8 @@ from pgmcp.generation.context_file import (
     describe_unknown_databases,
     load_context,
 )
-from pgmcp.settings import Settings, load_settings
+from pgmcp.settings import Settings
+from pgmcp.settings.load import load_settings
 from pgmcp.settings.origins import Origin, find_origins
 from pgmcp.settings.specs import ENV_FILE, variable_of
 
@@ -30,7 +32,7 @@ def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings
     if problem is None:
         return settings, results
     if problem.status is Status.FAIL:
-        settings = settings.model_copy(update={"context_file": None})
+        settings = replace(settings, context_file=None)
     return settings, [*results, problem]
 
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from pgmcp.cli.options import entry_options
 from pgmcp.errors import SettingsError
-from pgmcp.settings import conninfo, load_settings
+from pgmcp.settings import conninfo
 from pgmcp.settings.libpq_keywords import FILE_KEYWORDS, FILE_VARIABLES
-from pgmcp.settings.load import find_unknown_names
+from pgmcp.settings.load import find_unknown_names, load_settings
 from pgmcp.settings.sources import Given, names_path, read_config_file, read_env_file, spec_of, spec_of_path
 from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, SettingPath, variable_of
 

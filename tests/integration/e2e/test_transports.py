@@ -16,7 +16,7 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.shared.message import SessionMessage
 
 from pgmcp.composition import open_backend
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from pgmcp.surface import Backend, Caller, Surface, SurfaceSettings
 from pgmcp.transport.http.sdk_server import build_sdk_server
 from pgmcp.transport.stdio.descriptors import HostDescriptors

@@ -14,8 +14,8 @@ from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import Check
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.composition import open_pipeline
-from pgmcp.settings import load_settings
-from pgmcp.settings.origins import find_address
+from pgmcp.settings.address import find_address
+from pgmcp.settings.load import load_settings
 
 pytestmark = pytest.mark.anyio
 

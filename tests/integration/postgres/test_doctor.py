@@ -16,8 +16,8 @@ from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.cli.doctor.safety_checks import check_read_only
 from pgmcp.composition import open_pipeline
-from pgmcp.settings import load_settings
-from pgmcp.settings.origins import find_address
+from pgmcp.settings.address import find_address
+from pgmcp.settings.load import load_settings
 from testing.issuer import RESOURCE, Issuer
 from testing.mcp_server import SHOP_CONTEXT
 from testing.pgbouncer import PgBouncer, find_pgbouncer

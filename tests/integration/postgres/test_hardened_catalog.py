@@ -30,7 +30,7 @@ from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.role import RoleCheck, RolePrivileges
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from pgmcp.validation import FunctionPolicy, validate
 from testing.activity import Backends
 from testing.injected import RecordedSpawn

@@ -23,7 +23,7 @@ from pgmcp.generation.context_file import load_context
 from pgmcp.knowledge.changes import plan_changes
 from pgmcp.knowledge.importing import Imported
 from pgmcp.pipeline import CallOptions, Pipeline
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 
 pytestmark = pytest.mark.anyio
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -15,8 +16,9 @@ from pgmcp.composition import open_pipeline
 from pgmcp.errors import RoleRefusedError, UnmappedPrincipalError
 from pgmcp.identity import Principal
 from pgmcp.pipeline import CallOptions
-from pgmcp.settings import Settings, load_settings
-from pgmcp.settings.origins import find_address
+from pgmcp.settings import Settings
+from pgmcp.settings.address import find_address
+from pgmcp.settings.load import load_settings
 
 pytestmark = pytest.mark.anyio
 
@@ -73,9 +75,10 @@ async def test_each_caller_gets_the_rows_that_the_page_says(example: Settings) -
 
 async def test_each_database_has_a_mapping_of_its_own(example: Settings) -> None:
     shop = example.databases["shop"]
-    mapping = {"roles": (("", "alice", "shop_support"),), "claim_settings": (("app.tenant", "department"),)}
-    databases = {"shop": shop, "archive": shop.model_copy(update=mapping)}
-    settings = example.model_copy(update={"databases": databases})
+    archive = replace(
+        shop, roles=(("", "alice", "shop_support"),), claim_settings=(("app.tenant", "department"),)
+    )
+    settings = replace(example, databases={"shop": shop, "archive": archive})
     alice = Principal("alice", claims={"tenant": 1, "department": 2})
     carol = Principal("carol", claims={"groups": ["support"], "tenant": 1, "department": 2})
     who = "select current_user::text, string_agg(id::text, ', ' order by id) from orders"
@@ -96,8 +99,8 @@ async def test_each_database_has_a_mapping_of_its_own(example: Settings) -> None
 
 
 async def test_without_a_token_the_default_role_applies(example: Settings) -> None:
-    database = example.databases["shop"].model_copy(update={"default_role": "shop_north"})
-    settings = example.model_copy(update={"databases": {"shop": database}})
+    database = replace(example.databases["shop"], default_role="shop_north")
+    settings = replace(example, databases={"shop": database})
 
     async with open_pipeline(settings, None) as (pipeline, _):
         answer = await pipeline.execute_sql("select current_user::text, id from orders order by id")
@@ -111,8 +114,8 @@ async def test_without_a_token_the_default_role_applies(example: Settings) -> No
 async def test_a_role_that_can_write_is_refused_if_only_readers_are_served(
     example: Settings, module_database: str
 ) -> None:
-    strict = example.server.model_copy(update={"require_readonly_role": True})
-    settings = example.model_copy(update={"server": strict})
+    strict = replace(example.server, require_readonly_role=True)
+    settings = replace(example, server=strict)
     with psycopg.connect(module_database, autocommit=True) as connection:
         connection.execute("grant insert on orders to shop_north")
         try:

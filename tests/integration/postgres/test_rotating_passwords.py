@@ -19,7 +19,7 @@ from pgmcp.errors import DatabaseAuthError
 from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.open_database import find_credentials
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from testing.activity import Backends
 from testing.command_line import run as run_command
 from testing.facts import until

@@ -16,7 +16,7 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from testing.activity import Backends, with_application_name
 from testing.front_process import SLEEP
 from testing.injected import RecordedSpawn

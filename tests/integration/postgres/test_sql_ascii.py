@@ -12,7 +12,7 @@ from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Status
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import SqlRejectedError
-from pgmcp.settings import load_settings
+from pgmcp.settings.load import load_settings
 from testing.attack_run import pipeline_to
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from pydantic import TypeAdapter
 
 from pgmcp.cli.doctor.http import examine_fleet
 from pgmcp.cli.doctor.report import Status
@@ -351,8 +352,8 @@ async def test_no_other_call_gets_the_answer_of_a_cancelled_read(server: RedisSe
 
 
 async def test_doctor_names_the_server_and_what_is_shared(server: RedisServer) -> None:
-    limits = RateLimitSettings.model_validate({"storage_url": server.url, "servers": 3})
-    http = HttpSettings.model_validate({"state_keys": NEW_KEY})
+    limits = TypeAdapter(RateLimitSettings).validate_python({"storage_url": server.url, "servers": 3})
+    http = TypeAdapter(HttpSettings).validate_python({"state_keys": NEW_KEY})
 
     shared, kept = await examine_fleet(limits, http)
     _, own = await examine_fleet(limits, HttpSettings())
@@ -364,7 +365,7 @@ async def test_doctor_names_the_server_and_what_is_shared(server: RedisServer) -
 
 
 async def test_doctor_says_that_redis_cannot_be_used() -> None:
-    limits = RateLimitSettings.model_validate({"storage_url": "redis://:hidden@127.0.0.1:9/0"})
+    limits = TypeAdapter(RateLimitSettings).validate_python({"storage_url": "redis://:hidden@127.0.0.1:9/0"})
 
     (result,) = await examine_fleet(limits, HttpSettings())
 
