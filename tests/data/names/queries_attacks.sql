@@ -154,6 +154,7 @@ with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where 
 with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) cycle id set c to true default false using p select lab(p[1]) from w
 select round(q.b, 1) from (select (row(1, 'sad')::pr).*) q
 select round(q.m, 1) from (select (row(1, 'sad')::pr).*) q(k, m)
+select round(q.b, 1) from (select (prs()).*) q
 select lab(anydef2(1, 2)), lab(anydef2(x => 1, a => 1))
 select lower(anydef2(a => 1))
 select lower(anytwo('sad'))

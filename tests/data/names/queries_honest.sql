@@ -116,5 +116,5 @@ select localtime(1) - localtime(0), current_timestamp(1) - localtimestamp(0)::ti
 select (data['a'])['b'] || '{}', doc(data['a']::text), (point '(1,2)')[0] + 1 from people
 with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) search depth first by id set o cycle id set c using p select lab(c), o || p from w
 with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) cycle id set c to 'x' default 'y' using p select lab(c), lab(p[1] is null) from w
-select q.a + 1 from (select (row(1, 'sad')::pr).*) q
+select q.a + 1 from (select (prs()).*) q
 select lab(anytwo('sad', 'x'::text)), lab(anyrest('x'::text, 'y'::text)), lab(anyrest(true, true))
