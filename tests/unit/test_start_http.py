@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 from starlette.datastructures import Headers
 
 from pgmcp.errors import SettingsError
-from pgmcp.settings import HttpSettings, load_settings
+from pgmcp.settings import HttpSettings
+from pgmcp.settings.load import load_settings
 from pgmcp.start_http import build_host_check, open_gate, read_proxies, run
 from pgmcp.transport.http.address import ListenAddress
 
