@@ -38,6 +38,7 @@ from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.tunnel import tunnel
 from scripts.load.scenarios import SCENARIOS
 from scripts.write_settings_reference import write_example, write_reference
+from testing.statements import attacks_by_category
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
@@ -363,6 +364,15 @@ def test_the_table_of_refusals_names_every_error_code() -> None:
 
     assert "model_" in codes
     assert codes - {"model_"} == {code for code in ErrorCode if not code.startswith("model_")}
+
+
+def test_the_threat_model_counts_the_attacks_that_the_tests_have() -> None:
+    page = (_ROOT / "docs/threat-model.md").read_text("utf-8")
+    _, _, section = page.partition("### Each layer alone\n")
+    counts = re.findall(r"^\| [^|]+ \| (\d+) \|", section, re.MULTILINE)
+
+    # `python -m scripts.layers` prints the whole table.
+    assert [int(count) for count in counts] == [len(attacks) for attacks in attacks_by_category().values()]
 
 
 def test_the_page_about_http_lists_the_states_of_a_database() -> None:
