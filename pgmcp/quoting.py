@@ -20,7 +20,7 @@ RESERVED_WORDS = frozenset(_RESERVED.split())
 
 
 def quote_identifier(name: str) -> str:
-    """Return the name as SQL must spell it: in quotes if it is reserved, or has other than plain characters.
+    """Return the name as SQL must spell it: in quotes if it is reserved, or not all characters are plain.
 
     Plain characters are a-z, 0-9, _ and $.
     """

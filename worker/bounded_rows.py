@@ -181,8 +181,8 @@ class BoundedRows:
     def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
         """Return whether the length of a part's JSON shows that the part fits the limits.
 
-        The JSON is at least as long as the text in it. The length of the JSON is known, but to count the text
-        takes as long as to write it. After the text of one part was counted, the text of all later parts is
+        The JSON is at least as long as the text in it. The length of the JSON is known, but counting the text
+        takes as long as writing it. After the text of one part was counted, the text of all later parts is
         counted, too.
         """
         request, taken = self._request, self._rows

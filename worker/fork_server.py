@@ -1,8 +1,8 @@
 """Runs the fork server: a process that imports all modules of a worker, and forks workers on request.
 
 A forked worker is ready about fifteen times sooner than a new interpreter, and shares the memory of this
-process. The program needs pidfds, so it runs on Linux only. The front is pgmcp's main process. Forking is
-safe, because this process has only one thread.
+process. The program needs pidfds, so it runs on Linux only. Forking is safe, because this process has only
+one thread. The front in this diagram is pgmcp's main process:
 
     front                                     fork server
       one byte + the worker's channel (fd) ─▶  fork; the child serves the channel
@@ -74,8 +74,8 @@ def _fork(channel: int, ours: tuple[int, ...]) -> int:
             os.close(descriptor)
         _serve(channel, parent)
     pidfd = os.pidfd_open(pid)
-    # Sent over the worker's own channel, so that a front that gave up waiting for this worker cannot take it
-    # for the next one.
+    # The pid is sent over the worker's own channel. So a front that has given up waiting for this worker
+    # cannot take this worker for the next one.
     with socket.socket(fileno=channel) as answer, suppress(OSError):
         socket.send_fds(answer, [PID.pack(pid)], [pidfd])
     return pidfd

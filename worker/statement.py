@@ -13,10 +13,10 @@ in each transaction.
 
 The SELECT before the statement also sets the role and the settings of the caller that the statement runs for;
 ROLLBACK undoes both. This SELECT also takes the transaction's snapshot, because PostgreSQL allows SET
-TRANSACTION READ WRITE only before the first snapshot. It is a quarter of PostgreSQL's work for a `select 1`.
-So it is left out if nothing has to be set and the statement is inside the worker's SELECT … LIMIT, where it
-cannot be a SET. To leave it out more often, the session keeps the host's application_name between statements.
-It does not keep the name of a principal.
+TRANSACTION READ WRITE only before the first snapshot. The SELECT is a quarter of PostgreSQL's work for a
+`select 1`. So it is left out if nothing has to be set and the statement is inside the worker's SELECT …
+LIMIT, where the statement cannot be a SET. To leave the SELECT out more often, the session keeps the host's
+application_name between statements. It does not keep the name of a principal.
 """
 
 import time
@@ -65,7 +65,7 @@ _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEM
 """ROLLBACK does not undo nextval(), and lastval() would show it."""
 
 _DISCARD_PLANS: Final = b"DISCARD PLANS"
-"""Run after a statement with a caller's role. PL/pgSQL caches plans. If a function is wrongly declared
+"""This is run after a statement with a caller's role. PL/pgSQL caches plans. If a function is wrongly declared
 IMMUTABLE and reads a setting, its result is part of the plan. The next caller would get rows by the settings
 of the previous one.
 """

@@ -1,8 +1,8 @@
 """Calls as OpenTelemetry spans and metrics.
 
-Uses OpenTelemetry's API, which does nothing until `start_telemetry` configures an exporter from the standard
-OTEL_… variables. The span of a call is a child of the span of the host's request, which is a child of the
-host's own span if the request has a trace context.
+This module uses OpenTelemetry's API, which does nothing until `start_telemetry` configures an exporter from
+the standard OTEL_… variables. The span of a call is a child of the span of the host's request, which is a
+child of the host's own span if the request has a trace context.
 
     span tools/call query        method, protocol version, request id, tool
      └── span pgmcp.query         call, outcome, database, caller, source, rows, model, tokens
