@@ -59,7 +59,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def workers_of(front: int) -> list[int]:
-    """Return the workers that a front's fork server has forked."""
+    """Return the workers that a server's fork server has forked."""
     return [worker for fork_server in _children(front) for worker in descendants(fork_server)]
 
 

@@ -1,4 +1,4 @@
-"""A front in a separate process, for tests: `python testing/front_process.py fork|cold TASK`.
+"""Starts workers as pgmcp's main process does: `python testing/front_process.py fork|cold TASK`.
 
     start           starts two workers; prints the pid of each after it has answered a frame
     run URL         runs a statement that sleeps
@@ -6,7 +6,7 @@
 
 "fork" and "cold" name the way to start a worker. After `start` and during `run`, the process waits to be
 killed. With `signal`, the worker ("cold") or its fork server ("fork") gets the signal when its process exists
-but may still import modules, as on Ctrl-C in a terminal. The front itself ignores the signal.
+but may still import modules, as on Ctrl-C in a terminal. The process that runs this file ignores the signal.
 """
 
 import asyncio

@@ -65,9 +65,9 @@ _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEM
 """ROLLBACK does not undo nextval(), and lastval() would show it."""
 
 _DISCARD_PLANS: Final = b"DISCARD PLANS"
-"""This is run after a statement with a caller's role. PL/pgSQL caches plans. If a function is wrongly declared
-IMMUTABLE and reads a setting, its result is part of the plan. The next caller would get rows by the settings
-of the previous one.
+"""The clean-up after a statement with a caller's role. PL/pgSQL caches plans. If a function is wrongly
+declared IMMUTABLE and reads a setting, its result is part of the plan. The next caller would get rows by the
+settings of the previous one.
 """
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
