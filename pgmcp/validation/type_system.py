@@ -27,7 +27,7 @@ _VECTORS: Final = frozenset({22, 30})
 """int2vector and oidvector, to which no other array is converted."""
 
 _PARTS: Final = {3802: 3802, 19: 18, 600: 701, 601: 600, 603: 600, 628: 701}
-"""Types that are no arrays, but have subscripts, with the types of their parts.
+"""Types that are not arrays, but have subscripts, with the types of their parts.
 
 jsonb has jsonb, name has "char", and geometric types have points or coordinates.
 """
