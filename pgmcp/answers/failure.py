@@ -7,6 +7,7 @@ from pgmcp.untrusted import escape_untrusted, shorten
 
 _MAX_MESSAGE_CHARACTERS = 2_000  # PostgreSQL quotes the caller's values in its messages
 _EXCERPT_CHARACTERS = 80  # on either side of the caret
+_SUBJECT = "the database "
 
 
 Escape = Callable[[str], str]
@@ -24,7 +25,7 @@ def render_error(error: PgmcpError, *, sql: str = "", escape: Escape = escape_un
 
 def _lines(error: PgmcpError, sql: str, escape: Escape) -> Iterator[str]:
     sqlstate = f" (SQLSTATE {error.sqlstate})" if isinstance(error, StatementFailedError) else ""
-    yield f"{error.code}: {_place(error)}{_shorten(str(error), escape)}{sqlstate}"
+    yield f"{error.code}: {_shorten(_with_place(error), escape)}{sqlstate}"
     position = _locate(error, sql)
     if position is not None:
         yield from _excerpt(sql, position, escape)
@@ -32,10 +33,15 @@ def _lines(error: PgmcpError, sql: str, escape: Escape) -> Iterator[str]:
         yield f"hint: {_shorten(error.hint, escape)}"
 
 
-def _place(error: PgmcpError) -> str:
-    """Return a prefix with the error's database; "" if only one is configured or the message names it."""
-    is_named = f"database {error.database}" in str(error) or f"database {error.database!r}" in str(error)
-    return f"database {error.database}: " if error.database and not is_named else ""
+def _with_place(error: PgmcpError) -> str:
+    """Return the message with the error's database, unless only one is configured or the message names it."""
+    message = str(error)
+    is_named = f"database {error.database}" in message or f"database {error.database!r}" in message
+    if not error.database or is_named:
+        return message
+    if message.startswith(_SUBJECT):  # "the database is not …" becomes "database shop is not …"
+        return f"database {error.database} {message.removeprefix(_SUBJECT)}"
+    return f"database {error.database}: {message}"
 
 
 def _shorten(text: str, escape: Escape) -> str:

@@ -51,8 +51,12 @@ class HiddenRelation:
     reason: str
     columns: tuple[str, ...] = ()
 
-    def describe(self) -> str:
-        """Return a sentence that says what the relation is, why it is not listed, and its columns."""
+    def describe(self, *, is_denied: bool = False) -> str:
+        """Return a sentence that says what the relation is, why it is not listed, and its columns.
+
+        Args:
+            is_denied: whether the role may not read another column of the relation.
+        """
         text = f"{self.name} {self.reason}"
         if not self.columns:
             return text
@@ -60,7 +64,8 @@ class HiddenRelation:
         listed = ", ".join(
             escape_untrusted(quote_identifier(each)) for each in self.columns[:_MAX_LISTED_COLUMNS]
         )
-        return f"{text}; columns of {self.name}: {listed}{more}"
+        which = "the role may read only these columns" if is_denied else "columns"
+        return f"{text}; {which} of {self.name}: {listed}{more}"
 
 
 async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:

@@ -68,12 +68,19 @@ class OptionalFunction:
         consequence: what is missing if the role may not execute it.
         value: the SQL that replaces a call; "" if no statement given to `without` calls it.
         views: system views that call it with the reader's privileges, so they cannot be read without it.
+        is_unique: whether each server has only one of the signatures.
     """
 
     signatures: tuple[str, ...]
     consequence: str
     value: str = ""
     views: tuple[str, ...] = ()
+    is_unique: bool = False
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """What GRANT EXECUTE names; a function with only one signature needs none."""
+        return (self.signatures[0].partition("(")[0],) if self.is_unique else self.signatures
 
 
 _NO_TEXT: Final = "NULL::pg_catalog.text"
@@ -115,7 +122,9 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
         "0::pg_catalog.int8",
     ),
     "pg_terminate_backend": OptionalFunction(
-        ("pg_terminate_backend(integer)", "pg_terminate_backend(integer,bigint)"), _NOT_ENDED
+        ("pg_terminate_backend(integer)", "pg_terminate_backend(integer,bigint)"),
+        _NOT_ENDED,
+        is_unique=True,
     ),
     "row_security_active": OptionalFunction(
         ("row_security_active(oid)",),
@@ -267,12 +276,12 @@ def describe_use(parts: Collection[str]) -> str:
 
 
 def grant(parts: Collection[str]) -> str:
-    """Return a hint with the GRANT for these parts; for a function, it names the first signature only."""
+    """Return a hint with the GRANT for these parts."""
     relations = sorted(f"pg_catalog.{part}" for part in parts if part not in OPTIONAL_FUNCTIONS)
     functions = [
         f"pg_catalog.{signature}"
         for part in sorted(set(parts) & OPTIONAL_FUNCTIONS.keys())
-        for signature in OPTIONAL_FUNCTIONS[part].signatures[:1]
+        for signature in OPTIONAL_FUNCTIONS[part].granted
     ]
     commands = []
     if relations:

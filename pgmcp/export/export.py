@@ -239,6 +239,7 @@ async def _send_rows(process: Process, rows: Rows, file_format: ExportFormat, ta
     header = {
         "path": str(target.path),
         "partial_path": str(target.partial_path),
+        "is_private": target.is_new,
         "format": file_format.value,
         "columns": columns,
         "row_count": len(rows.rows),

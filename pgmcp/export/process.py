@@ -1,7 +1,8 @@
 """Writes one export to a file. This module is run as a program, and never imported.
 
-    stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …],
-             "row_count": 5} and a newline; the rows as lines of JSON, to the end
+    stdin    {"path", "partial_path", "is_private", "format": "csv" | "parquet",
+             "columns": [[name, type], …], "row_count": 5} and a newline;
+             the rows as lines of JSON, to the end
     stdout   {"bytes": 1234}, or {"failure": "No space left on device", "is_full": true}
 
 Reads rows from standard input and writes them to the file that the header names. The file has a temporary
@@ -13,6 +14,7 @@ sent all rows, no file is created; if it ends later, the file is still completed
 
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -29,6 +31,9 @@ from pgmcp.execution.result import Column, EncodedRows, Rows
 _STOPPING_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)
 )
+
+_PRIVATE_MODE: Final = 0o600
+_USUAL_MODE: Final = 0o666  # less what the umask withholds
 
 
 class _StoppedError(Exception):
@@ -57,7 +62,8 @@ def _write(header: dict[str, Any], body: bytes) -> int:
     """Write the file and return its length in bytes."""
     columns = tuple(Column(name, type_name) for name, type_name in header["columns"])
     rows = Rows(columns, _read_rows(body, header["row_count"]))
-    with _new_file(Path(header["path"]), Path(header["partial_path"])) as file:
+    path, partial_path = Path(header["path"]), Path(header["partial_path"])
+    with _new_file(path, partial_path, is_private=header["is_private"]) as file:
         if header["format"] == "parquet":
             from pgmcp.export.parquet import write_parquet
 
@@ -78,10 +84,14 @@ def _read_rows(body: bytes, row_count: int) -> EncodedRows:
 
 
 @contextmanager
-def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
-    """Create a file readable only by its owner, and rename it when it is complete.
+def _new_file(path: Path, partial_path: Path, *, is_private: bool) -> Iterator[BinaryIO]:
+    """Create a file, and rename it when it is complete.
 
     If anything fails, the incomplete file is removed. A device or a pipe is written directly.
+
+    Args:
+        is_private: whether only its owner may read the file. Otherwise it gets the mode of the file that it
+            replaces, or else the mode that the umask gives to a new file.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
@@ -89,8 +99,11 @@ def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
         return
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     try:  # the file is created inside this block, because a signal may arrive as soon as it exists
-        with os.fdopen(os.open(partial_path, flags, 0o600), "wb", buffering=1 << 20) as file:
+        mode = _PRIVATE_MODE if is_private else _USUAL_MODE
+        with os.fdopen(os.open(partial_path, flags, mode), "wb", buffering=1 << 20) as file:
             yield file
+        if not is_private and path.exists():
+            shutil.copymode(path, partial_path)
         partial_path.replace(path)
     except FileExistsError:  # another export's file must not be removed
         raise

@@ -117,14 +117,13 @@ def start_telemetry(
             each()
 
     def stop() -> None:
+        endings = [_ExporterEnding(exporter) for exporter in exporters]
         # The providers' timeouts do not limit an exporter that waits for a retry; its shutdown does.
         flushing = threading.Thread(target=flush, daemon=True)
         flushing.start()
         flushing.join(FLUSH_TIMEOUT_S)
-        for exporter in exporters:
-            # The SDK's threads keep passing batches to the exporter after its shutdown, and log each one.
-            logging.getLogger(type(exporter).__module__).addFilter(_is_error)
-            exporter.shutdown()
+        for ending in endings:
+            ending.shut_down()
 
     return stop
 
@@ -154,8 +153,31 @@ def _otlp(resource: "Resource") -> "tuple[TracerProvider, MetricReader, list[Any
     return tracer_provider, PeriodicExportingMetricReader(metric_exporter), [span_exporter, metric_exporter]
 
 
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR
+class _ExporterEnding(logging.Filter):
+    """Shuts an exporter down at its first failure, so that the end of a command waits for no retry.
+
+    An exporter reports a failure only to its log. After its shutdown, the SDK's threads keep passing batches
+    to it, and it logs a warning for each; these are hidden.
+    """
+
+    # Any: the exporters of spans and of metrics have no common base class.
+    def __init__(self, exporter: Any) -> None:
+        super().__init__()
+        self._exporter = exporter
+        self._is_shut_down = False
+        logging.getLogger(type(exporter).__module__).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_hidden = self._is_shut_down and record.levelno < logging.ERROR
+        if record.levelno >= logging.WARNING:
+            self.shut_down()
+        return not is_hidden
+
+    def shut_down(self) -> None:
+        """Shut the exporter down, unless that has been done."""
+        if not self._is_shut_down:
+            self._is_shut_down = True
+            self._exporter.shutdown()
 
 
 @contextmanager

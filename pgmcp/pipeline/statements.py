@@ -17,6 +17,7 @@ from pgmcp.errors import (
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.lookup.advice import (
     ADVISED_SQLSTATES,
+    INSUFFICIENT_PRIVILEGE,
     MISSING_NAME_SQLSTATES,
     WRONG_OBJECT_TYPE,
     advise,
@@ -214,11 +215,13 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
 
 async def _explain_hidden(database: Database, error: StatementFailedError, catalog: Catalog) -> str:
     """Return a description of the relations that the statement names and the catalog leaves out, or ""."""
-    if error.sqlstate not in MISSING_NAME_SQLSTATES | {WRONG_OBJECT_TYPE}:
+    is_denied = error.sqlstate == INSUFFICIENT_PRIVILEGE
+    if not is_denied and error.sqlstate not in MISSING_NAME_SQLSTATES | {WRONG_OBJECT_TYPE}:
         return ""
     references = await asyncio.to_thread(find_references, error.sql)
     names = list(dict.fromkeys(relation for _, relation in references.relations))
-    return "; ".join(relation.describe() for relation in await database.find_hidden(names, catalog))
+    hidden = await database.find_hidden(names, catalog)
+    return "; ".join(each.describe(is_denied=is_denied) for each in hidden if each.columns or not is_denied)
 
 
 async def _add_advice(database: Database, error: StatementFailedError) -> bool:

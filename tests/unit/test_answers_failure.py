@@ -12,6 +12,16 @@ def test_a_failure_without_a_hint_is_one_line() -> None:
     assert render_error(UnreachableError("no route")) == "unreachable: no route"
 
 
+def test_one_of_several_databases_is_named_once() -> None:
+    error = UnreachableError("the database is not reachable: no route")
+    error.database = "stock"
+    other = UnreachableError("no worker was free")
+    other.database = "stock"
+
+    assert render_error(error) == "unreachable: database stock is not reachable: no route"
+    assert render_error(other) == "unreachable: database stock: no worker was free"
+
+
 def test_a_caret_marks_the_refused_part_of_the_statement() -> None:
     sql = "select 1,\n  pg_sleep(5)\nfrom t"
     error = SqlRejectedError("pg_sleep is not allowed", offending="pg_sleep", hint="leave it out")

@@ -5,8 +5,9 @@ import io
 import pytest
 
 from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS
+from pgmcp.catalog.catalog import TableKind
 from pgmcp.cli.command_session import Session
-from pgmcp.cli.shell.conversation import Conversation, Turn, describe_earlier
+from pgmcp.cli.shell.conversation import Conversation, Turn, count_relations, describe_earlier
 from pgmcp.cli.shell.inputs import split
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError, PgmcpError, StatementFailedError
@@ -192,3 +193,10 @@ async def test_a_statement_that_failed_when_run_again_can_be_run_once_more() -> 
     await shell.type(r"\g")
 
     assert shell.executor.statements == ["select 1"] * 3
+
+
+async def test_the_first_line_counts_tables_and_views_separately() -> None:
+    views = [TableKind.VIEW, TableKind.MATERIALIZED_VIEW]
+
+    assert (await Shell().type("\\c main")).endswith(", 1 table\n")
+    assert count_relations([TableKind.TABLE, TableKind.FOREIGN_TABLE, *views]) == "2 tables, 2 views"

@@ -2,13 +2,14 @@
 
 import shlex
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS
+from pgmcp.catalog.catalog import TableKind
 from pgmcp.cli.ask import suggest_other_words
 from pgmcp.cli.catalog_commands import (
     COMMANDS,
@@ -31,6 +32,7 @@ from pgmcp.errors import (
 )
 from pgmcp.features import file_limits, file_writer
 from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
+from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted, shorten
 
 _RULES: Final = """\
@@ -42,6 +44,7 @@ An input that begins with a space is not saved.
 _NOTHING_YET: Final = "there is no statement yet"
 _MIN_SQL_CHARACTERS: Final = 1_000
 _MAX_NAMED_CHARACTERS: Final = 200
+_VIEWS: Final = frozenset({TableKind.VIEW, TableKind.MATERIALIZED_VIEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,9 @@ class Conversation:
             say("connecting")
             catalog = await self._session.pipeline.databases.catalog(database)
         self.database = database
-        count = len(catalog.tables)
         self._terminal.say(
             f"database {escape_untrusted(database)}, PostgreSQL {escape_untrusted(catalog.server_version)}, "
-            f"{count} table{'' if count == 1 else 's'}"
+            f"{count_relations([table.kind for table in catalog.tables])}"
         )
 
     async def _run_sql(self, sql: str, *, as_records: bool = False) -> None:
@@ -345,3 +347,10 @@ def _read_path(text: str, file_format: str) -> Path:
     if not path.absolute().parent.is_dir():
         raise InvalidArgumentError(f"the folder {path.parent} does not exist")
     return path
+
+
+def count_relations(kinds: Sequence[TableKind]) -> str:
+    """Return the number of tables, and of views if there are some: "3 tables, 1 view"."""
+    views = sum(kind in _VIEWS for kind in kinds)
+    tables = count_of(len(kinds) - views, "table")
+    return f"{tables}, {count_of(views, 'view')}" if views else tables

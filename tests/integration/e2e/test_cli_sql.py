@@ -256,7 +256,7 @@ def test_an_error_names_its_database_and_its_variables_if_several_are_configured
 
     done = run(environment, folder, "sql", "--database", "stock", "select 1")
 
-    assert done.stderr.startswith(b"pgmcp: unreachable: database stock: the database is not reachable: ")
+    assert done.stderr.startswith(b"pgmcp: unreachable: database stock is not reachable: ")
     assert b"PG_MCP_DATABASES__STOCK__HOST and PG_MCP_DATABASES__STOCK__PORT" in done.stderr
     assert b"PG_MCP_DATABASE_" not in done.stderr
 
@@ -269,7 +269,7 @@ def test_commands_of_psql_name_the_database_that_is_down(command: str, folder: P
     done = run(environment, folder, "sql", "-d", "stock", command)
 
     assert done.returncode == 1
-    assert done.stderr.startswith(b"pgmcp: unreachable: database stock: the database is not reachable: ")
+    assert done.stderr.startswith(b"pgmcp: unreachable: database stock is not reachable: ")
 
 
 def test_all_databases_are_listed_without_a_connection(folder: Path) -> None:

@@ -18,7 +18,10 @@ create table people (id int, name text, salary numeric);
 create table plain (id int);
 create view pay as select salary from people;
 grant select on visits, plain to partial_reader;
+create table pays (id int, month int, salary numeric) partition by list (month);
+create table pays_1 partition of pays for values in (1);
 grant select (id, name) on people to partial_reader;
+grant select (id, month) on pays, pays_1 to partial_reader;
 """
 
 
@@ -61,6 +64,14 @@ def test_a_column_refused_by_grants_names_those_that_may_be_read(server: RawServ
     assert "salary" not in refused.text
 
 
+def test_a_column_of_a_partition_refused_by_grants_names_those_that_may_be_read(server: RawServer) -> None:
+    refused = server.call("execute_sql", sql="select salary from pays_1")
+
+    assert "permission denied for table pays_1" in refused.text
+    assert "public.pays_1 is a partition of public.pays; query public.pays" in refused.text
+    assert "the role may read only these columns of public.pays_1: id, month" in refused.text
+
+
 def test_a_relation_without_readable_columns_is_refused_without_a_list(server: RawServer) -> None:
     refused = server.call("execute_sql", sql="select * from pay join plain on true")
 
@@ -72,5 +83,5 @@ def test_the_first_refresh_reports_no_tables_as_added(server: RawServer) -> None
     first = server.call("refresh_schema")
     second = server.call("refresh_schema")
 
-    assert first.text == "main: read for the first time, 3 tables"
+    assert first.text == "main: read for the first time, 4 tables"
     assert second.text == "main: nothing changed"

@@ -26,11 +26,12 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Collector(ThreadingHTTPServer):
-    """Stores the bodies of POST requests by path."""
+    """Stores the bodies of POST requests by path, and answers with a status."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Receive)
         self.bodies: dict[str, list[bytes]] = {}
+        self.status = 200
 
     @property
     def url(self) -> str:
@@ -61,7 +62,7 @@ class _Receive(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.bodies.setdefault(self.path, []).append(body)
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -191,3 +192,19 @@ def test_a_missing_collector_fails_no_call_and_does_not_delay_the_servers_end(
     finish(server)
 
     assert "already shutdown" not in server.stderr
+
+
+def test_what_an_overloaded_collector_refuses_at_the_end_is_not_sent_again(
+    start_server: StartServer, shop_environment: dict[str, str], collector: Collector
+) -> None:
+    collector.status = 503
+    telemetry = {"PG_MCP_OPENTELEMETRY": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    server = start_server(shop_environment | telemetry)
+
+    server.call("execute_sql", sql="select 1")
+    finish(server)
+
+    assert {path: len(bodies) for path, bodies in collector.bodies.items()} == {
+        "/v1/traces": 1,
+        "/v1/metrics": 1,
+    }

@@ -25,7 +25,13 @@ from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import CatalogDeniedError, DeadlineExceededError, PgmcpError, SqlRejectedError
-from pgmcp.execution.catalog_access import OPTIONAL_FUNCTIONS, USE_BY_PART, USE_BY_RELATION, find_unreadable
+from pgmcp.execution.catalog_access import (
+    OPTIONAL_FUNCTIONS,
+    USE_BY_PART,
+    USE_BY_RELATION,
+    find_unreadable,
+    grant,
+)
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.role import RoleCheck, RolePrivileges
 from pgmcp.execution.spawn import Spawn
@@ -177,6 +183,22 @@ def hardened(module_database: str) -> Iterator[Hardened]:
     yield database
     roles = "hardened_reader, hardened_owner"
     database.execute([f"drop owned by {roles} cascade", f"drop role {roles}"])
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL_FUNCTIONS))
+async def test_the_grant_in_a_hint_is_enough(hardened: Hardened, name: str) -> None:
+    with hardened.without([name]) as url, own_session(url) as session:
+        missing = await find_unreadable(session.fetch)
+        commands = grant(missing - USE_BY_RELATION.keys()).removeprefix("an administrator runs ")
+        role = "the role of this connection"
+        hardened.execute([commands.replace(role, "hardened_reader")])
+        try:
+            assert name in missing
+            assert await find_unreadable(session.fetch) == frozenset()
+        finally:
+            hardened.execute(
+                [f"{commands.replace('GRANT', 'REVOKE').replace(f'TO {role}', 'FROM hardened_reader')}"]
+            )
 
 
 async def read_policy(session: OwnSession) -> FunctionPolicy:

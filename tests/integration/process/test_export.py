@@ -63,6 +63,20 @@ async def test_a_csv_file_has_a_random_name_and_only_its_owner_can_read_it(tmp_p
     assert (exported.row_count, exported.size_bytes) == (2, file.stat().st_size)
 
 
+async def test_a_file_that_a_person_named_has_the_mode_of_other_files(tmp_path: Path) -> None:
+    beside, file, shared = (tmp_path / name for name in ("beside", "new.csv", "shared.csv"))
+    beside.touch()
+    shared.touch()
+    shared.chmod(0o640)
+
+    for each in (file, shared):
+        await Exporter(tmp_path).write_to(packed([[1, "a"]]), ExportFormat.CSV, each)
+
+    assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE(beside.stat().st_mode)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o640
+    assert shared.read_bytes() == file.read_bytes()
+
+
 async def test_the_limit_that_cut_the_rows_is_reported_with_the_file(tmp_path: Path) -> None:
     rows = packed([[1, "…"]])
     bound = Rows(rows.columns, rows.rows, Truncation.BYTES, cut_cells=1)
@@ -188,7 +202,7 @@ async def write_until_signalled(name: str, inherited: signal.Handlers, folder: P
         process = await spawn_writing()
     finally:
         signal.signal(number, old)
-    paths = {"path": str(folder / "a.csv"), "partial_path": str(folder / "a.part")}
+    paths = {"path": str(folder / "a.csv"), "partial_path": str(folder / "a.part"), "is_private": True}
     row_count = 400_000
     header = json.dumps(paths | {"format": "csv", "columns": [("a", "text")], "row_count": row_count})
     async with anyio.create_task_group() as group:
@@ -208,7 +222,7 @@ async def send_signal_once_written(process: Process, name: str, folder: Path) ->
 @pytest.mark.parametrize("cut", [b"", b"[1]\n", b"[1]\n[2"])
 async def test_incomplete_rows_create_no_file(cut: bytes, tmp_path: Path) -> None:
     process = await spawn_writing()
-    paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part")}
+    paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part"), "is_private": True}
     header = json.dumps(paths | {"format": "csv", "columns": [("a", "integer")], "row_count": 2}).encode()
 
     reply, _ = await process.communicate(header + b"\n" + cut)
