@@ -1,6 +1,7 @@
 """`pgmcp learn`: show the answer to a question, and save its SQL as verified after confirmation."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -62,9 +63,17 @@ def preview_answer(question: str, *, sql: str | None, database: str | None, file
                 )
                 raise
 
-        answer = run_in_session(settings, find)
+        answer = run_in_session(_without_empty_file(settings), find)
     show_answer(answer, terminal)
     return answer
+
+
+def _without_empty_file(settings: Settings) -> Settings:
+    """Return the settings without a context file that has no entries yet, so that no warning names it."""
+    file = settings.context_file
+    if file is not None and all(context.is_empty for context in load_context(file).values()):
+        return replace(settings, context_file=None)
+    return settings
 
 
 def keep(question: str, answer: Answer, file: Path | None = None) -> Path:

@@ -36,6 +36,8 @@ _BETWEEN_SENTENCES = re.compile(_SENTENCE_PUNCTUATION)
 _SEPARATOR = rf"(?:[\s{QUOTES}]|{_SENTENCE_PUNCTUATION})"
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+_BRACES: Final = re.compile(r"\{\s*(\w*)\s*(?::\s*(\w+)\s*)?[^{}]*\}")
+"""What stands for a value in SQL. PostgreSQL has no braces outside quotes and comments."""
 
 # HostFolders where a placeholder would not be a separate literal. E'…' has a separate pattern, because it
 # interprets backslashes.
@@ -130,6 +132,7 @@ class VerifiedQuestion:
         Raises:
             SettingsError: a parameter is wrong; the message says what to change.
         """
+        self._check_braces()
         for name, parameter in self.parameters.items():
             try:
                 parameter.check()
@@ -149,12 +152,28 @@ class VerifiedQuestion:
         if self.tool:
             self._check_tool()
 
+    def _check_braces(self) -> None:
+        """Reject braces in the SQL that are meant as a parameter, but declare none."""
+        if _ESCAPE_STRING.search(self.sql) or _NESTED_COMMENT.search(self.sql):
+            return  # where its strings end is not known
+        for written in _BRACES.finditer(self._bare_sql):
+            if not self.parameters or not PLACEHOLDER.fullmatch(written[0]):
+                name = next(iter(PLACEHOLDER.findall(f"{{{written[1].lower()}}}")), "name")
+                raise SettingsError(
+                    f"the SQL has {written[0]}, which is not a declared parameter; write {{{name}}} there "
+                    f"and in the question, and add parameters: {{{name}: {written[2] or 'integer'}}}"
+                )
+
+    @property
+    def _bare_sql(self) -> str:
+        return _QUOTED_SQL.sub(" ", self.sql)
+
     def _check_places(self) -> None:
         if _ESCAPE_STRING.search(self.sql):
             raise SettingsError("SQL with parameters must use plain strings, not E'…' or U&'…'")
         if _NESTED_COMMENT.search(_QUOTED_SQL.sub(_without_strings, self.sql)):
             raise SettingsError("SQL with parameters must not have a comment in a comment")
-        bare = set(PLACEHOLDER.findall(_QUOTED_SQL.sub(" ", self.sql)))
+        bare = set(PLACEHOLDER.findall(self._bare_sql))
         quoted = {name for part in _QUOTED_SQL.finditer(self.sql) for name in PLACEHOLDER.findall(part[0])}
         for name in self.parameters:
             if name not in bare or name in quoted:

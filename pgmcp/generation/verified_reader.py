@@ -141,7 +141,7 @@ def _read_verified(
             for name, value in reader.entries(fields.get("parameters"), f"{where}.parameters")
         },
     )
-    if verified.parameters or verified.tool:
+    if verified.parameters or verified.tool or "{" in verified.sql:
         try:
             verified.check()
         except SettingsError as error:

@@ -55,6 +55,8 @@ _REASONS_OF_CATALOG = UNREADABLE | {
 
 ALLOW_HINT = "an operator who trusts it can add it to PG_MCP_SERVER_ALLOWED_FUNCTIONS"
 
+_DECLARE_STABLE = "if {function} only reads, its owner can declare that with ALTER FUNCTION … STABLE"
+
 _CATALOGS_OF_FUNCTIONS = "pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_aggregate"
 
 TEXT_BY_REASON: dict[RefusalReason, str] = {
@@ -122,7 +124,7 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.STORAGE: "leave it out",
     RefusalReason.PAGES: "query the table itself instead",
     RefusalReason.INTERNAL: "use the SQL operator, cast or function that calls it",
-    RefusalReason.VOLATILE: ALLOW_HINT,
+    RefusalReason.VOLATILE: f"{_DECLARE_STABLE.format(function='it')}; {ALLOW_HINT}",
     RefusalReason.SECURITY_DEFINER: ALLOW_HINT,
     RefusalReason.CALLER: ALLOW_HINT,
     RefusalReason.LANGUAGE: ALLOW_HINT,
@@ -251,10 +253,7 @@ class Refusal(NamedTuple):
         if self.culprit == function or self.reason in UNREADABLE or not self.allowable:
             return None
         text = f"it uses {self.culprit}, which is refused because {TEXT_BY_REASON[self.reason]}"
-        return (
-            text,
-            f"an operator who trusts it adds {self.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once",
-        )
+        return text, self._how_to_allow("it")
 
     def hint_for_relation(self) -> str:
         """Return the hint for a refused relation, for the caller and the person who configures the server."""
@@ -263,10 +262,14 @@ class Refusal(NamedTuple):
         else:
             hint = "" if self.policy else "query the tables behind it"
         if self.allowable:
-            trusted = "the policy" if self.policy else "it"
-            allow = (
-                f"an operator who trusts {trusted} adds {self.allowable} "
-                "to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
-            )
+            allow = self._how_to_allow("the policy" if self.policy else "it")
             hint = f"{hint}; {allow}" if hint else allow
         return hint or "an administrator changes the policy so that it does not use this"
+
+    def _how_to_allow(self, trusted: str) -> str:
+        allow = (
+            f"an operator who trusts {trusted} adds {self.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
+        )
+        if self.reason is not RefusalReason.VOLATILE or self.culprit != self.allowable:
+            return allow
+        return f"{_DECLARE_STABLE.format(function=self.culprit)}; {allow}"

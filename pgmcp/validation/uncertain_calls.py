@@ -14,7 +14,8 @@ from pgmcp.validation.name_lookup import PG_CATALOG, Lookup
 from pgmcp.validation.node_refusals import spelled
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape
-from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal
+from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, Refusal
+from pgmcp.validation.shipped_lists import builtin
 from pgmcp.validation.type_system import TypeSystem
 
 _SQL_NAMES: Final = {
@@ -78,7 +79,7 @@ class UncertainCalls:
         function, refusal = refused[0]
         if len(overloads) == 1:
             behind = refusal.of_call(spelled(function))
-            return behind and Explanation(*behind)
+            return Explanation(*behind) if behind else self._of_only_overload(schema, function, refusal)
         could_be = self._could_be(
             f"{function.schema}.{quote_identifier(name)}", function, known.shape, refusal
         )
@@ -89,6 +90,14 @@ class UncertainCalls:
         labels = [f"argument {place}" for place in range(1, known.count - len(known.names) + 1)]
         labels += [f"argument {quote_identifier(each)}" for each in known.names]
         return _explain(labels, call.get("args", ()), known, could_be, built_in)
+
+    @staticmethod
+    def _of_only_overload(schema: str, function: CatalogFunction, refusal: Refusal) -> Explanation | None:
+        """Return why a call is refused that cannot mean the built-in function of the same name."""
+        if schema or function.argument_types is None or not builtin("", function.name):
+            return None
+        text = f"with these arguments it is {spelled(function)}, and {TEXT_BY_REASON[refusal.reason]}"
+        return Explanation(text, HINT_BY_REASON[refusal.reason])
 
     def of_field(self, value: Node, name: str) -> Explanation | None:
         """Return why `value.name` is refused; None if it can call no refused function of the database."""

@@ -205,3 +205,24 @@ def test_the_question_of_a_tool_need_not_name_its_parameters() -> None:
 
     assert verified.arguments("Orders of a status") is None
     assert verified.bind(verified.read({"status": "it's"})) == "SELECT 'it''s'"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT {n:integer}", r"has \{n:integer\}, .* write \{n\} .* add parameters: \{n: integer\}"),
+        ("SELECT { Day : date }", r"write \{day\} .* add parameters: \{day: date\}"),
+        ("SELECT {n}", r"has \{n\}, .* add parameters: \{n: integer\}"),
+        ("SELECT {}", r"has \{\}, .* write \{name\}"),
+    ],
+)
+def test_braces_without_a_declared_parameter_say_how_to_declare_it(sql: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        VerifiedQuestion("Top {n}?" if "n}" in sql else "Top?", sql).check()
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT '{1,2}'::int[]", 'SELECT 1 AS "{n}"', "SELECT $${n}$$ -- {n}", r"SELECT E'\'{n}'"]
+)
+def test_braces_in_strings_names_and_comments_are_not_parameters(sql: str) -> None:
+    VerifiedQuestion("Top?", sql).check()

@@ -37,6 +37,7 @@ def test_a_learned_question_is_answered_with_its_confirmed_sql(
     answer = server.call("query", question="how many categories do we have", return_type="both")
 
     assert learnt.returncode == 0, learnt.stderr
+    assert "warning" not in learnt.stderr
     assert "|         27 |\n" in learnt.stdout
     assert answer.structured["source"] == "verified"
     assert answer.structured["sql"] == COUNT

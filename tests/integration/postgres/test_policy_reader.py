@@ -80,6 +80,20 @@ async def test_functions_are_allowed_by_what_they_declare(new_database: Callable
     assert not passes("select tidy()", policy)
 
 
+async def test_a_refusal_names_the_function_if_the_built_in_one_cannot_be_meant(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, "create function round(float8, int) returns numeric language sql as 'select 1.0'")
+    policy = await reader(url).read()
+
+    with pytest.raises(SqlRejectedError, match=r"it is public\.round, and it is volatile") as refused:
+        validate("select round(2.5::float8, 1)", functions=policy)
+    validate("select round(2.5, 1)", functions=policy)
+
+    assert refused.value.hint.startswith("if it only reads, its owner can declare that with ALTER FUNCTION")
+
+
 async def test_the_policy_object_stays_the_same_until_its_sources_change(
     new_database: Callable[[], str],
 ) -> None:
