@@ -24,7 +24,7 @@ CountTokens = Callable[[str], int]
 _MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
-_SAFETY: Final = 0.95  # a part aims below the estimate: counting a part that does not fit is wasted
+_SAFETY: Final = 0.95  # a part is made smaller than estimated: if it does not fit, its count is wasted
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
@@ -317,7 +317,7 @@ def _size_bytes(text: str) -> int:
 
 
 def _lay_out(source: _Source, start: int, room_characters: float) -> _RenderedRows:
-    """Format the rows from `start` on that take about `room_characters`, but at least one."""
+    """Format rows from `start` on until they take about `room_characters`; at least one row."""
     piece = _RenderedRows()
     block_rows = _FIRST_BLOCK_ROWS
     while start < len(source):
@@ -334,7 +334,7 @@ def _shorten_cells(row: list[JsonScalar], max_characters: int) -> tuple[list[Jso
 
 
 def _widest_fitting_cell(rows: Sequence[list[JsonScalar]], room_characters: float) -> int:
-    """Return the maximum length of a cell with which all cells together fill the room.
+    """Return the maximum length of a cell at which all cells together fill the room.
 
     Short cells keep their length; longer ones share the remaining room. The result is at least
     `_MIN_CELL_CHARACTERS`.

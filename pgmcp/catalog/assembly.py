@@ -1,4 +1,4 @@
-"""Builds a catalog from rows of the system catalogs: replaces oids and column numbers by names.
+"""Builds a catalog from rows of the system catalogs: replaces OIDs and column numbers by names.
 
     columns of all tables, in pieces ──▶ tables with constraints and indexes, in pieces ──▶ the catalog
 
@@ -69,7 +69,7 @@ class Assembly:
     Args:
         relations: rows of `queries.RELATIONS`.
         types: the database's enums and domains.
-        scope: decides whose values may be shown.
+        scope: decides which columns' values may be shown.
         old: the previous catalog, or None.
         row_security: the relations where policies apply.
     """

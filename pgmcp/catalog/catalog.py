@@ -40,10 +40,11 @@ class Column:
         default: the expression of the default, or "generated always as …"; None without one.
         comment: "" if there is none.
         enum_labels: all labels of the column's enum type, in order; empty for other types.
-        values: all texts that the column's check allows, or that it contained when last analysed or sampled;
-            numbers only if a comment may explain them; empty if they are unknown or many.
-        may_hold_others: whether the lists above may be incomplete: the enum has more labels than could be
-            read, rows have changed since the values were read, or only a sample of the rows was read.
+        values: all texts that the column's check allows, or that the column contained when last analysed or
+            sampled; numbers only if a comment may explain them; empty if they are unknown or many.
+        may_hold_others: whether `enum_labels` or `values` may be incomplete: the enum has more labels than
+            could be read, rows have changed since the values were read, or only a sample of the rows was
+            read.
         value_range: the smallest and largest date or number when last analysed or sampled; None if unknown.
     """
 
@@ -69,8 +70,8 @@ class ForeignKey:
     """A reference to another readable table; `columns` and `referenced_columns` pair up in order.
 
     Attributes:
-        is_period: whether the last columns are ranges. Each range must be covered by ranges of the referenced
-            table, and a join compares these columns with `&&`.
+        is_period: whether the last column on each side is a range. Each range must be covered by ranges of
+            the referenced table, and a join compares these two columns with `&&`.
         caveat: "not enforced" or "not valid" if rows may violate it; "" otherwise.
     """
 
@@ -111,8 +112,8 @@ class Table:
         estimated_rows: number of rows at the last VACUUM or ANALYZE, partitions and inheriting tables
             included; None for views and tables that were never analysed.
         has_active_policies: whether row-level security policies may hide rows from the role.
-        parents: (schema, name) of the tables in the catalog that it inherits from; a query of a parent also
-            returns its rows.
+        parents: (schema, name) of the tables in the catalog that this table inherits from; a query of a
+            parent also returns this table's rows.
     """
 
     schema: str
@@ -142,7 +143,7 @@ class Catalog:
         search_path: the schemas in which an unqualified name is looked up, in order, without system schemas.
         server_version: as reported by PostgreSQL: "18.1".
         time_zone: the time zone of the session, as PostgreSQL names it: "Europe/Berlin".
-        scope: what the operator excluded, and whose values may not be shown.
+        scope: which schemas the operator excluded, and which columns' values may not be shown.
         left_out_schemas: schemas with relations that the scope excludes, sorted.
         database: the database's name in PostgreSQL.
     """

@@ -71,7 +71,7 @@ class HiddenRelation:
 async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
     """Return the relations with these names that exist but are not in the catalog.
 
-    The result explains another error, so it is empty if the database does not answer.
+    The result only helps to explain another error. So the list is empty if the lookup itself fails.
 
     Args:
         fetch: runs a catalog query.

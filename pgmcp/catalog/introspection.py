@@ -48,8 +48,8 @@ async def read_catalog(
 
     Args:
         fetch: runs one statement; its limits must allow about 1.5 MB.
-        scope: which schemas to leave out, and whose values may be shown. Values and ranges come from the
-            statistics of the last ANALYZE.
+        scope: which schemas to leave out, and which columns' values may be shown. Values and ranges come from
+            the statistics of the last ANALYZE.
         old: the previous catalog; unchanged objects are reused, and it is returned if nothing has changed.
         report: called with the parts of the system catalog that the role may not read. Their information,
             such as keys or comments, is missing from the result.

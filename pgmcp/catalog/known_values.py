@@ -54,8 +54,9 @@ def looks_like_key(column_name: str) -> bool:
 def look_like_codes(values: Sequence[str]) -> bool:
     """Return whether texts are serial numbers, dates or codes, which questions seldom contain.
 
-    True if each has a digit and there is at most one form per four texts, as in `INV-001` or `INV-002`;
-    or if most are long and at least half digits, such as vehicle numbers.
+    Texts that differ only in digits have the same form: `INV-001` and `INV-002`. The result is True if each
+    text has a digit and there is at most one form per four texts, or if most texts are long and at least half
+    of their characters are digits, as in vehicle numbers.
     """
     if len(values) <= _FEW_VALUES:
         return False

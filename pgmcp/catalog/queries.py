@@ -2,15 +2,16 @@
 
 Any role may run them, unless the server has revoked a part of the catalog (`execution.catalog_access`). The
 statements for columns, constraints, indexes, enums and statistics return one row per table or enum. A text
-cell of this row contains a JSON array of its parts: one for each column, constraint and so on. So 10,000
-tables take 10,000 rows instead of 150,000, and no array in PostgreSQL's own notation has to be parsed. The
-parts contain numbers of columns and OIDs of relations, which saves joins; `assembly` inserts the names. The
+cell of this row contains a JSON array of parts, one for each column, constraint and so on. So 10,000 tables
+take 10,000 rows instead of 150,000, and no array in PostgreSQL's own notation has to be parsed. The parts
+contain numbers of columns and OIDs of relations, which saves joins; `assembly` inserts the names. The
 largest statements read a range of OIDs at a time, so that no result grows with the database.
 
-They run with only pg_catalog in the search path. Operands and arguments have exactly the types of one
-operator or function, and only casts of PostgreSQL itself are used. Otherwise, a cast that a superuser created
-could be called, for example from json to text, or could make an operator ambiguous. json_out() and textin()
-need no cast. A join reads the descriptions: one col_description() per column takes 13 s for 10,000 tables.
+The statements run with only pg_catalog in the search path. Operands and arguments have exactly the types of
+one operator or function, and only casts of PostgreSQL itself are used. Otherwise, a cast that a superuser
+created could be called, for example from json to text, or could make an operator ambiguous. json_out() and
+textin() need no cast. A join reads the descriptions: one col_description() per column takes 13 s for 10,000
+tables.
 """
 
 # ruff: noqa: S608 - the pieces that are put together are constants of this file, and numbers
@@ -40,8 +41,8 @@ def _may_read(relation: str) -> str:
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 # A partition is left out if the role may read a table above it, or may not read pg_inherits. An inheritance
-# child is left out if it has only columns of a readable parent, and its name begins with the parent's: a read
-# of the parent reads it. Other children are listed as tables.
+# child is left out if it has only columns of a readable parent, and its name begins with the parent's name: a
+# query of the parent returns the child's rows, too. Other children are listed as tables.
 # Relations of extensions are left out, and so are those in an extension's own schema. `hidden` explains what
 # is left out.
 _RELATIONS = f"""
@@ -125,9 +126,9 @@ WHERE {_USER_SCHEMA} AND EXISTS (
     SELECT FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_may_read("c")})"""
 
-# reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent also reads
-# its partitions or inheriting tables, so the parent gets their sum. ANALYZE writes sums to partitioned
-# tables, so those between parent and leaf are not counted.
+# reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A query of a parent also returns
+# the rows of its partitions or inheriting tables, so their numbers of rows count for the parent.
+# The number of a partitioned table itself is not used: ANALYZE writes the sum of its partitions there.
 RELATIONS = f"""
 WITH RECURSIVE family (root, member) AS (
     SELECT i.inhparent, i.inhrelid
@@ -295,10 +296,11 @@ AND s.avg_width <= 64
 AND s.distinct_count BETWEEN '1' AND LEAST({MAX_LISTED_VALUES}, s.known_count)::pg_catalog.float4 + '0.5'
 """
 
-# A list from a histogram has values of single rows, so it is fresh only if no row has changed since; any
-# other list is fresh until autovacuum's defaults make ANALYZE due. Changes of partitions are not counted. If
-# one session loads a table and analyses it, its inserts are counted as changes after the ANALYZE. Then the
-# number of all changes so far equals the number of rows, and the lists are fresh.
+# A value in a histogram may occur in only one row. So a list from a histogram is fresh only if no row has
+# changed since the ANALYZE. Any other list is fresh until autovacuum's defaults make the next ANALYZE due.
+# Changes of partitions are not counted. If one session loads a table and analyses it, its inserts are counted
+# as changes after the ANALYZE. Then the number of all changes so far equals the number of rows, and the lists
+# are fresh.
 _IS_FRESH = """
 CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
      WHEN c.changes_ever::pg_catalog.float8 = c.reltuples::pg_catalog.float8 THEN true

@@ -183,7 +183,7 @@ def _prompt_column(column: Column, keys: _KeyMarks, table: Table, limits: LineLi
     marks = keys.marks_of(column.name)
     max_values = _max_values(column, marks, table, limits)
     if _lists_all_rows(column, marks, table, limits):
-        marks = marks.removeprefix(" unique")  # the list with one value for each row shows this
+        marks = marks.removeprefix(" unique")  # the list shows this: it has one value for each row
     type_name = shown_type(
         column,
         is_key=marks.startswith(" pk"),

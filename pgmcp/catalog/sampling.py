@@ -87,7 +87,7 @@ async def sample(
     """Return samples of the tables that were never analysed, within the time limits.
 
     Args:
-        catalog: its scope decides whose values may be shown.
+        catalog: its scope decides which columns' values may be shown.
         fetch: runs a statement of `queries`.
         probe: runs one sampling statement; if it raises an error, the table has no samples.
         max_rows: rows read of one table.

@@ -34,7 +34,7 @@ def serve_demo() -> int:
     from pgmcp.demo.environment import open_shop, server_environment
 
     with open_shop(progress=lambda step: None) as shop:
-        # Not in the current folder, whose .env may name another database.
+        # The server does not run in the current folder, because a .env there may name another database.
         server = subprocess.Popen(
             [sys.executable, *SERVER_ARGUMENTS], env=server_environment(shop), cwd=Path(__file__).parent
         )
@@ -49,11 +49,12 @@ def open_shell(say: Callable[[str], None]) -> int:
 
     with open_shop(progress=say) as shop:
         environment = server_environment(shop)
-        # So that `pgmcp` is this program, whether or not its environment is active.
+        # With this PATH, `pgmcp` is this program, whether or not its virtual environment is active.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         program = os.environ.get("SHELL") or os.environ.get("COMSPEC") or "/bin/sh"
         say("`exit` stops PostgreSQL again; try: pgmcp ask 'How many active users do we have?'")
-        # Ctrl-C is for programs in the shell. Not SIG_IGN, which the shell would inherit.
+        # Ctrl-C is for programs in the shell, so this process ignores it. The shell would inherit SIG_IGN,
+        # but not a handler.
         signal.signal(signal.SIGINT, lambda *_: None)
         shell = subprocess.Popen([program], env=environment)
         for number in ending_signals():

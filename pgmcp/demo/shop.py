@@ -65,7 +65,7 @@ def create_shop(
 ) -> Shop:
     """Create the shop and its reader if necessary; a shop older than a day is reloaded.
 
-    The new shop replaces the old one only when it is complete. Of two calls at once, the second waits.
+    The new shop replaces the old one only when it is complete. If two calls overlap, the second one waits.
 
     Args:
         admin_url: a superuser's URL of any database of the cluster but the shop itself.

@@ -112,7 +112,7 @@ def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[
 
 
 def _pair_up(wanted: list[tuple[Decimal, ...]], got: list[tuple[Decimal, ...]]) -> bool:
-    """Return whether each row of numbers has a match; in sorted rows it is usually the first candidate."""
+    """Return whether each row of numbers has a match. In sorted rows, the first candidate usually matches."""
     left = sorted(got)
     for row in sorted(wanted):
         for place, candidate in enumerate(left):

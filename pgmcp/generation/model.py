@@ -85,7 +85,7 @@ class _Parameters:
         """Return parameters without the rejected one, or None if nothing is left to drop.
 
         If a rejection mentions neither the temperature nor the role, response_format counts as rejected,
-        because endpoints describe this in too many ways. Rejected requests cost no tokens.
+        because endpoints word that rejection in too many ways to recognise. Rejected requests cost no tokens.
         """
         if self.temperature and "temperature" in refusal:
             return replace(self, temperature=False)

@@ -18,8 +18,8 @@ MAX_EXAMPLES: Final = 3
 MIN_SCHEMA_TOKENS: Final = 500
 """Tokens that are always reserved for the schema; without a schema, the model cannot answer."""
 
-# Shares of the budget that the schema leaves free: for the operator's notes (or less, if they are short), and
-# for lines about values.
+# The schema may not use these shares of the budget. The first is for the operator's notes, and is smaller if
+# they are short. The second is for lines about values.
 _CONTEXT_SHARE = 0.25
 _VALUE_HINTS_SHARE = 0.05
 _HINTS_FENCE_TOKENS = 30

@@ -39,7 +39,7 @@ PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _BRACES: Final = re.compile(r"\{\s*(\w*)\s*(?::\s*(\w+)\s*)?[^{}]*\}")
 """What stands for a value in SQL. PostgreSQL has no braces outside quotes and comments."""
 
-# HostFolders where a placeholder would not be a separate literal. E'…' has a separate pattern, because it
+# Places where a placeholder would not be a separate literal. E'…' has a separate pattern, because it
 # interprets backslashes.
 _STRINGS = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$"""
 _COMMENTS = r"--[^\n]*|/\*.*?\*/"

@@ -101,7 +101,8 @@ class Models:
             model: the other model.
             entity: a key of the returned model.
             element: an element of the returned model, if the path ends there.
-            rest: the path from the returned model on; if any is left, the model has its first entity.
+            rest: the path from the returned model on. If it is not empty, the returned model has its first
+                entity.
 
         Raises:
             NotImportableError: there is no such model.

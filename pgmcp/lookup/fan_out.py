@@ -201,7 +201,7 @@ class _Judge:
         return f"{block.with_sql(exposed.inserted)}{_PROBE.format(repeated=repeated)}"
 
     def _grouped(self, determined: set[str]) -> tuple[list[TableColumn], bool]:
-        """Return the columns that the block groups by, and whether they are all of its groups."""
+        """Return the columns that the block groups by, and whether nothing else splits its groups."""
         grouped: list[TableColumn] = []
         is_whole = True
         for item in self._block.grouped:

@@ -70,7 +70,7 @@ def find_unmatched_columns(catalog: Catalog) -> list[UnmatchedPattern]:
 
 
 def _names(catalog: Catalog, dots: int) -> Iterator[str]:
-    """Yield every column as `column`, `table.column` or `schema.table.column`."""
+    """Yield the names of all columns with this many dots: `column`, `table.column`, `schema.table.column`."""
     for table in catalog.tables:
         prefix = ("", f"{table.name}.", f"{table.schema}.{table.name}.")[dots]
         yield from (f"{prefix}{column.name}" for column in table.columns)

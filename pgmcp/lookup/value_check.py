@@ -1,4 +1,4 @@
-"""Finds texts that a query compares with columns that do not contain them, and similar values there.
+"""Finds texts that a query compares with columns that do not contain them, and similar values of the columns.
 
 The catalog's lists of values are checked first. If they are incomplete, at most `_MAX_SCANNED_ROWS` rows of
 the table are read. For a column whose values may not be shown, the only thing reported is that it contains
@@ -73,12 +73,12 @@ class Comparison:
         return fold is not None and not self.written.ignores_case and fold(self.text) != self.text
 
     def matches(self, value: str) -> bool:
-        """Return whether the value matches."""
+        """Return whether the comparison holds for a value of the column."""
         fold = _FOLD_BY_FUNCTION.get(self.written.case_function, str)
         return self._holds(self.text, fold(value), ignoring_case=self.written.ignores_case)
 
     def matches_ignoring_case(self, value: str) -> bool:
-        """Return whether the value matches when case is ignored."""
+        """Return whether the comparison holds for a value of the column when case is ignored."""
         return self._holds(self.text, value, ignoring_case=True)
 
     def _holds(self, text: str, value: str, *, ignoring_case: bool) -> bool:
@@ -300,7 +300,7 @@ def _equals_when_folded(one: str, other: str) -> bool:
 def _column_of(
     written: TextComparison, references: References, catalog: Catalog
 ) -> list[tuple[Table, Column]]:
-    """Return the column that the comparison refers to, or nothing if it is ambiguous."""
+    """Return the column that the comparison refers to, or [] if no column or several may be meant."""
     # A column of a WITH query or subquery usually belongs to a table inside it.
     relations = references.relations_of(written.qualifier) or references.relations_of("")
     tables = dict.fromkeys(table for name in relations if (table := catalog.find(name)) is not None)

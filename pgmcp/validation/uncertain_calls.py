@@ -175,7 +175,7 @@ def _explain(
     could_be: str,
     built_in: str,
 ) -> Explanation | None:
-    """Return the explanation for arguments with several or unknown types; None if each type is certain.
+    """Return the explanation for arguments with several possible types or an unknown one; None without any.
 
     Args:
         labels: what to call each argument that is not a column or a call.
