@@ -142,9 +142,9 @@ def _judge_refusal(attempt: Attempt) -> JudgedAttempt:
 
 
 def for_evaluation(settings: Settings) -> Settings:
-    """Return settings without rate limits, and with limits that no result reaches.
+    """Return settings without rate limits, and with row limits that no result reaches.
 
-    Whole results are compared.
+    The limits are that high because whole results are compared.
     """
     server = replace(
         settings.server,
