@@ -115,7 +115,7 @@ def _nest(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
             if not isinstance(node.get(key), dict):
                 node[key] = {}
             node = node[key]
-        node[path[-1]] = value.text
+        node[path[-1]] = value.text.strip()
     return tree
 
 

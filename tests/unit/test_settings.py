@@ -784,6 +784,19 @@ def test_booleans_are_read_in_their_usual_spellings(text: str) -> None:
     ).server.use_readonly_transactions
 
 
+def test_white_space_around_a_value_is_ignored() -> None:
+    database = {"PG_MCP_DATABASE_SSL_MODE": " Require ", "PG_MCP_DATABASE_PORT": " 5433 "}
+
+    settings = load(LOCATED | database | {"PG_MCP_LOG_FORMAT": "json ", "LOG_LEVEL": " debug"})
+
+    assert settings.databases["main"].target()[1] == {
+        "host": "localhost",
+        "port": "5433",
+        "sslmode": "require",
+    }
+    assert (settings.log_format, settings.log_level) == ("json", "DEBUG")
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "0", "-1", "1e9"])
 def test_a_timeout_is_a_number_of_seconds_within_its_range(text: str) -> None:
     assert "PG_MCP_SERVER_QUERY_TIMEOUT" in refuse(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": text})
