@@ -1,6 +1,7 @@
-"""Reads the settings in a forked process (Linux), so that the server never imports pydantic.
+"""Reads the settings in a forked process (Linux), so that a server over stdio never imports pydantic.
 
-pydantic and pydantic-settings take 10 MB and 0.15 s. Meanwhile, the server imports its other modules.
+The import of pydantic and pydantic-settings takes 10 MB and 0.15 s. While the process reads, the server
+imports its other modules.
 """
 
 import os
@@ -21,7 +22,7 @@ class SettingsReader:
     """Reads the settings once: `start` begins, `result` waits.
 
     Attributes:
-        pid: the process that reads; 0 before the start and on other systems.
+        pid: the process that reads; 0 before the start, and on systems other than Linux.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class SettingsReader:
     def start(self) -> None:
         """Fork the process that reads.
 
-        A fork copies no other threads, nor releases their locks, so there should be none.
+        No other thread should run: a fork copies only the calling thread, and leaves locked what others hold.
 
         Raises:
             OSError: the process could not be started.
@@ -45,13 +46,13 @@ class SettingsReader:
         os.close(writing)
 
     def result(self) -> "Settings":
-        """Return the settings, when they are read.
+        """Wait until the settings are read, and return them.
 
         Raises:
             SettingsError: they are invalid.
         """
         outcome = self._receive() if self.pid else None
-        if outcome is None:  # another system, or the process has failed: its error appears here too
+        if outcome is None:  # on another system, or if the process has failed: its error then appears here
             from pgmcp.settings.load import load_settings
 
             return load_settings()
@@ -77,7 +78,7 @@ def _read_and_exit(writing: int) -> None:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(pickle.dumps(_outcome()))
     finally:
-        os._exit(0)  # without the clean-up of the process that was forked
+        os._exit(0)  # without the clean-up that the server registered before the fork
 
 
 def _outcome() -> "Settings | SettingsError":

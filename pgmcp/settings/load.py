@@ -37,7 +37,7 @@ _NO_DATABASE = (
 )
 _DATABASE_NAME: Final = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 _UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
-"""Types of errors about a name that is not a setting: of a group of settings, and in a group."""
+"""pydantic's types of errors about a name that is not a setting: at the top level, and in a group."""
 _NOT_A_SETTING = " is not a setting"
 _HINT = "`.env.example` in pgmcp's source folder lists every setting with its default"
 

@@ -258,7 +258,7 @@ class Settings:
     Attributes:
         databases: by name; the first is the default.
         has_other_databases: whether more databases are configured than `databases` has.
-        variable_prefixes: for databases with variables of their own, the beginning of these variables.
+        variable_prefixes: `PG_MCP_DATABASES__<NAME>__` of each database that has such variables, by its name.
     """
 
     databases: dict[str, DatabaseSettings]

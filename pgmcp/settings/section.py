@@ -29,7 +29,7 @@ def unset(description: str, *, default: str = "") -> Any:
     """Return a field that is None if unset.
 
     Args:
-        default: the value that libpq then uses.
+        default: the default as documents show it, which libpq then uses; "" if there is none.
     """
     return field(default=None, metadata={"description": description, DOCUMENTED_DEFAULT: default})
 
@@ -82,7 +82,7 @@ class Secret:
         return self._text
 
     def __repr__(self) -> str:
-        """Return a text of constant length."""
+        """Return the same text for every secret that is not empty."""
         return "Secret('**********')" if self._text else "Secret('')"
 
     __str__ = __repr__
@@ -101,7 +101,7 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Build the secret from a text."""
+        """Return the schema by which pydantic builds a secret from a text."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
@@ -115,7 +115,7 @@ class Check:
         self._function = function
 
     def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Call the function after the type's own validation."""
+        """Return a schema that calls the function after the type's own validation."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(self._function, handler(source))
@@ -129,7 +129,7 @@ class Convert:
         self._function = function
 
     def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Call the function before the type's own validation."""
+        """Return a schema that calls the function before the type's own validation."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_before_validator_function(self._function, handler(source))
@@ -139,7 +139,7 @@ class ContradictionError(ValueError):
     """Settings of a group contradict each other.
 
     Attributes:
-        setting: the field to report; "" for any that is set.
+        setting: the field to report; "" reports the first field that is set.
     """
 
     def __init__(self, setting: str, reason: str) -> None:
