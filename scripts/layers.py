@@ -19,8 +19,8 @@ from typing import Final
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.execution.spawn import spawn_cold
 from testing.attack_run import (
+    EffectObserver,
     Recorder,
-    Watch,
     find_effects,
     pipeline_to,
     supervisor_to,
@@ -86,7 +86,9 @@ async def open_layer(layer: Layer, target: Target) -> AsyncIterator[Recorder]:
             yield unvalidated(supervisor, timeout_s=TIMEOUT_S)
 
 
-async def get_through(layer: Layer, target: Target, watched: Watch, statements: list[str]) -> list[str]:
+async def get_through(
+    layer: Layer, target: Target, watched: EffectObserver, statements: list[str]
+) -> list[str]:
     """Return the statements that changed something or read a secret."""
     async with open_layer(layer, target) as run:
         found = await find_effects(watched, run, [target.aim(each) for each in statements])

@@ -35,7 +35,7 @@ class Reply:
     is_rejected: bool
 
 
-class Watch:
+class EffectObserver:
     """Observes the state of a target, and another session that attacks may notify or end."""
 
     def __init__(self, target: Target, sessions: ExitStack) -> None:
@@ -81,13 +81,13 @@ class Watch:
 
 
 @contextmanager
-def watch(target: Target) -> Iterator[Watch]:
+def watch(target: Target) -> Iterator[EffectObserver]:
     """Open the sessions that observe a target."""
     with ExitStack() as sessions:
-        yield Watch(target, sessions)
+        yield EffectObserver(target, sessions)
 
 
-async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
+async def find_effects(watched: EffectObserver, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
     """Run the statements and return the changes of each statement that changed something.
 
     If a batch changed something, each half runs again, down to single statements. If then no half changes

@@ -74,7 +74,7 @@ class Bastion:
         for name in ("host_key", "user_key", "other_key"):
             bastion._make_key(name)
         bastion.authorize("user_key")
-        bastion.know("host_key")
+        bastion.add_known_host("host_key")
         bastion.config.write_text(
             _CLIENT.format(host=HOST, port=bastion._port, user=getpass.getuser(), folder=folder)
         )
@@ -95,7 +95,7 @@ class Bastion:
         lines = [self._public(key) for key in keys]
         (self._folder / "authorized_keys").write_text("".join(lines))
 
-    def know(self, *keys: str) -> None:
+    def add_known_host(self, *keys: str) -> None:
         """Write these keys to known_hosts as the bastion's host keys."""
         lines = [f"[{HOST}]:{self._port} {self._public(key)}" for key in keys]
         (self._folder / "known_hosts").write_text("".join(lines))

@@ -19,7 +19,7 @@ _START_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
-class Ran:
+class LoggedStatement:
     """A statement that ran, from the server's log.
 
     Attributes:
@@ -105,9 +105,9 @@ def normalise_spaces(text: str) -> str:
     return " ".join(re.sub(r"--[^\n]*", "", text).split())
 
 
-def read_log(text: str) -> list[Ran]:
+def read_log(text: str) -> list[LoggedStatement]:
     """Return the statements in a log written with `log_statement = all`."""
-    ran: list[Ran] = []
+    ran: list[LoggedStatement] = []
     begin_by_pid: dict[str, str] = {}
     path_by_pid: dict[str, str] = {}
     for pid, kind, message in _messages(text):
@@ -124,7 +124,11 @@ def read_log(text: str) -> list[Ran]:
         elif statement == "ROLLBACK":
             begin_by_pid[pid] = path_by_pid[pid] = ""
         elif not statement.startswith("SELECT pg_catalog.set_config($1"):
-            ran.append(Ran(normalise_spaces(statement), begin_by_pid.get(pid, ""), path_by_pid.get(pid, "")))
+            ran.append(
+                LoggedStatement(
+                    normalise_spaces(statement), begin_by_pid.get(pid, ""), path_by_pid.get(pid, "")
+                )
+            )
     return ran
 
 

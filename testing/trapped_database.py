@@ -34,7 +34,7 @@ from pgmcp.lookup.value_hints import find_indexed_values
 from pgmcp.settings.load import load_settings
 from pgmcp.validation.references import find_references
 from testing.attack_run import pipeline_to, supervisor_to
-from testing.own_sql_log import Ran, find_failed, find_inexact, is_own, own_statements, read_log
+from testing.own_sql_log import LoggedStatement, find_failed, find_inexact, is_own, own_statements, read_log
 from testing.statement_run import run
 from worker.own_sql import BEGIN_OWN
 from worker.protocol import StatementOrigin
@@ -211,7 +211,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
         pass
 
 
-async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
+async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[LoggedStatement]:
     """Run all of pgmcp's own statements, also those for a hardened server; return those in the log.
 
     Args:
@@ -228,7 +228,7 @@ async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
     return read_log(trapped.log())
 
 
-def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
+def find_faults(trapped: Trapped, ran: Sequence[LoggedStatement]) -> list[str]:
     """Return the faults in the way in which pgmcp's own statements ran.
 
     Without a fault, each statement of the source code has run in its own read-only transaction, with only

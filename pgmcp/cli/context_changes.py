@@ -14,7 +14,7 @@ from pgmcp.generation.context_edit import replace_context
 from pgmcp.knowledge.changes import Changes, plan_changes
 from pgmcp.knowledge.draft import DRAFT_SCHEMA, draft_messages, read_asked, read_draft
 from pgmcp.knowledge.entries import LeftOut
-from pgmcp.knowledge.importing import Imported, check_knowledge, keep_what_plans, read_knowledge
+from pgmcp.knowledge.importing import Imported, check_knowledge, keep_plannable, read_knowledge
 from pgmcp.knowledge.notes import COMMENTS_SQL
 from pgmcp.knowledge.tables import Tables
 from pgmcp.lookup.prompt_tables import select_for_prompt
@@ -112,7 +112,7 @@ async def _propose(audit: Path | None, session: Session) -> Imported:
     finally:
         await model.aclose()
     entries, knowledge = read_draft(reply, Tables(catalog))
-    kept, unplanned = await keep_what_plans(entries, partial(explain, session))
+    kept, unplanned = await keep_plannable(entries, partial(explain, session))
     remarks = () if asked else (NO_QUESTIONS,)
     return Imported(tuple(kept), (*knowledge.left_out, *unplanned), remarks)
 

@@ -37,7 +37,7 @@ _CHUNK_BYTES: Final = 16 << 10
 _POLL_S: Final = 0.05
 _REST_OF_OUTPUT_S: Final = 0.5
 _MAX_REASON_CHARACTERS: Final = 200
-_RUN_IT_YOURSELF: Final = (
+_RUN_COMMAND_HINT: Final = (
     "run the command of PG_MCP_DATABASE_PASSWORD_COMMAND in a terminal, as the user that runs this server; "
     "pgmcp runs it without a shell, without input, and for {timeout_s:.0f} s at most"
 )
@@ -87,7 +87,7 @@ class RotatingPassword:
         self._lifetime_s = lifetime_s
         self._clock = clock
         self._login: Login | None = None
-        self._good_until_s = 0.0
+        self._valid_until_s = 0.0
         self._asking: asyncio.Task[Login] | None = None
 
     async def get(self) -> Login:
@@ -96,7 +96,7 @@ class RotatingPassword:
         Raises:
             DatabaseAuthError: the file or the command gave no password.
         """
-        if self._login is not None and self._clock() < self._good_until_s:
+        if self._login is not None and self._clock() < self._valid_until_s:
             return self._login
         if self._asking is None:
             self._asking = asyncio.create_task(self._renew())
@@ -121,9 +121,9 @@ class RotatingPassword:
             self._asking = None
         now_s = self._clock()
         self._login = login
-        self._good_until_s = now_s + self._lifetime_s
+        self._valid_until_s = now_s + self._lifetime_s
         if login.expires_at_s is not None:
-            self._good_until_s = login.expires_at_s - EXPIRY_MARGIN_S
+            self._valid_until_s = login.expires_at_s - EXPIRY_MARGIN_S
         return login
 
 
@@ -170,7 +170,7 @@ async def ask_command(
         reason = str(error)
     raise DatabaseAuthError(
         f"no password for database {database}: the command {program} {reason}",
-        hint=_RUN_IT_YOURSELF.format(timeout_s=timeout_s),
+        hint=_RUN_COMMAND_HINT.format(timeout_s=timeout_s),
     )
 
 

@@ -56,10 +56,10 @@ async def read_mapped_roles(fetch: Fetch, roles: Sequence[str]) -> list[MappedRo
     names = ", ".join(map(quote_literal, roles))
     sql = without(_MAPPED_ROLES.format(names=names), await find_unreadable(fetch))
     rows = {str(row[0]): row[1:] for row in (await fetch_own(fetch, sql)).rows}
-    return [_judge(role, *rows[role]) for role in roles]
+    return [_mapped_role(role, *rows[role]) for role in roles]
 
 
-def _judge(
+def _mapped_role(
     role: str,
     is_there: object,
     may_be_set: object,

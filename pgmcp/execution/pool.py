@@ -73,7 +73,7 @@ class WorkerPool:
         self._starts = WorkerStarts(
             self._connector,
             target.name,
-            on_connected=self._take_new,
+            on_connected=self._add,
             on_refused=self._note_refusal,
             on_retry=self._retry,
             clock=clock,
@@ -158,7 +158,7 @@ class WorkerPool:
         self._rebalance()
         if not waiter.done():
             try:
-                self._refuse_if_hopeless()
+                self._refuse_what_cannot_wait()
             except ExecutionError:
                 self._waiting.leave(waiter)
                 raise
@@ -366,7 +366,7 @@ class WorkerPool:
             self._starts.begin(min(1, self._size.max_workers - self._worker_count))
         raise self._shared_session.refusal()
 
-    def _refuse_if_hopeless(self) -> None:
+    def _refuse_what_cannot_wait(self) -> None:
         if self._is_closing:
             raise _shutting_down()
         most = self._size.max_workers + self._size.max_waiting - len(self._general) - len(self._express)
@@ -378,11 +378,11 @@ class WorkerPool:
                 f"all workers are busy ({self._size.max_workers}); waiting: {waiting}", retry_after_s=1
             )
         refusal = self._starts.last_refusal
-        is_hopeless = self._worker_count == 0 and not self._starts.may_begin and not self._starts.is_limited
-        if refusal is not None and is_hopeless:
+        cannot_start = self._worker_count == 0 and not self._starts.may_begin and not self._starts.is_limited
+        if refusal is not None and cannot_start:
             raise refusal
 
-    def _take_new(self, worker: WorkerProcess) -> None:
+    def _add(self, worker: WorkerProcess) -> None:
         """Add a new worker to the pool; first it ends the backends that killed workers left behind."""
         self._shared_session.compare(worker, self._connected)
         self._pooler = worker.pooler

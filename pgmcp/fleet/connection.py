@@ -165,7 +165,7 @@ def _connection_pool(url: str) -> "ConnectionPool":
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class RedisTrial:
     """The result of `try_redis`.
 
     Attributes:
@@ -176,7 +176,7 @@ class Trial:
     text: str
 
 
-async def try_redis(url: str) -> Trial:
+async def try_redis(url: str) -> RedisTrial:
     """Run a script that writes, as the rate limits do, and return the version of Redis.
 
     Raises:
@@ -194,7 +194,7 @@ async def try_redis(url: str) -> Trial:
     try:
         version = await redis.attempt(use)
     except SharedStorageError as error:
-        return Trial(False, describe(error.__cause__ or error))
+        return RedisTrial(False, describe(error.__cause__ or error))
     finally:
         await redis.close()
-    return Trial(True, f"Redis {escape_untrusted(shorten(version, _MAX_VERSION_CHARACTERS))}".strip())
+    return RedisTrial(True, f"Redis {escape_untrusted(shorten(version, _MAX_VERSION_CHARACTERS))}".strip())

@@ -34,21 +34,21 @@ REPLY_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-_THINK = "think|thinking|seed:think"
+_REASONING_TAG = "think|thinking|seed:think"
 # These tags also occur in data, such as LIKE '%<reason>%', so they count only at the beginning of a line.
-_THOUGHT_TAGS = "|".join(
+_REASONING_TAGS = "|".join(
     [
         *("thoughts?", "thought_process", "reason", "reasoning", "rationale", "reflection", "analysis"),
         *("scratchpad", "inner_monologue", "internal_monologue", "plan", "planning", "cot"),
     ]
 )
-_THOUGHT = re.compile(
-    rf"(?:<({_THINK})>|(?:^|(?<=>))[ \t]*<({_THOUGHT_TAGS})>).*?(</(?:\1|\2)>|\Z)",
+_REASONING = re.compile(
+    rf"(?:<({_REASONING_TAG})>|(?:^|(?<=>))[ \t]*<({_REASONING_TAGS})>).*?(</(?:\1|\2)>|\Z)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
-_THOUGHT_START = re.compile(rf"<(?:{_THINK})>", re.IGNORECASE)
-_THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
-_OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|/thinking|>", "<unused95>")
+_REASONING_START = re.compile(rf"<(?:{_REASONING_TAG})>", re.IGNORECASE)
+_REASONING_END = re.compile(rf"</(?:{_REASONING_TAG})>", re.IGNORECASE)
+_OTHER_REASONING_ENDS = ("[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|/thinking|>", "<unused95>")
 """Marks of Magistral, Kimi and other models that end a chain of thought; the answer follows."""
 
 # The end of a reply also ends a code fence, because a token limit or a stop word may have cut off the mark.
@@ -166,18 +166,18 @@ def parse_reply(text: str) -> SqlReply:
     Raises:
         ModelReplyError: there is no such object, or it has neither SQL nor a reason.
     """
-    answer = _without_thoughts(text)
+    answer = _without_reasoning(text)
     if not answer.strip():
         raise ModelReplyError("the model's reply was empty", hint=_ASK_FOR_JSON_HINT)
     replies = list(_replies_in(answer))
     if replies:
-        return _settle(replies[-1])
+        return _to_reply(replies[-1])
     statements = _SQL_FENCE.findall(answer) or list(filter(is_one_statement, _PLAIN_FENCE.findall(answer)))
     if not statements and "```" not in answer:
         statements = _bare_statements(answer) or _announced_statements(answer)
     distinct = list({words_of(each): each for each in reversed(statements)}.values())
     if len(distinct) == 1:
-        return _settle(_LooseReply(sql=distinct[0]))
+        return _to_reply(_LooseReply(sql=distinct[0]))
     raise ModelReplyError("the model's reply contains no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
 
 
@@ -187,7 +187,7 @@ def last_object(text: str) -> dict[str, Any]:
     Raises:
         ModelReplyError: there is none.
     """
-    objects = [each for each in _json_objects_in(_without_thoughts(text)) if isinstance(each, dict)]
+    objects = [each for each in _json_objects_in(_without_reasoning(text)) if isinstance(each, dict)]
     if not objects:
         raise ModelReplyError("the model's reply contains no JSON object", hint=_ASK_FOR_JSON_HINT)
     return objects[-1]
@@ -231,15 +231,15 @@ def _statements_between(before: str, after: str, end: re.Pattern[str]) -> list[s
     return [] if has_other_sql else list(found)
 
 
-def _without_thoughts(text: str) -> str:
+def _without_reasoning(text: str) -> str:
     text = _END_TOKEN.sub("", _final_channel(text).lstrip("\ufeff"))
-    for end_mark in _OTHER_THOUGHT_ENDS:
+    for end_mark in _OTHER_REASONING_ENDS:
         text = text.rpartition(end_mark)[2]
     # Some chat templates put the thought's opening tag into the prompt, so the reply has only the end tag.
-    end = _THOUGHT_END.search(text)
-    if end and not _THOUGHT_START.search(text, 0, end.start()):
+    end = _REASONING_END.search(text)
+    if end and not _REASONING_START.search(text, 0, end.start()):
         text = text[end.end() :]
-    return _THOUGHT.sub("", text)
+    return _REASONING.sub("", text)
 
 
 def _final_channel(text: str) -> str:
@@ -320,7 +320,7 @@ def _end_of_object(text: str, position: int) -> int:
     raise ModelReplyError("the model's reply contains no JSON object that ends", hint=_ASK_FOR_JSON_HINT)
 
 
-def _settle(loose: _LooseReply) -> SqlReply:
+def _to_reply(loose: _LooseReply) -> SqlReply:
     sql = _without_fence(loose.sql or "")
     answerable = bool(sql) if loose.answerable is None else loose.answerable
     if answerable and not sql:

@@ -49,9 +49,9 @@ _ESCAPE_STRING = re.compile(r"\b[eE]'|\b[uU]&['\"]")
 _NESTED_COMMENT = re.compile(r"/\*(?:(?!\*/).)*/\*", re.DOTALL)
 # Next to these characters, a literal would become part of another token: `x{n}`, `E{text}`, `'a'{text}`,
 # `{a}{b}`.
-_PLACE = r"\{[a-z_][a-z0-9_]*\}"
-_BESIDE = r"[\w$'\"\x80-\U0010ffff]"
-_JOINED = re.compile(rf"(?:&|{_BESIDE}){_PLACE}|{_PLACE}{_BESIDE}|['}}]\s*{_PLACE}|{_PLACE}\s*'")
+_BRACED = r"\{[a-z_][a-z0-9_]*\}"
+_ADJACENT = r"[\w$'\"\x80-\U0010ffff]"
+_JOINED = re.compile(rf"(?:&|{_ADJACENT}){_BRACED}|{_BRACED}{_ADJACENT}|['}}]\s*{_BRACED}|{_BRACED}\s*'")
 
 _WORD = re.compile(r"\w+")
 
@@ -148,7 +148,7 @@ class VerifiedQuestion:
                     f"the wording {wording!r} names {_braced(named)}, its parameters are {declared}"
                 )
         if self.parameters:
-            self._check_places()
+            self._check_placeholders()
         if self.tool:
             self._check_tool()
 
@@ -168,7 +168,7 @@ class VerifiedQuestion:
     def _bare_sql(self) -> str:
         return _QUOTED_SQL.sub(" ", self.sql)
 
-    def _check_places(self) -> None:
+    def _check_placeholders(self) -> None:
         if _ESCAPE_STRING.search(self.sql):
             raise SettingsError("SQL with parameters must use plain strings, not E'…' or U&'…'")
         if _NESTED_COMMENT.search(_QUOTED_SQL.sub(_without_strings, self.sql)):

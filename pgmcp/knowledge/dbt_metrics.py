@@ -13,7 +13,7 @@ from typing import Any, Final
 from pgmcp.errors import SqlRejectedError
 from pgmcp.knowledge.dbt_filters import templates_of, translate
 from pgmcp.knowledge.dbt_models import Joined, Models, SemanticModel, expression_of
-from pgmcp.knowledge.entries import NotImportableError, items_of, mapping_of, name_of, spoken, text_of
+from pgmcp.knowledge.entries import NotImportableError, in_words, items_of, mapping_of, name_of, text_of
 from pgmcp.validation.expressions import read_expression
 
 _MAX_DEPTH: Final = 20
@@ -209,7 +209,8 @@ class Metrics:
         shift = data.get("offset_window") or data.get("offset_to_grain")
         if shift:
             raise NeedsWordsError(
-                f"it compares {spoken(name_of(data))} of another period ({_window(shift)}), which {_CALENDAR}"
+                f"it compares {in_words(name_of(data))} of another period ({_window(shift)}), "
+                f"which {_CALENDAR}"
             )
         return self.value(name_of(data), (*filters, *templates_of(data.get("filter"))), depth + 1)
 
@@ -239,7 +240,7 @@ def _window(given: Any) -> str:
 def _cumulative(parameters: Mapping[str, Any]) -> str:
     details = mapping_of(parameters.get("cumulative_type_params"))
     given = details.get("metric") or parameters.get("measure")
-    base = spoken(given if isinstance(given, str) else name_of(mapping_of(given)))
+    base = in_words(given if isinstance(given, str) else name_of(mapping_of(given)))
     total = f"running total of {base}" if base else "running total"
     if window := details.get("window") or parameters.get("window"):
         total += f" over the last {_window(window)}"
@@ -253,7 +254,7 @@ def _conversion(parameters: Mapping[str, Any]) -> str:
 
     def named(kind: str) -> str:
         given = details.get(f"{kind}_metric") or details.get(f"{kind}_measure")
-        return spoken(given if isinstance(given, str) else name_of(mapping_of(given)))
+        return in_words(given if isinstance(given, str) else name_of(mapping_of(given)))
 
     calculation = text_of(details.get("calculation")) or "conversion rate"
     words = f"{calculation} from {named('base')} to {named('conversion')}"

@@ -41,7 +41,7 @@ MAX_READ_BYTES: Final = 8 << 20
 
 MAX_QUESTIONS: Final = 60
 _MAX_SQL_CHARACTERS: Final = 1000
-_TOLD_OUTCOMES: Final = ("answered", "unanswerable", "statement_failed", "rejected")
+_DRAFTED_OUTCOMES: Final = ("answered", "unanswerable", "statement_failed", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read_asked(path: Path, database: str) -> list[AskedQuestion]:
     sql_by_question: dict[str, str] = {}
     for line in _records(path):
         question = one_line(text_of(line.get("question")), 300)
-        if not question or line.get("database") != database or line.get("outcome") not in _TOLD_OUTCOMES:
+        if not question or line.get("database") != database or line.get("outcome") not in _DRAFTED_OUTCOMES:
             continue
         count_by_question[question] += 1
         if line.get("outcome") == "answered":

@@ -173,7 +173,7 @@ class Knowledge:
             if not metric.sql or not metric.is_one_value or metric.sql in asked:
                 continue
             asked.add(metric.sql)
-            names = [each for each in (metric.title, spoken(metric.name)) if each] + list(metric.synonyms)
+            names = [each for each in (metric.title, in_words(metric.name)) if each] + list(metric.synonyms)
             if not names:
                 continue
             question, *also = _wordings(names)
@@ -183,7 +183,7 @@ class Knowledge:
 
 
 def _describe(metric: Metric) -> str:
-    title = metric.title if spoken(metric.title).lower() != spoken(metric.name).lower() else ""
+    title = metric.title if in_words(metric.title).lower() != in_words(metric.name).lower() else ""
     synonyms = f"also called {', '.join(metric.synonyms)}" if metric.synonyms else ""
     return _sentences(title, metric.description, synonyms)
 
@@ -200,7 +200,7 @@ def _wordings(names: Iterable[str]) -> list[str]:
     return [wording for wording in wordings if by_folded.pop(wording.casefold(), None)]
 
 
-def spoken(name: str) -> str:
+def in_words(name: str) -> str:
     """Return a name as people say it: `order_total` as "order total"."""
     return " ".join(name.replace("_", " ").split())
 

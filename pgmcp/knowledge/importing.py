@@ -82,21 +82,21 @@ async def check_knowledge(
     Raises:
         PgmcpError: statements cannot be checked at all.
     """
-    entries = _united([entry for knowledge in found for entry in knowledge.entries()])
-    kept, unplanned = await keep_what_plans(entries, explain)
+    entries = _without_duplicates([entry for knowledge in found for entry in knowledge.entries()])
+    kept, unplanned = await keep_plannable(entries, explain)
     every = [*left_out, *(each for knowledge in found for each in knowledge.left_out), *unplanned]
     remarks = [text for knowledge in found for text in knowledge.remarks]
     return Imported(tuple(kept), tuple(dict.fromkeys(every)), tuple(dict.fromkeys(remarks)))
 
 
-def _united(entries: Iterable[Entry]) -> list[Entry]:
+def _without_duplicates(entries: Iterable[Entry]) -> list[Entry]:
     by_key: dict[tuple[Section, str], Entry] = {}
     for entry in entries:
         by_key.setdefault((entry.section, entry.name), entry)
     return list(by_key.values())
 
 
-async def keep_what_plans(entries: Sequence[Entry], explain: Explain) -> tuple[list[Entry], list[LeftOut]]:
+async def keep_plannable(entries: Sequence[Entry], explain: Explain) -> tuple[list[Entry], list[LeftOut]]:
     """Return the entries whose SQL PostgreSQL can plan, and those that were left out.
 
     A term whose SQL cannot be planned keeps its description in words, if it has one. Each statement is

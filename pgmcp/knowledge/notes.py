@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pgmcp.catalog.catalog import Table
-from pgmcp.knowledge.entries import Knowledge, NotImportableError, Origin, spoken
+from pgmcp.knowledge.entries import Knowledge, NotImportableError, Origin, in_words
 from pgmcp.knowledge.tables import Tables, find_column
 
 _MAX_VALUES: Final = 50
@@ -76,7 +76,7 @@ def _note(knowledge: Knowledge, name: str, text: str, comment: str) -> None:
 
 
 def _note_synonyms(knowledge: Knowledge, name: str, synonyms: Sequence[str]) -> None:
-    own = spoken(name.rpartition(".")[2]).casefold()
+    own = in_words(name.rpartition(".")[2]).casefold()
     others = [text for text in synonyms if text.casefold() != own]
     if others:
         knowledge.note(name, f"also called {', '.join(others)}")

@@ -8,7 +8,7 @@
 Only `accept` with the title of a reading counts as a choice. Some hosts decline without asking, cancel
 without showing a form, or accept an empty form. In these cases the tool's reply uses the usual reading and
 lists the others. A host that gives no answer, or answers without a choice too fast for a person, is not asked
-again for `QUIET_S`.
+again for `PAUSE_S`.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ ASKING_TOOL: Final = "query"
 STATE_LIFETIME_S: Final = 600.0
 """Maximum time for a person's answer in version 2026-07-28."""
 
-FASTEST_PERSON_S: Final = 1.0
+MIN_ANSWER_TIME_S: Final = 1.0
 """An answer without a choice in less time comes from the host itself, not from a person."""
 
-QUIET_S: Final = 600.0
+PAUSE_S: Final = 600.0
 """How long pgmcp asks nothing of a host that gave no answer, or that answered without asking a person."""
 
-_MAX_QUIET_HOSTS: Final = 1_000
+_MAX_PAUSED_HOSTS: Final = 1_000
 _FIELD: Final = "reading"
 _REQUEST_KEY: Final = "reading"
 _MESSAGE: Final = "The question can be read in several ways. Which one is meant?"
@@ -72,14 +72,14 @@ class Asker:
         self._clock = clock
         self._now = now
         self._encryptor: Encryptor | None = None
-        self._quiet_until_s: OrderedDict[tuple[str | None, str], float] = OrderedDict()
+        self._paused_until_s: OrderedDict[tuple[str | None, str], float] = OrderedDict()
 
     def may_ask(self, caller: Caller) -> bool:
         """Return whether a person may be asked in this call."""
         channel = caller.channel
         if channel is None or channel.is_repeated or not channel.shows_forms or not self._timeout_s:
             return False
-        return self._quiet_until_s.get(_host_of(caller), 0.0) <= self._clock()
+        return self._paused_until_s.get(_host_of(caller), 0.0) <= self._clock()
 
     async def elicit(self, choice: "Choice", caller: Caller) -> str | None:
         """Ask while the call waits, and return the chosen title; None if none was chosen in time."""
@@ -154,16 +154,16 @@ class Asker:
         match answer:
             case {"action": "accept", "content": {"reading": str(title)}} if title in choice.titles:
                 return title
-        if elapsed_s < FASTEST_PERSON_S:
+        if elapsed_s < MIN_ANSWER_TIME_S:
             self._pause_asking(caller)
         return None
 
     def _pause_asking(self, caller: Caller) -> None:
         host = _host_of(caller)
-        self._quiet_until_s[host] = self._clock() + QUIET_S
-        self._quiet_until_s.move_to_end(host)
-        if len(self._quiet_until_s) > _MAX_QUIET_HOSTS:
-            self._quiet_until_s.popitem(last=False)
+        self._paused_until_s[host] = self._clock() + PAUSE_S
+        self._paused_until_s.move_to_end(host)
+        if len(self._paused_until_s) > _MAX_PAUSED_HOSTS:
+            self._paused_until_s.popitem(last=False)
 
 
 def _form(choice: "Choice") -> dict[str, Any]:

@@ -264,7 +264,7 @@ _FIGURES = (
     ("docs/answers.md", f"for at most {queries.MAX_SAMPLED_TABLES} tables"),
     ("docs/answers.md", f"and {sampling.TOTAL_TIMEOUT_S:g} seconds in total"),
     ("docs/answers.md", f"at most {verified_tools.MAX_TOKENS} estimated tokens"),
-    ("docs/answers.md", f"not asked again for {asking.QUIET_S / 60:g} minutes"),
+    ("docs/answers.md", f"not asked again for {asking.PAUSE_S / 60:g} minutes"),
     ("docs/answers.md", f"within {asking.STATE_LIFETIME_S / 60:g} minutes, with your answer"),
     ("docs/bastion.md", f"attempts grow to {worker_starts.MAX_DELAY_S:g} seconds"),
     ("docs/bastion.md", f"after about {3 * tunnel._ALIVE_INTERVAL_S} seconds"),

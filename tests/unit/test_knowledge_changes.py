@@ -9,7 +9,7 @@ from pgmcp.generation.context_edit import replace_context
 from pgmcp.generation.context_file import load_context
 from pgmcp.knowledge.changes import Changes, plan_changes
 from pgmcp.knowledge.entries import Entry, Origin, Section
-from pgmcp.knowledge.importing import keep_what_plans
+from pgmcp.knowledge.importing import keep_plannable
 
 BY_HAND = """\
 # our context file
@@ -137,7 +137,7 @@ async def test_entries_that_postgresql_cannot_plan_are_left_out_and_terms_keep_t
         Entry(Section.TERMS, "b", "SQL: good", Origin.DBT, check="SELECT good"),
         Entry(Section.NOTES, "orders", "text", Origin.DBT),
     ]
-    kept, left_out = await keep_what_plans(entries, explain)
+    kept, left_out = await keep_plannable(entries, explain)
 
     assert planned == ["SELECT bad", "SELECT good"]
     assert [(each.name, each.text) for each in kept] == [
@@ -155,7 +155,7 @@ async def test_without_a_connection_the_check_ends_with_the_error() -> None:
         raise UnreachableError("no connection")
 
     with pytest.raises(ExecutionError, match="no connection"):
-        await keep_what_plans([Entry(Section.TERMS, "a", "x", Origin.DBT, check="SELECT 1")], explain)
+        await keep_plannable([Entry(Section.TERMS, "a", "x", Origin.DBT, check="SELECT 1")], explain)
 
 
 def test_entries_that_are_gone_from_their_source_are_named_and_removed_on_request(path: Path) -> None:

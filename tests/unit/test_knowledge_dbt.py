@@ -232,7 +232,10 @@ def test_metrics_that_need_a_calendar_or_a_conversion_are_described_in_words(
         (simple(expr="customers.id"), "column of another table"),
         (simple(agg="mystery"), "aggregation 'mystery' is unknown"),
         (simple(agg="percentile", agg_params={"percentile": "0) --"}), "not between 0 and 1"),
-        (simple(filter="{{ Metric('revenue', ['customer']) }} > 2"), "a call that import does not know"),
+        (
+            simple(filter="{{ Metric('revenue', ['customer']) }} > 2"),
+            "a call that import does not know",
+        ),
         (simple(filter="{{ env_var('SECRET') }} = 1"), "a call that import does not know"),
         (simple(filter="{% if true %} status = 'x' {% endif %}"), "would have to be run"),
         (simple(filter="{{ Dimension('status') }} = 'x')), (1"), "not a PostgreSQL expression"),

@@ -52,7 +52,7 @@ def bastion() -> Iterator[Bastion]:
 @pytest.fixture
 async def route(bastion: Bastion, tls_server: TlsPostgres) -> Route:
     """The route to the server through the bastion, which runs with its own keys."""
-    bastion.know("host_key")
+    bastion.add_known_host("host_key")
     bastion.authorize("user_key")
     if not bastion.is_running:
         await bastion.start()
@@ -248,12 +248,12 @@ async def test_a_refusal_of_ssh_becomes_an_error_with_a_hint(
                 await value(supervisor, "select 1")
         return str(raised.value), raised.value.hint
 
-    bastion.know("other_key")
+    bastion.add_known_host("other_key")
     assert _matches(await failure(route), "host key is not the one in known_hosts", "ssh-keygen -R")
-    bastion.know()
+    bastion.add_known_host()
     ssh = f"run `ssh -F {bastion.config} bastion` in a terminal, compare the key's fingerprint"
     assert _matches(await failure(route), "host key is not in known_hosts", ssh)
-    bastion.know("host_key")
+    bastion.add_known_host("host_key")
     bastion.authorize("other_key")
     assert _matches(await failure(route), "refused the login .*Permission denied", "SSH_AUTH_SOCK")
     bastion.authorize("user_key")
