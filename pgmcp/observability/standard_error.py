@@ -39,7 +39,7 @@ class NonBlockingHandler(logging.Handler):
     def __init__(self, descriptor: int, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._descriptor = descriptor
-        self._accepts = _output_check(descriptor)
+        self._accepts_output = _output_check(descriptor)
         self._waiting = bytearray()
         self.dropped = 0
 
@@ -72,7 +72,7 @@ class NonBlockingHandler(logging.Handler):
         return f"{self.format(record)}\n".encode("utf-8", errors="backslashreplace")
 
     def _write_waiting(self) -> None:
-        while self._waiting and self._accepts():
+        while self._waiting and self._accepts_output():
             try:
                 written = os.write(self._descriptor, self._waiting[:_PIECE_BYTES])
             except OSError as error:

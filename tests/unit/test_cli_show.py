@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.cli.command_session import WORDS_BY_STAGE, report_stages
+from pgmcp.cli.command_session import report_stages
 from pgmcp.cli.options import Form
 from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.terminal import Terminal
@@ -150,7 +150,3 @@ def test_progress_describes_each_stage_and_names_the_model() -> None:
     assert reported[0] == "connecting"
     assert len(set(reported)) == len(Stage) + 1
     assert "waiting for a{b}c to write SQL" in reported
-
-
-def test_every_stage_has_a_description() -> None:
-    assert set(WORDS_BY_STAGE) == set(Stage)

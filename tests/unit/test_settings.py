@@ -1,4 +1,3 @@
-import itertools
 import os
 import re
 import signal
@@ -80,14 +79,6 @@ def test_the_example_env_file_names_exactly_the_settings_with_their_defaults() -
 
     assert dict(lines) == {spec.variable: spec.default for spec in setting_specs()}
     assert len(lines) == len(setting_specs())
-
-
-def test_every_setting_has_a_comment_in_the_example_env_file() -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-
-    for before, line in itertools.pairwise(lines):
-        if re.match(r"#?[A-Z_]+=", line):
-            assert before.startswith("# "), line
 
 
 def test_a_copy_of_the_example_env_file_changes_nothing() -> None:

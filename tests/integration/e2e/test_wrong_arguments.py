@@ -96,12 +96,6 @@ def test_an_unknown_table_in_sql_is_shown_with_its_position(shop_server: RawServ
     ]
 
 
-def test_null_means_that_an_argument_is_left_out(shop_server: RawServer) -> None:
-    answer = shop_server.call("execute_sql", sql="select 1", database=None, limit=None)
-
-    assert answer.rows == [[1]]
-
-
 def test_the_argument_limit_is_applied_and_reported(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql="select id from customers order by id", limit=3)
 
