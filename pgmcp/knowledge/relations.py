@@ -169,7 +169,7 @@ class Relations:
             raise NotImportableError(
                 f"no key proves that {unproven[0]} is unique, so a join could count rows twice"
             )
-        raise NotImportableError(f"relationships do not lead from one of {', '.join(names)} to all others")
+        raise NotImportableError(f"none of {', '.join(names)} has relationships that lead to all the others")
 
     def _reach(self, root: str, names: Sequence[str], unproven: list[str]) -> list[str] | None:
         path_by_name: dict[str, list[Relationship]] = {root: []}

@@ -47,7 +47,7 @@ def outline_of(sql: str) -> str | None:
 
     def replace(match: re.Match[str]) -> str:
         name = match[0]
-        # A text that has a template contains no NUL.
+        # The NUL makes the replacement differ from every name in the text, which contains none.
         return name if is_known(name) else places.setdefault(name, f"{len(places)}\0")
 
     return _NAME.sub(replace, template)

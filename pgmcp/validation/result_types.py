@@ -63,7 +63,7 @@ class ResultTypes:
         *schemas, name = strings(call["funcname"])
         arguments = [*call.get("args", []), *_sorted_by(call)]
         results: Set[int] | None = self._types.results_by_function.get(name)
-        if results and len(results) > 1 and name != "substring":  # 13 always calls its own
+        if results and len(results) > 1 and name != "substring":  # PostgreSQL 13 always calls its own
             known = self.arguments_of(call)
             results = self._lookup.result_types(".".join(schemas), name, self._path, known) or results
         if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:

@@ -44,7 +44,8 @@ def check(sql: str, token_count: int) -> None:
 
     Args:
         sql: the query.
-        token_count: number of tokens in the query, or an upper estimate; above 3,000 it is not checked.
+        token_count: number of tokens in the query, or an upper estimate. A query with more than 3,000 tokens
+            is not checked.
 
     Raises:
         SqlRejectedError: sqlglot parses the query as something else.

@@ -93,7 +93,10 @@ class UncertainCalls:
 
     @staticmethod
     def _of_only_overload(schema: str, function: CatalogFunction, refusal: Refusal) -> Explanation | None:
-        """Return why a call is refused that cannot mean the built-in function of the same name."""
+        """Return why a call is refused that can mean only this function, though a built-in one has its name.
+
+        None if the call has a schema, no built-in function has the name, or the argument types are not known.
+        """
         if schema or function.argument_types is None or not builtin("", function.name):
             return None
         text = f"with these arguments it is {spelled(function)}, and {TEXT_BY_REASON[refusal.reason]}"
