@@ -22,7 +22,7 @@ _BRACKETS = {")": "(", "]": "["}
 
 # Tokens that only the lexer can distinguish: comments, escapes, dollar quotes, parameters, letters beyond
 # ASCII.
-_UNPLAIN = re.compile(r"[^\t\n\r -~]|[$\\]|--|/\*")
+_NEEDS_LEXER = re.compile(r"[^\t\n\r -~]|[$\\]|--|/\*")
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _PIECE = re.compile(r"\w+|[^\w\s]", re.ASCII)
 _BRACKET = re.compile(r"[()\[\]]")
@@ -155,7 +155,7 @@ def _trim_shallow(sql: str) -> tuple[str, int] | None:
     Each word and sign counts as a level of the tree, so depth and number of tokens are upper estimates.
     """
     bare = sql.rstrip(" \t\n\r").removesuffix(";").rstrip(" \t\n\r")
-    if not bare or ";" in bare or _UNPLAIN.search(bare):
+    if not bare or ";" in bare or _NEEDS_LEXER.search(bare):
         return None
     code, quoted_count = _QUOTED.subn(" ", bare)
     if "'" in code or '"' in code:

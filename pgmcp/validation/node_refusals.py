@@ -112,7 +112,7 @@ def allowable(node: CatalogNode, refusal: Refusal) -> str:
         return ""
     if isinstance(node, CatalogFunction):
         return spelled(node)
-    return refusal.culprit if builtin("", refusal.culprit) else ""
+    return refusal.cause if builtin("", refusal.cause) else ""
 
 
 def spelled(function: CatalogFunction) -> str:

@@ -224,17 +224,17 @@ def hint_for_call(name: str, reason: RefusalReason) -> str:
 
 
 class Refusal(NamedTuple):
-    """Why a function or relation is refused: the object that causes it (the culprit), and the reason.
+    """Why a function or relation is refused: the object that causes it, and the reason.
 
     Attributes:
-        culprit: the name of the function or relation that causes the refusal.
+        cause: the name of the function or relation that causes the refusal.
         reason: the reason.
-        policy: the row policy through which the culprit is called, with its table; "" without one.
+        policy: the row policy through which the cause is called, with its table; "" without one.
         allowable: the function that the settings can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
             "" if there is none.
     """
 
-    culprit: str
+    cause: str
     reason: RefusalReason
     policy: str = ""
     allowable: str = ""
@@ -242,17 +242,17 @@ class Refusal(NamedTuple):
     def message_for(self, relation: str) -> str:
         """Return why a statement may not read a relation."""
         user = f"the row policy {self.policy}" if self.policy else "it"
-        use = "" if self.culprit == relation else f"{user} uses {self.culprit}, which is refused because "
+        use = "" if self.cause == relation else f"{user} uses {self.cause}, which is refused because "
         return f"{relation} is not readable here: {use}{TEXT_BY_REASON[self.reason]}"
 
     def of_call(self, function: str) -> tuple[str, str] | None:
-        """Return why a function is refused, and a hint, if the culprit is another one that can be allowed.
+        """Return why a function is refused, and a hint, if the cause is another one that can be allowed.
 
         None if the general texts for the reason apply.
         """
-        if self.culprit == function or self.reason in UNREADABLE or not self.allowable:
+        if self.cause == function or self.reason in UNREADABLE or not self.allowable:
             return None
-        text = f"it uses {self.culprit}, which is refused because {TEXT_BY_REASON[self.reason]}"
+        text = f"it uses {self.cause}, which is refused because {TEXT_BY_REASON[self.reason]}"
         return text, self._how_to_allow("it")
 
     def hint_for_relation(self) -> str:
@@ -270,6 +270,6 @@ class Refusal(NamedTuple):
         allow = (
             f"an operator who trusts {trusted} adds {self.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
         )
-        if self.reason is not RefusalReason.VOLATILE or self.culprit != self.allowable:
+        if self.reason is not RefusalReason.VOLATILE or self.cause != self.allowable:
             return allow
-        return f"{_DECLARE_STABLE.format(function=self.culprit)}; {allow}"
+        return f"{_DECLARE_STABLE.format(function=self.cause)}; {allow}"

@@ -53,7 +53,7 @@ class CastUse(NamedTuple):
         if is_result(column):
             subject = f"the result of {column}"
         return (
-            f"{subject} may be cast here, and a {what} of its type uses {refusal.culprit}, "
+            f"{subject} may be cast here, and a {what} of its type uses {refusal.cause}, "
             f"which is refused because {TEXT_BY_REASON[refusal.reason]}"
         )
 

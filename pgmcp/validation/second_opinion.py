@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pgmcp.validation.sqlglot_parser import BoundedParser, StepsSpentError, tokenize  # isort: split
+from pgmcp.validation.sqlglot_parser import BoundedParser, StepLimitError, tokenize  # isort: split
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -34,7 +34,7 @@ _MAX_OUTLINES = 1_000
 _reads: set[str | None] = set()
 """Outlines of statements that sqlglot parsed as one read."""
 
-_NO_OPINION = (SqlglotError, StepsSpentError, RecursionError)
+_NO_OPINION = (SqlglotError, StepLimitError, RecursionError)
 
 
 def check(sql: str, token_count: int) -> None:

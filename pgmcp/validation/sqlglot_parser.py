@@ -123,7 +123,7 @@ class BoundedParser(PostgresParser):
     def _retreat(self, index: int) -> None:
         self._steps_back_left -= 1
         if self._steps_back_left < 0:
-            raise StepsSpentError
+            raise StepLimitError
         if index != self._index:
             self._advance(index - self._index)
 
@@ -156,7 +156,7 @@ class BoundedParser(PostgresParser):
         ) in ends
 
 
-class StepsSpentError(Exception):
+class StepLimitError(Exception):
     """The parser stepped back too often."""
 
 

@@ -682,24 +682,6 @@ async def test_prose_that_begins_like_sql_is_a_model_reply_that_cannot_be_used(
     assert isinstance(error, ModelReplyError)
 
 
-@pytest.mark.parametrize(
-    ("end", "path"),
-    [
-        ("/chat/completions", "/v1/chat/completions"),
-        ("/chat/completions?api-version=1", "/v1/chat/completions?api-version=1"),
-        ("?api-version=1", "/v1/chat/completions?api-version=1"),
-    ],
-)
-async def test_an_address_with_the_whole_path_is_used_as_it_is(
-    end: str, path: str, endpoint: ScriptedEndpoint, connect: Connect
-) -> None:
-    endpoint.reply(sql("SELECT 1"))
-
-    await complete(connect(endpoint.base_url + end))
-
-    assert endpoint.requests[-1].path == path
-
-
 async def test_azure_gets_the_key_in_its_own_header(connect: Connect) -> None:
     with ScriptedEndpoint(api_key=KEY, takes_azure_keys=True) as endpoint:
         endpoint.reply(azure_content(reply_text("SELECT 1")))

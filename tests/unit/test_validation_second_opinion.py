@@ -8,7 +8,7 @@ import pytest
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import second_opinion, sqlglot_parser
-from pgmcp.validation.sqlglot_parser import BoundedParser, StepsSpentError, _tokenize_plain
+from pgmcp.validation.sqlglot_parser import BoundedParser, StepLimitError, _tokenize_plain
 from testing.statements import attacks, honest_statements
 
 
@@ -121,7 +121,7 @@ def trees_of(sql: str, parser: Any) -> str:
 
     try:
         return repr(parser.parse(sqlglot_parser._DIALECT.tokenize(sql), sql))
-    except (RecursionError, StepsSpentError):
+    except (RecursionError, StepLimitError):
         return "bound"
     except SqlglotError as error:
         return type(error).__name__

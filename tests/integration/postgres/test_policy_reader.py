@@ -275,7 +275,7 @@ async def test_a_policy_that_applies_is_followed(
 
 
 @pytest.mark.parametrize(
-    ("condition", "culprit", "allowed"),
+    ("condition", "cause", "allowed"),
     [
         ("private.strike(id)", "private.strike", "private.strike"),
         ("private.definer_strike(id)", "private.strike", "private.strike"),
@@ -285,7 +285,7 @@ async def test_a_policy_that_applies_is_followed(
 )
 @pytest.mark.parametrize("relation", ["teams", "seen"])
 async def test_a_refusal_names_the_policy_and_what_allows_it_once(
-    new_database: Callable[[], str], condition: str, culprit: str, allowed: str, relation: str
+    new_database: Callable[[], str], condition: str, cause: str, allowed: str, relation: str
 ) -> None:
     url, prefix = new_database(), f"r{uuid4().hex[:8]}"
     script = (
@@ -307,7 +307,7 @@ async def test_a_refusal_names_the_policy_and_what_allows_it_once(
     with pytest.raises(SqlRejectedError) as refusal:
         validate(f"select * from {relation}", functions=await reader(url, role=role).read())
 
-    policy = f'the row policy "only members" of public.teams uses {culprit}, which is refused because '
+    policy = f'the row policy "only members" of public.teams uses {cause}, which is refused because '
     assert f"{relation} is not readable here: {policy}" in str(refusal.value)
     assert f"adds {allowed} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once" in (refusal.value.hint or "")
     assert passes(f"select * from {relation}", await reader(url, role=role, allowed=(allowed,)).read())
