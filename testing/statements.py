@@ -41,9 +41,18 @@ def trap_honest_statements() -> list[str]:
     return _read("traps/honest.sql")
 
 
-def ordinary_reads() -> list[str]:
-    """Return reads that must pass in a database with the objects of `ordinary/objects.sql`."""
-    return _read("ordinary/reads.sql")
+ORDINARY_DATABASES = ("app", "applications", "namesakes", "supabase")
+"""Names of databases as people create them without meaning harm."""
+
+
+def ordinary_objects(database: str) -> str:
+    """Return the SQL that creates the objects of an ordinary database."""
+    return (_DATA / "ordinary" / f"{database}.sql").read_text("utf-8")
+
+
+def ordinary_reads(database: str) -> list[str]:
+    """Return reads that must pass in an ordinary database."""
+    return _read(f"ordinary/{database}_reads.sql")
 
 
 def oversized_statements() -> list[str]:

@@ -18,6 +18,7 @@ from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, Ref
 from pgmcp.validation.shipped_lists import builtin
 from pgmcp.validation.type_system import TypeSystem
 
+_MAX_LISTED: Final = 5
 _SQL_NAMES: Final = {
     "bool": "boolean",
     "bpchar": "character",
@@ -75,7 +76,8 @@ class UncertainCalls:
         overloads = self._lookup.overloads(schema, name, self._path, known)
         refused = [(each, refusal) for each in overloads if (refusal := self._refusal_of(each))]
         if not refused:
-            return None
+            choosable = self._lookup.functions(schema, name, self._path, known)
+            return None if choosable else self._of_other_functions(schema, name)
         function, refusal = refused[0]
         if len(overloads) == 1:
             behind = refusal.of_call(spelled(function))
@@ -90,6 +92,19 @@ class UncertainCalls:
         labels = [f"argument {place}" for place in range(1, known.count - len(known.names) + 1)]
         labels += [f"argument {quote_identifier(each)}" for each in known.names]
         return _explain(labels, call.get("args", ()), known, could_be, built_in)
+
+    def _of_other_functions(self, schema: str, name: str) -> Explanation | None:
+        """Return an explanation for a call that no function of its name takes; it names what exists."""
+        found = [
+            f"{each.schema}.{quote_identifier(name)}({', '.join(map(self._spelled, each.argument_types))})"
+            for each in self._lookup.named(name)
+            if each.argument_types is not None and schema in ("", each.schema)
+        ]
+        if not found:
+            return None
+        more = ", …" if len(found) > _MAX_LISTED else ""
+        hint = f"the database has {', '.join(found[:_MAX_LISTED])}{more}"
+        return Explanation("no function of that name takes these arguments", hint)
 
     @staticmethod
     def _of_only_overload(schema: str, function: CatalogFunction, refusal: Refusal) -> Explanation | None:

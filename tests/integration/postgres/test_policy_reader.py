@@ -1,7 +1,6 @@
 """The function policy that is read from a real catalog, and when it is read again."""
 
 from collections.abc import Callable
-from pathlib import Path
 from uuid import uuid4
 
 import anyio
@@ -13,7 +12,7 @@ from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import Rows, Truncation
 from pgmcp.validation import FunctionPolicy, validate
 from testing.own_statements import resolve_as_own
-from testing.statements import ordinary_reads
+from testing.statements import ORDINARY_DATABASES, ordinary_objects, ordinary_reads
 
 pytestmark = pytest.mark.anyio
 
@@ -424,15 +423,52 @@ async def test_views_of_an_extension_and_harmless_views_pass(new_database: Calla
     assert passes("select * from mine", policy)
 
 
-async def test_usual_functions_and_views_of_applications_are_accepted(
-    new_database: Callable[[], str],
+_ACTING = {
+    "app": ["select audit.write('{}')"],
+    "applications": ["select nextval('users_id_seq')"],
+    "namesakes": [
+        "select lower(c) from customers c",
+        "select c.lower from customers c, lateral (select c as c) as c",
+        "select last(name, 1) from customers",
+        "select status(id, 'paid') from customers",
+        "select log(name, 'info') from customers",
+        "select replace(c, 'x') from customers c",
+        "select next_invoice()",
+    ],
+    "supabase": ["select audit(), handle_new_user()", "select private.is_member_of(null)"],
+}
+"""Statements that call functions which act, or which run with another role's privileges."""
+
+
+@pytest.mark.parametrize("database", ORDINARY_DATABASES)
+async def test_usual_reads_of_applications_are_accepted(
+    new_database: Callable[[], str], database: str
 ) -> None:
     url = new_database()
-    execute(url, (Path(__file__).parents[2] / "data" / "ordinary" / "objects.sql").read_text("utf-8"))
+    execute(url, ordinary_objects(database))
+    policy = await reader(url).read()
+    reads = ordinary_reads(database)
+    with psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=on") as connection:
+        for sql in reads:
+            connection.execute(sql.encode())
+
+    assert [sql for sql in reads if not passes(sql, policy)] == []
+    assert [sql for sql in _ACTING[database] if passes(sql, policy)] == []
+
+
+async def test_a_call_that_no_function_takes_names_those_that_exist(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(
+        url,
+        "create schema api; create function api.search(text, variadic int[]) returns int language sql stable "
+        "as 'select 1'",
+    )
     policy = await reader(url).read()
 
-    assert [sql for sql in ordinary_reads() if not passes(sql, policy)] == []
-    assert not passes("select audit.write('{}')", policy)
+    with pytest.raises(SqlRejectedError, match="no function of that name takes these arguments") as refused:
+        validate("select api.search(q => 'a')", functions=policy)
+
+    assert refused.value.hint == "the database has api.search(text, integer[])"
 
 
 async def test_a_function_with_another_number_of_arguments_is_ignored(

@@ -1,4 +1,4 @@
--- Objects as people create them without meaning harm. In a database with them, every read in reads.sql must pass.
+-- Objects as people create them without meaning harm. In a database with them, every read in app_reads.sql must pass.
 create extension pg_trgm; create extension hstore; create extension vector; create extension citext; create extension unaccent;
 create schema app; create schema report; create schema audit;
 create domain app.email as text check (value ~ '^[^@]+@[^@]+$');

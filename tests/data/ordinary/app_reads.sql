@@ -1,5 +1,5 @@
 select app.tax(100), app.net(100), app.tax(amount => 5, rate => 0.1)
-select c.full_address from app.customers c
+select o.label from report.orders o
 select app.full_address(c), (c.address).city, (c).name, c.updated_at from app.customers c
 select * from app.orders_of(1) o where o.status = 'paid'
 select o.id, o.total, o.status from app.orders_of(1) as o

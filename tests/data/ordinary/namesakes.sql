@@ -1,0 +1,116 @@
+-- Functions with the names of built-ins and of columns, and types, operators and aggregates as people write them. In a database with these objects, every read in namesakes_reads.sql must pass.
+create extension citext; create extension hstore; create extension ltree; create extension pg_trgm; create extension unaccent; create extension tablefunc; create extension intarray; create extension fuzzystrmatch; create extension cube; create extension earthdistance; create extension btree_gist;
+-- audit triggers and helpers with the names of built-ins and columns
+create table customers (id serial primary key, name text, status text default 'new', value numeric, date date, count int, format text, lower text, upper text, email citext unique, attrs hstore, path ltree, tags text[], meta jsonb, created_at timestamptz default now(), type text, year int, month int, position point, length numeric, version int default 1, "user" text, "order" int, key text, index int, level int, rank int, state text, role text, total numeric, sum numeric, min numeric, max numeric, avg numeric, first text, last text, age int, left_at date, replace text);
+create table audit (id bigserial primary key, table_name text, op text, at timestamptz default clock_timestamp(), old jsonb, new jsonb);
+create function status() returns trigger language plpgsql as $$ begin insert into audit (table_name, op) values (tg_table_name, tg_op); return new; end $$;
+create function name() returns trigger language plpgsql as $$ begin insert into audit (table_name, op) values (tg_table_name, tg_op); return new; end $$;
+create function value() returns trigger language plpgsql as $$ begin return new; end $$;
+create function date() returns trigger language plpgsql as $$ begin new.date := now(); return new; end $$;
+create function count() returns trigger language plpgsql as $$ begin return new; end $$;
+create function lower() returns trigger language plpgsql as $$ begin new.lower := pg_catalog.lower(new.name); return new; end $$;
+create function format() returns trigger language plpgsql as $$ begin return new; end $$;
+create function updated_at() returns trigger language plpgsql as $$ begin return new; end $$;
+create function created_at() returns trigger language plpgsql as $$ begin return new; end $$;
+create function log() returns trigger language plpgsql as $$ begin insert into audit (table_name, op) values (tg_table_name, tg_op); return null; end $$;
+create function sum() returns trigger language plpgsql as $$ begin return new; end $$;
+create function max() returns trigger language plpgsql as $$ begin return new; end $$;
+create function age() returns trigger language plpgsql as $$ begin return new; end $$;
+create function length() returns trigger language plpgsql as $$ begin return new; end $$;
+create function version() returns trigger language plpgsql as $$ begin new.version := old.version + 1; return new; end $$;
+create function year() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger status after update on customers for each row execute function status();
+create trigger log after insert or update or delete on customers for each statement execute function log();
+-- procedures and volatile helpers that take arguments
+create function log(msg text, level text) returns void language sql as $$ insert into audit (table_name, op) values (msg, level) $$;
+create function status(order_id int, new_status text) returns void language sql as $$ update customers set status = new_status where id = order_id $$;
+create function count(tbl text) returns bigint language plpgsql as $$ declare n bigint; begin execute format('select count(*) from %I', tbl) into n; return n; end $$;
+create function date(d text, f text) returns date language sql immutable as $$ select to_date(d, f) $$;
+create function format(n numeric) returns text language sql stable as $$ select to_char(n, 'FM999G999D00') $$;
+create function value(c customers) returns numeric language sql stable as $$ select c.total * 2 $$;
+create function lower(c customers) returns text language plpgsql as $$ begin insert into audit (op) values ('lower'); return c.lower; end $$;
+create function last(text, int) returns text language plpgsql as $$ begin perform nextval('audit_id_seq'); return $1; end $$;
+create function replace(customers, text) returns customers language plpgsql as $$ begin update customers set name = $2 where id = $1.id; return $1; end $$;
+create function "position"(text) returns int language plpgsql as $$ begin insert into audit (op) values ($1); return 1; end $$;
+create function year(d date) returns int language sql immutable as $$ select extract(year from d)::int $$;
+create function year(d timestamptz) returns int language sql stable as $$ select extract(year from d)::int $$;
+create function month(d date) returns int language sql immutable strict as $$ select extract(month from d)::int $$;
+create function concat_ws_nonempty(sep text, variadic parts text[]) returns text language sql immutable as $$ select string_agg(nullif(trim(p), ''), sep) from unnest(parts) p $$;
+create function "isnull"(anyelement, anyelement) returns anyelement language sql immutable as $$ select coalesce($1, $2) $$;
+create function "if"(boolean, anyelement, anyelement) returns anyelement language sql immutable as $$ select case when $1 then $2 else $3 end $$;
+create function round(double precision, int) returns numeric language sql immutable as $$ select pg_catalog.round($1::numeric, $2) $$;
+create function to_date(bigint) returns date language sql immutable as $$ select (timestamp 'epoch' + $1 * interval '1 s')::date $$;
+create function safe_div(a numeric, b numeric) returns numeric language sql immutable parallel safe return case when b = 0 then null else a / b end;
+create function f_unaccent(text) returns text language sql immutable strict parallel safe as $$ select public.unaccent('public.unaccent', $1) $$;
+create function slugify(v text) returns text language sql immutable as $$ select trim(both '-' from regexp_replace(lower(f_unaccent(v)), '[^a-z0-9]+', '-', 'g')) $$;
+create function first_agg(anyelement, anyelement) returns anyelement language sql immutable strict parallel safe as 'select $1';
+create aggregate first(anyelement) (sfunc = first_agg, stype = anyelement, parallel = safe);
+create function last_agg(anyelement, anyelement) returns anyelement language sql immutable strict parallel safe as 'select $2';
+create aggregate last(anyelement) (sfunc = last_agg, stype = anyelement, parallel = safe);
+create function _final_median(numeric[]) returns numeric language sql immutable as $$ select avg(val) from (select val from unnest($1) val order by 1 limit 2 - mod(array_upper($1, 1), 2) offset ceil(array_upper($1, 1) / 2.0) - 1) sub; $$;
+create aggregate median(numeric) (sfunc = array_append, stype = numeric[], finalfunc = _final_median, initcond = '{}');
+create aggregate array_cat_agg(anycompatiblearray) (sfunc = array_cat, stype = anycompatiblearray, initcond = '{}');
+create function weighted_sum(state numeric[], v numeric, w numeric) returns numeric[] language sql immutable as $$ select array[state[1] + coalesce(v * w, 0), state[2] + coalesce(w, 0)] $$;
+create function weighted_final(state numeric[]) returns numeric language sql immutable as $$ select state[1] / nullif(state[2], 0) $$;
+create aggregate weighted_avg(numeric, numeric) (sfunc = weighted_sum, stype = numeric[], finalfunc = weighted_final, initcond = '{0,0}');
+create type money_amount as (amount numeric, currency char(3));
+create function add(a money_amount, b money_amount) returns money_amount language sql immutable as $$ select row(a.amount + b.amount, a.currency)::money_amount $$;
+create operator + (function = add, leftarg = money_amount, rightarg = money_amount, commutator = +);
+create function eq_ci(text, text) returns boolean language sql immutable as 'select lower($1) = lower($2)';
+create operator ==~ (function = eq_ci, leftarg = text, rightarg = text);
+create function to_amount(numeric) returns money_amount language sql immutable as $$ select row($1, 'EUR')::money_amount $$;
+create cast (numeric as money_amount) with function to_amount(numeric);
+create type mood as enum ('sad','ok','happy');
+create function mood_score(mood) returns int language sql immutable as $$ select array_position(enum_range(null::mood), $1) $$;
+create cast (mood as int) with function mood_score(mood) as implicit;
+create domain email as citext check (value ~ '^[^@]+@[^@]+\.[^@]+$');
+create domain positive_int as int check (value > 0);
+create domain us_zip as text check (value ~ '^\d{5}$' and length(value) = 5);
+create domain slug as text check (value = slugify(value));
+create table products (id int primary key, name text, price money_amount, mood mood, contact email, qty positive_int, zip us_zip, slug slug, list_price numeric, specs jsonb, period daterange, search tsvector generated always as (to_tsvector('simple', coalesce(name,''))) stored);
+create text search configuration en_unaccent (copy = english);
+alter text search configuration en_unaccent alter mapping for hword, hword_part, word with unaccent, english_stem;
+create sequence invoice_no;
+create function next_invoice() returns bigint language sql as $$ select nextval('invoice_no') $$;
+create function customer_total(customer_id int, out total numeric, out orders int) language sql stable as $$ select sum(total), count(*)::int from customers where id = customer_id $$;
+create function find_customers(q text default null, lim int default 20, only_active boolean default true) returns table (id int, name text, score real) language plpgsql stable as $$
+#variable_conflict use_column
+declare rec record; n int := 0; sql_text text := 'not used';
+begin
+  if q is null then raise notice 'no query'; end if;
+  for rec in select c.id, c.name, similarity(coalesce(c.name, ''), coalesce(q, '')) as s from customers c order by c.id loop
+    exit when n >= lim;
+    continue when rec.s < 0;
+    id := rec.id; name := rec.name; score := rec.s; n := n + 1;
+    return next;
+  end loop;
+  return;
+exception when division_by_zero then
+  raise warning 'cannot happen: %', sqlerrm using errcode = 'P0001', hint = 'none';
+end $$;
+create function fib(n int) returns int language plpgsql immutable as $$ begin if n < 2 then return n; end if; return fib(n-1) + fib(n-2); end $$;
+create function to_words(n int) returns text language plpgsql immutable as $$
+declare units constant text[] := array['zero','one','two','three']; r text := ''; i int; arr int[] := '{}'; rec customers%rowtype; v customers.name%type;
+begin
+  foreach i in array array[0,1,2] loop arr := arr || i; r := r || units[i+1]; end loop;
+  for i in reverse 3..1 by 1 loop r := r || i::text; end loop;
+  while n > 100 loop n := n - 1; end loop;
+  case n when 1 then return 'one'; when 2, 3 then return 'few'; else r := r || '!'; end case;
+  begin perform 1/0; exception when others then r := r || 'x'; get stacked diagnostics v = message_text; end;
+  assert n is not null, 'never';
+  <<outer>> loop exit outer when true; end loop;
+  return r;
+end $$;
+create function dyn_count(t regclass) returns bigint language plpgsql stable as $$ declare n bigint; begin execute 'select count(*) from ' || t into n; return n; end $$;
+create function json_keys(j jsonb) returns setof text language sql immutable as $$ select jsonb_object_keys(j) $$;
+create function url_decode(input text) returns text language plpgsql immutable strict as $$ declare bin bytea = ''; byte text; begin for byte in (select (regexp_matches(input, '(%..|.)', 'g'))[1]) loop if length(byte) = 3 then bin = bin || decode(substring(byte, 2, 2), 'hex'); else bin = bin || byte::bytea; end if; end loop; return convert_from(bin, 'utf8'); end $$;
+create function base64url_decode(data text) returns bytea language sql immutable as $$ with t as (select translate(data, '-_', '+/') as trans), rem as (select length(t.trans) % 4 as remainder from t) select decode(t.trans || case when rem.remainder > 0 then repeat('=', (4 - rem.remainder)) else '' end, 'base64') from t, rem $$;
+create function jwt_payload(token text) returns jsonb language sql immutable as $$ select convert_from(base64url_decode(split_part(token, '.', 2)), 'utf8')::jsonb $$;
+create function working_days(a date, b date) returns bigint language sql immutable as $$ select count(*) from generate_series(a, b, interval '1 day') d where extract(isodow from d) < 6 $$;
+create function fiscal_year(d date default current_date) returns int language sql stable as $$ select extract(year from d + interval '3 months')::int $$;
+create function customers_json() returns json language sql stable begin atomic select json_agg(c) from customers c; end;
+create view v_customers as select id, name, status, value, date, count, format, lower, slugify(name) as slug, working_days(date, date + 7) as wd, safe_div(total, count) as per from customers;
+create view v_products as select p.id, p.name, (p.price).amount, (p.price).currency, p.mood::int as score, p.contact::text from products p;
+create view v_count as select status, count(*) as count, sum(value) as sum, max(date) as max, min(value) as min from customers group by status;
+insert into customers (name, status, value, date, count, email, attrs, path, tags, meta, total, lower, year, first, last, age) select 'Cust '||g, (array['new','paid'])[1+g%2], g*10, date '2026-01-01'+g, g%4, 'c'||g||'@Ex.org', hstore('k', g::text), ('top.a'||g)::ltree, array['x','y'||g], jsonb_build_object('n', g, 'items', jsonb_build_array(g, g+1)), g*5, 'cust', 2026, 'f', 'l', 20+g from generate_series(1,12) g;
+insert into products values (1, 'Café au lait', row(3,'EUR'), 'happy', 'a@b.co', 3, '12345', 'cafe', 3.5, '{"a": {"b": [1,2,{"c": "d"}]}}', '[2026-01-01,2026-02-01)'), (2,'Thé', row(2,'EUR'), 'sad', null, 1, '54321', 'the', 2, '{}', null);
