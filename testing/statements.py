@@ -41,7 +41,7 @@ def trap_honest_statements() -> list[str]:
     return _read("traps/honest.sql")
 
 
-ORDINARY_DATABASES = ("app", "applications", "namesakes", "supabase")
+ORDINARY_DATABASES = ("app", "applications", "namesakes", "postgres_18", "supabase")
 """Names of databases as people create them without meaning harm."""
 
 

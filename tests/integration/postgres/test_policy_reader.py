@@ -435,6 +435,7 @@ _ACTING = {
         "select replace(c, 'x') from customers c",
         "select next_invoice()",
     ],
+    "postgres_18": ["select lo_create(0)"],
     "supabase": ["select audit(), handle_new_user()", "select private.is_member_of(null)"],
 }
 """Statements that call functions which act, or which run with another role's privileges."""
