@@ -123,7 +123,8 @@ class CatalogFunction:
         result_type: OID of the type of its result; 0 if it is not known.
         argument_names: the names of all arguments, "" for one without; empty if none has a name.
         spares_literals: whether casts call it, but never for a literal. This holds if no CHECK calls it, and
-            each of the casts is explicit, or an assignment cast to a user-defined type.
+            each of the casts is explicit, or an assignment cast to a user-defined type, but none is of a type
+            to itself.
         counterparts: the functions of the negators and commutators of its operators, each with its schema,
             name and argument types. The server can call them in its place, to plan or to run a statement.
     """

@@ -81,13 +81,15 @@ FROM pg_catalog.pg_constraint AS k,
 WHERE k.contypid >= '16384'"""
 
 # Casts by functions to or from types that were created in this database, and whether the server may choose
-# them.
+# them. A cast of a type to itself applies a length: the server calls it for any value that becomes `code(3)`,
+# literals included.
 _CASTS: Final = """
 SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
-       c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < '16384' AS is_chosen
+       c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < '16384'
+           OR c.castsource = c.casttarget AS is_chosen
 FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castsource >= '16384'
-  AND (c.castcontext = 'i' OR c.casttarget < '16384')
+  AND (c.castcontext = 'i' OR c.casttarget < '16384' OR c.castsource = c.casttarget)
 UNION ALL
 SELECT c.castfunc, c.casttarget, c.casttarget, true
 FROM pg_catalog.pg_cast AS c
@@ -157,15 +159,13 @@ WITH RECURSIVE operators (id, symbols) AS (
     JOIN pg_catalog.pg_type AS t ON t.oid = c.type
     JOIN pg_catalog.pg_type AS x ON x.oid = c.target
     GROUP BY c.function
-), written_casts (id) AS (
-    SELECT c.castfunc FROM pg_catalog.pg_cast AS c
-    WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
-    GROUP BY c.castfunc HAVING pg_catalog.bool_and(c.castcontext = 'e')
-), casts_of_values (id) AS (
-    SELECT c.castfunc FROM pg_catalog.pg_cast AS c
+), cast_functions (id, is_written, spares_literals) AS (
+    SELECT c.castfunc, pg_catalog.bool_and(c.castcontext = 'e' AND c.castsource <> c.casttarget),
+           pg_catalog.bool_and(c.castsource <> c.casttarget AND (
+               c.castcontext = 'e' OR c.castcontext = 'a' AND c.casttarget >= '16384'))
+    FROM pg_catalog.pg_cast AS c
     WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
     GROUP BY c.castfunc
-    HAVING pg_catalog.bool_and(c.castcontext = 'e' OR c.castcontext = 'a' AND c.casttarget >= '16384')
 ), types (id, names, row_names) AS (
     SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
            pg_catalog.json_agg(DISTINCT t.typname) FILTER (
@@ -243,14 +243,14 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
               FROM pg_catalog.generate_subscripts(f.proargmodes, 1) AS place (number)
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
-       EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid),
-       EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid), f.prorettype::pg_catalog.int8,
+       COALESCE(w.is_written, false), COALESCE(w.spares_literals, false), f.prorettype::pg_catalog.int8,
        f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list))
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
 LEFT JOIN parts AS a ON a.id = f.oid
 LEFT JOIN casts AS c ON c.id = f.oid
+LEFT JOIN cast_functions AS w ON w.id = f.oid
 LEFT JOIN counterparts AS k ON k.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants

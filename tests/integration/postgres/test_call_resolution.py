@@ -218,7 +218,13 @@ async def test_a_condition_with_an_operator_of_the_database_leaves_out_no_secret
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [("rows", ""), ("queries", ""), ("overloads", ""), ("arguments", "set search_path = early, public")],
+    [
+        ("rows", ""),
+        ("queries", ""),
+        ("overloads", ""),
+        ("literals", ""),
+        ("arguments", "set search_path = early, public"),
+    ],
 )
 async def test_a_statement_is_refused_if_and_only_if_the_server_would_call_what_acts(
     new_database: Callable[[], str], name: str, setting: str

@@ -1,0 +1,27 @@
+-- Types with casts that the server may choose, and casts that apply a length. VOLATILE functions count their calls.
+create sequence calls;
+create type mood as enum ('sad','glad'); create domain dmood as mood; create type pair as (m mood, n int);
+create function mood_text(mood) returns text language plpgsql volatile as $$ begin perform nextval('calls'); return 'x'; end $$;
+create cast (mood as text) with function mood_text(mood) as implicit;
+create type tone as enum ('low','high');
+create function tone_int(tone) returns int language plpgsql volatile as $$ begin perform nextval('calls'); return 1; end $$;
+create cast (tone as int) with function tone_int(tone) as assignment;
+create table people (id int, mood mood, name text); insert into people values (1, 'sad', 'sad');
+create type code;
+create function code_in(cstring, oid, int) returns code immutable strict language internal as 'varcharin';
+create function code_out(code) returns cstring immutable strict language internal as 'varcharout';
+create type code (input = code_in, output = code_out, typmod_in = varchartypmodin, typmod_out = varchartypmodout, internallength = variable);
+create function cut(code, int, bool) returns code language plpgsql volatile as $$ begin perform nextval('calls'); return $1; end $$;
+create cast (code as code) with function cut(code, int, bool);
+create domain dcode as code(3); create domain ddcode as dcode;
+create table codes (c code(3), d code, x text); insert into codes values ('abc', 'x', 'x');
+create type tag;
+create function tag_in(cstring, oid, int) returns tag immutable strict language internal as 'varcharin';
+create function tag_out(tag) returns cstring immutable strict language internal as 'varcharout';
+create type tag (input = tag_in, output = tag_out, typmod_in = varchartypmodin, typmod_out = varchartypmodout, internallength = variable);
+create cast (text as tag) without function as implicit;
+create function tag_text(tag, int, bool) returns text language plpgsql volatile as $$ begin perform nextval('calls'); return 'x'; end $$;
+create cast (tag as text) with function tag_text(tag, int, bool) as implicit;
+create cast (tag as tag) with function tag_text(tag, int, bool);
+create function acts_in_sql() returns code language sql stable as $$ select 'abc'::code(3) $$;
+create function acts_in_plpgsql() returns text language plpgsql stable as $$ declare v code(3) := 'abc'; begin return 'x'; end $$;
