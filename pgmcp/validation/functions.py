@@ -43,7 +43,7 @@ from pgmcp.validation.shipped_lists import (
     is_built_in_operator,
     is_known_operator,
 )
-from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from
+from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, spares_literals
 from pgmcp.validation.type_system import NAME_TYPE, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.uncertain_calls import UncertainCalls
 
@@ -292,19 +292,18 @@ class FunctionPolicy:
         return refusal.reason if refusal else None
 
     def written_casts(self, name: str, *, of_literals: bool) -> list[ColumnCast] | None:
-        """Return the refused casts of a type's values, if each of them is called only by an explicit cast.
-
-        None if the server may call a refused function of the type in another way.
+        """Return the refused casts of a type's values; None if the cast to the type may call one of them.
 
         Args:
             name: the name of the type.
             of_literals: whether the statement casts an untyped literal to the type. Then no function of a
-                cast to the type is called.
+                cast is called, because the type's input function reads the literal. Otherwise, casts that the
+                server may also choose itself count as called.
         """
         found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_values(name)]
         refused = [(function, refusal) for function, refusal in found if refusal]
         if not all(
-            function.spares_literals if of_literals else is_written_cast_from(function, name)
+            spares_literals(function) if of_literals else is_written_cast_from(function, name)
             for function, _ in refused
         ):
             return None

@@ -65,6 +65,8 @@ class ImplicitCasts:
         columns: the names of the columns; any column of such a name counts.
         targets: names of the types to which the columns have casts.
         surroundings: facts about the database.
+        types: names of types to which the statement casts and whose values can be cast in turn, or contain
+            such values.
         shows_result: whether the statement's result stays as it is; if not, its columns may become another
             type.
     """
@@ -76,11 +78,13 @@ class ImplicitCasts:
         targets: Set[str],
         surroundings: Surroundings,
         *,
+        types: Set[str] = frozenset(),
         shows_result: bool = True,
     ) -> None:
         self._root = root
         self._columns = columns
         self._targets = targets
+        self._types = types
         self._around = surroundings
         self._rows = _names_of_rows(root)
         outermost = root.get("SelectStmt", root)
@@ -101,6 +105,9 @@ class ImplicitCasts:
                 column = seen.value.get("ColumnRef")
                 if column and self._may_be_cast(column, seen):
                     return dict(column)
+                cast = seen.value.get("TypeCast")
+                if cast and self._may_be_cast_again(cast, seen):
+                    return dict(cast)
                 for name, below in seen.value.items():
                     pending.extend(self._below(name, below, seen))
         return None
@@ -117,6 +124,15 @@ class ImplicitCasts:
         if qualifiers:
             return self._may_take_row(name) and not self._around.is_column(column["fields"])
         return name in self._rows and name not in self._columns and not seen.is_consumed
+
+    def _may_be_cast_again(self, cast: Node, seen: _Seen) -> bool:
+        """Return whether the server may cast the value of a TypeCast.
+
+        Names of columns are not followed to this value. So it may only be an output of the whole statement,
+        or be used up where it stands.
+        """
+        is_harmless = seen.is_bare and seen.is_consumed and not seen.is_value
+        return cast["typeName"]["names"][-1]["String"]["sval"] in self._types and not is_harmless
 
     def _may_take_row(self, name: str) -> bool:
         return name in FUNCTIONS_OF_ANY_ROW or self._around.takes_one(name)

@@ -83,7 +83,7 @@ def find_refused_cast(
     checked = [each for each in casts if each.cast.is_check]
     named = [each for each in casts if not (each.cast.is_chosen or each.cast.is_check)]
     uses = chain(
-        _implicit_uses(root, chosen, surroundings, shows_result=shows_result),
+        _implicit_uses(root, chosen, surroundings, cast_types, shows_result=shows_result),
         _explicit_uses(root, named, surroundings, cast_types),
         _check_uses(root, checked, surroundings),
     )
@@ -95,12 +95,19 @@ def find_refused_cast(
 
 
 def _implicit_uses(
-    root: Node, casts: list[ColumnCast], surroundings: Surroundings, *, shows_result: bool
+    root: Node,
+    casts: list[ColumnCast],
+    surroundings: Surroundings,
+    cast_types: Mapping[str, Set[str]],
+    *,
+    shows_result: bool,
 ) -> Iterator[CastUse]:
     """Yield, for each group of casts, the first place that may call one of them implicitly."""
     for group in _by_targets(casts):
         columns, targets = {each.column for each in group}, {each.cast.target for each in group}
-        found = ImplicitCasts(root, columns, targets, surroundings, shows_result=shows_result)
+        made = {each.cast.type_name for each in group if not each.column}
+        types = {name for name, held in cast_types.items() if held & made}
+        found = ImplicitCasts(root, columns, targets, surroundings, types=types, shows_result=shows_result)
         if place := found.first():
             yield _use(group, place, _IMPLICIT_CAST_HINT)
 

@@ -119,6 +119,15 @@ def checks_values(function: CatalogFunction) -> bool:
     return any(cast.is_check for cast in function.casts)
 
 
+def spares_literals(function: CatalogFunction) -> bool:
+    """Return whether a function is never called for a literal that becomes a value of a type.
+
+    The casts of its values to other types are followed, if they are known.
+    """
+    is_known = bool(function.casts) and all(cast.type_name != cast.target for cast in function.casts)
+    return function.spares_literals or is_known
+
+
 def targets_of(function: CatalogFunction) -> set[str]:
     """Return the types that values become through the casts that call a function."""
     return {cast.target for cast in function.casts}
