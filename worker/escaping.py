@@ -27,6 +27,8 @@ _JOINED_LETTER = (
     "\u1a20-\u1a7c\u1b00-\u1bf3\ua800-\ua82c\ua880-\ua8c5\ua980-\ua9c0\uaae0-\uaaf6\uabc0-\uabed"
     "\U00010d00-\U00010d27\U00011000-\U00011aff\U0001e900-\U0001e943"
 )
+# Persian, Urdu and Kurdish join their endings to foreign words, numbers and closing marks by U+200C.
+_ARABIC_LETTER = "\u0620-\u064a\u066e-\u06d3\u06d5\u06ee-\u06ff\u0750-\u077f"
 _WORD_END = r"[\s!-/:-@\[-`{-~\xab\xbb\u060c\u061b\u061f\u06d4\u0964\u2026]|\Z"
 # Scripts that are written without spaces mark where a line may break: Thai, Lao, Myanmar, Khmer.
 _UNSPACED_LETTER = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3"
@@ -53,6 +55,7 @@ _FINAL = "\u11a8-\u11ff\ud7cb-\ud7fb"
 _SPELLING = "|".join(
     (
         rf"[{_JOINED_LETTER}][\u200c\u200d](?=[{_JOINED_LETTER}]|{_WORD_END})",
+        rf"[A-Za-z0-9)\]\xbb]\u200c(?=[{_ARABIC_LETTER}])|[{_ARABIC_LETTER}]\u200c(?=[0-9])",
         rf"[{_UNSPACED_LETTER}]\u200b(?=[{_UNSPACED_LETTER}])",
         # UTS #51, 2.4 and 2.5: presentation selectors, and U+200D between emoji.
         rf"[{_EMOJI}\xa9\xae](?:[\ufe0e\ufe0f](?:\u200d(?=[{_EMOJI}]))?|\u200d(?=[{_EMOJI}]))",

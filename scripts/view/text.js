@@ -13,6 +13,7 @@ const JOINED_LETTER =
   '\\ufb50-\\ufdff\\ufe70-\\ufefc' +
   '\\u1a20-\\u1a7c\\u1b00-\\u1bf3\\ua800-\\ua82c\\ua880-\\ua8c5\\ua980-\\ua9c0\\uaae0-\\uaaf6\\uabc0-\\uabed' +
   '\\u{10d00}-\\u{10d27}\\u{11000}-\\u{11aff}\\u{1e900}-\\u{1e943}';
+const ARABIC_LETTER = '\\u0620-\\u064a\\u066e-\\u06d3\\u06d5\\u06ee-\\u06ff\\u0750-\\u077f';
 const WORD_END = '[\\s!-/:-@\\[-`{-~\\u00ab\\u00bb\\u060c\\u061b\\u061f\\u06d4\\u0964\\u2026]|$';
 const UNSPACED_LETTER = '\\u0e01-\\u0e4e\\u0e81-\\u0ecd\\u1000-\\u109f\\u1780-\\u17b3\\u17b6-\\u17d3';
 const EMOJI = '\\u203c\\u2049\\u2122\\u2139\\u2190-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}';
@@ -29,6 +30,7 @@ const VOWEL = '\\u1161-\\u11a7\\ud7b0-\\ud7c6';
 const FINAL = '\\u11a8-\\u11ff\\ud7cb-\\ud7fb';
 const SPELLING = [
   `[${JOINED_LETTER}][\\u200c\\u200d](?=[${JOINED_LETTER}]|${WORD_END})`,
+  `[A-Za-z0-9)\\]\\u00bb]\\u200c(?=[${ARABIC_LETTER}])|[${ARABIC_LETTER}]\\u200c(?=[0-9])`,
   `[${UNSPACED_LETTER}]\\u200b(?=[${UNSPACED_LETTER}])`,
   `[${EMOJI}\\u00a9\\u00ae](?:[\\ufe0e\\ufe0f](?:\\u200d(?=[${EMOJI}]))?|\\u200d(?=[${EMOJI}]))`,
   '[#*0-9]\\ufe0f(?=\\u20e3)',

@@ -55,6 +55,11 @@ SPELLINGS = (
     "അവന്\u200d വന്നു",  # a chillu at the end of a word
     "ه\u200d.ق",
     "کتاب\u200c ها",
+    "PDF\u200cها",  # Persian: an ending after a foreign word, a number and closing marks
+    "نسخه\u200c2",
+    "5\u200cگانه",
+    "(DNA)\u200cها",
+    "«کتاب»\u200cها",
     "ភាសា\u200bខ្មែរ",
     "ไทย\u200bไทย",
     "ꦏ꧀\u200cꦏ",
@@ -77,7 +82,16 @@ def test_an_invisible_character_that_words_need_stays(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["pay\u200cpal", "a\u200d", "\u200cمی", "می\u200c\u200cخواهم", "می\u200ca", "😀\u200d", "😀\u200c😀"],
+    [
+        "pay\u200cpal",
+        "a\u200d",
+        "\u200cمی",
+        "می\u200c\u200cخواهم",
+        "می\u200ca",
+        "a\u200dی",
+        "😀\u200d",
+        "😀\u200c😀",
+    ],
 )
 def test_a_joiner_that_no_word_needs_becomes_visible(text: str) -> None:
     assert not {"\u200c", "\u200d"} & set(escape_untrusted(text))

@@ -17,7 +17,7 @@ const { plain } = await import(process.argv[1]);
 console.log(JSON.stringify(JSON.parse(readFileSync(0, 'utf8')).map((text) => plain(text))));
 """
 _CHARACTERS = (
-    "aبیक्ළᠠ葛1©❤👩🏽🏴💻\u200b\u200c\u200d\u200e\u202e\u180b\u180e\u180f\ufe00\ufe0e\ufe0f\u20e3"
+    "a)»بیक्ළᠠ葛1©❤👩🏽🏴💻\u200b\u200c\u200d\u200e\u202e\u180b\u180e\u180f\ufe00\ufe0e\ufe0f\u20e3"
     "u\u0308\u05dc\u05bd\u034f\u1100\u115f\u1160\u1161\u11a8\u3164"
     "\U000e0067\U000e0062\U000e0065\U000e007f\U000e0100\U000e01ef\u00ad\n\x1b"
 )
