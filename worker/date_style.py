@@ -79,7 +79,7 @@ class DateOutput:
         day = f"{parts['year']}-{month}-{parts['day']}"
         iso = f"{day} {parts['time']}" if parts["time"] else day
         if parts["zone"]:
-            offset = None if parts["era"] else self._offset(parts["zone"], iso)
+            offset = self._offset(parts["zone"], "" if parts["era"] else iso)
             if offset is None:
                 return text
             iso += offset
@@ -90,9 +90,9 @@ class DateOutput:
 
         Args:
             zone: such as "PST" or "+05:30".
-            local: the local time, in ISO style.
+            local: the local time, in ISO style; "" if it is BC, which Python lacks.
         """
-        if zone in ("UTC", "GMT"):
+        if zone in ("UTC", "GMT", "-00"):  # RFC 3339: -00 is UTC where the local time is not known
             return "+00"
         if numeric := _NUMERIC_ZONE.fullmatch(zone):
             sign, *parts = numeric.groups()
