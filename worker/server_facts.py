@@ -56,10 +56,12 @@ _SETTING_BY_VARIABLE: Final = {"PGDATESTYLE": "DateStyle", "PGTZ": "TimeZone"}
 _CANCELLED: Final = b"57014"
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
-_MAY_HAVE_TEMPORARY_SQL: Final = b"""
+_TEMPORARY_SQL: Final = b"""
 SELECT pg_catalog.has_database_privilege(
-    pg_catalog.current_database()::pg_catalog.text, 'TEMPORARY'::pg_catalog.text)
+           pg_catalog.current_database()::pg_catalog.text, 'TEMPORARY'::pg_catalog.text),
+       pg_catalog.pg_my_temp_schema()
 """
+_OPTIONS_VARIABLE: Final = "PGOPTIONS"
 _CLIENT_CHECK_SQL: Final = (
     f"SELECT pg_catalog.set_config('{CLIENT_CHECK_SETTING}', '{CLIENT_CHECK_INTERVAL}', true)".encode()
 )
@@ -207,7 +209,7 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
     encoding = choose_encoding(server_encoding, requested_encoding)
     first = _FirstStatements(pgconn, timeout_s, encoding)
     identity, defaults, client_check, temporary = first.optional_rows(
-        _IDENTITY_SQL, _DEFAULTS_SQL, _CLIENT_CHECK_SQL, _MAY_HAVE_TEMPORARY_SQL
+        _IDENTITY_SQL, _DEFAULTS_SQL, _CLIENT_CHECK_SQL, _TEMPORARY_SQL
     )
     if identity is None or defaults is None:
         first.require_settings()
@@ -219,8 +221,13 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
             "session of a killed worker, because another session may have its pid by then; the session ends "
             "when the server notices that the worker is gone"
         )
-    is_forbidden = temporary == [["f"]] or is_standby(pgconn)
-    session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not is_forbidden)
+    options_variable = _OPTIONS_VARIABLE if _has_options_of_environment(pgconn) else ""
+    may_have_temporary_tables = not is_standby(pgconn) and _may_have_temporary_tables(
+        temporary, is_pooled=bool(pooler)
+    )
+    session_defaults = replace(
+        _read_defaults(first, defaults, options_variable), may_have_temporary_tables=may_have_temporary_tables
+    )
     if pooler == SHARED_SESSION:
         session_defaults = _with_shared_search_path(first, session_defaults)
     if pooler:
@@ -236,6 +243,23 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
         checks_its_client=client_check is not None,
         session_limits=choose_limits(session_defaults, STATEMENT_TIMEOUT_MS),
     )
+
+
+def _may_have_temporary_tables(rows: list[list[str]] | None, *, is_pooled: bool) -> bool:
+    """Return whether the session may have temporary tables before a statement.
+
+    A session without a temporary schema keeps none for the next statement, because each transaction is rolled
+    back. Behind a pooler, another client may create one.
+    """
+    if not rows:
+        return True
+    is_allowed, schema_oid = rows[0]
+    return is_allowed != "f" and (is_pooled or schema_oid != "0")
+
+
+def _has_options_of_environment(pgconn: pq.abc.PGconn) -> bool:
+    options = os.environ.get(_OPTIONS_VARIABLE, "")
+    return options != "" and pgconn.options == os.fsencode(options)
 
 
 def _with_settings_of_environment(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> SessionDefaults:
@@ -287,10 +311,12 @@ def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tup
     return seen, ""
 
 
-def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> SessionDefaults:
+def _read_defaults(
+    first: _FirstStatements, rows: list[list[str]] | None, options_variable: str
+) -> SessionDefaults:
     """Return the defaults of the role; if the server refused to list them, the session's current values."""
     if rows:
-        return read_defaults([(name, value, source) for name, value, source in rows])
+        return read_defaults([(name, value, source) for name, value, source in rows], options_variable)
     logger.warning(
         "the role may not execute pg_show_all_settings(): the current settings of this session are used as "
         "the role's defaults"

@@ -111,7 +111,10 @@ class Session:
         if kept is None or kept.facts.is_pooled:
             return
         connected = Connected(None, kept.facts.connected.server_version, SHARED_SESSION)
-        kept.facts = self._announced = replace(kept.facts, connected=connected, is_pooled=True)
+        defaults = replace(kept.facts.defaults, may_have_temporary_tables=True)
+        kept.facts = self._announced = replace(
+            kept.facts, connected=connected, defaults=defaults, is_pooled=True
+        )
         with suppress(psycopg.Error):  # the next statement finds out that the connection broke
             names = [name for name, _ in kept.facts.session_settings()]
             reset_for_session(kept.pgconn, [*names, NAME_SETTING])

@@ -94,12 +94,11 @@ queries, whose cost is overestimated, this takes seconds.
 READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION, _JIT)
 
 _OWNER_BY_SOURCE: Final = {
-    "database": "the database",
-    "user": "the role",
-    "database user": "the role in this database",
-    "client": "the connection string",
-    "environment variable": "the server's environment",
-    "global": "all databases",
+    "database": "set for the database",
+    "user": "set for the role",
+    "database user": "set for the role in this database",
+    "environment variable": "set for the server's environment",
+    "global": "set for all roles",  # ALTER ROLE ALL
 }
 
 
@@ -121,13 +120,14 @@ class SessionDefaults:
     Attributes:
         values: name → value. Limits are in milliseconds. A setting that this server lacks is left out.
         owners: name of a limit → who set it: "set for the role", "set by the server".
-        can_have_temporary_schema: whether the session may create a temporary schema. If it may not, pg_temp
-            must not be in the search path: current_schema() creates the schema if it is the first usable one.
+        may_have_temporary_tables: whether the session may have temporary tables before a statement. If it
+            has none, the search path is the role's own: with pg_temp at its end, current_schema() would
+            return, and even create, a temporary schema where the role's path has no existing schema.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
-    can_have_temporary_schema: bool = True
+    may_have_temporary_tables: bool = True
 
     def lower(self, name: str, own_ms: int) -> Limit:
         """Return the smaller of the server's limit and pgmcp's own.
@@ -146,13 +146,18 @@ class SessionDefaults:
         return f"{name} = {_spell_ms(int(self.values.get(name) or 0))}, {self.owners.get(name, '')}"
 
 
-def read_defaults(rows: list[tuple[str, str, str]]) -> SessionDefaults:
-    """Return the defaults from rows of (name, reset_val, source)."""
+def read_defaults(rows: list[tuple[str, str, str]], options_variable: str = "") -> SessionDefaults:
+    """Return the defaults from rows of (name, reset_val, source).
+
+    Args:
+        options_variable: the environment variable that has the connection's options; "" if the connection
+            string has them.
+    """
+    of_client = f"set by {options_variable}" if options_variable else "set for the connection string"
+    owner_by_source = {**_OWNER_BY_SOURCE, "client": of_client}
     values = {name: value for name, value, _ in rows}
     owners = {
-        name: f"set for {owner}" if (owner := _OWNER_BY_SOURCE.get(source)) else "set by the server"
-        for name, _, source in rows
-        if name in LIMITS
+        name: owner_by_source.get(source, "set by the server") for name, _, source in rows if name in LIMITS
     }
     return SessionDefaults(values, owners)
 
@@ -168,7 +173,7 @@ def caller_settings(
     """
     names = KEPT_SETTINGS if is_pooled else ("search_path", "DateStyle")
     kept = {name: defaults.values[name] for name in names if name in defaults.values}
-    if "search_path" in kept and defaults.can_have_temporary_schema:
+    if "search_path" in kept and defaults.may_have_temporary_tables:
         kept["search_path"] = put_temporary_schema_last(kept["search_path"])
     return kept | _STANDARD_STRINGS | limits.settings(defaults) | _encoding(client_encoding)
 

@@ -170,14 +170,47 @@ async def test_jit_is_off_for_own_statements_only(role: SettingsRole, jit: str) 
     assert (for_own, for_callers) == ("off", jit)
 
 
-@pytest.mark.parametrize("path", ["''", "nowhere", '"$user", "Mixed, Case"', "pg_temp"])
-def test_current_schema_is_the_same_as_in_psql_without_the_temporary_privilege(
-    role: SettingsRole, path: str
-) -> None:
-    role.execute(f"revoke temporary on database {role.name} from public")
+PATHS = [
+    "''",
+    "nowhere",
+    "'public, \"Mixed, Case\"'",  # one name
+    '"$user", "Mixed, Case"',
+    "public, pg_temp",
+    "PUBLIC",
+    "information_schema, pg_catalog",
+]
+
+
+@pytest.mark.parametrize(
+    "privilege", ["grant temporary on database {} to", "revoke temporary on database {} from"]
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_the_search_path_is_the_same_as_in_psql(role: SettingsRole, path: str, privilege: str) -> None:
+    role.execute(f"{privilege.format(role.name)} public")
     with role.having(f"search_path = {path}") as url:
-        for expression in ("current_schema()::text", "current_schemas(true)::text"):
+        for expression in (
+            "current_schema()::text",
+            "current_schemas(true)::text",
+            "current_setting('search_path')",
+            "to_regclass('imported')::text",
+        ):
             assert own(url, expression, is_pooled=False) == psql(url, expression)
+
+
+def test_a_temporary_table_of_a_login_trigger_hides_no_table(role: SettingsRole) -> None:
+    role.execute(
+        "create or replace function greet() returns event_trigger language plpgsql as "
+        "'begin create temporary table busy as select -1 as id; end'",
+        f"grant temporary on database {role.name} to public",
+        "create event trigger greeting on login execute function greet()",
+    )
+    try:
+        seen = own(role.url, "id from busy", is_pooled=False)
+        assert psql(role.url, "id from busy") == "(-1,)"
+    finally:
+        role.execute("drop event trigger greeting")
+
+    assert seen == "(1,)"
 
 
 @pytest.mark.parametrize(
@@ -303,6 +336,7 @@ LIMITS = [
     ("scope", "owner"),
     [
         ("role settings_role", "the role"),
+        ("role all", "all roles"),
         ("database of_the_module", "the database"),
         ("role settings_role in database of_the_module", "the role in this database"),
     ],
@@ -329,6 +363,15 @@ async def test_a_limit_in_the_connection_string_is_named_as_such(
         DeadlineExceededError, match="statement_timeout = 200ms, set for the connection string"
     ):
         await run(supervise(url), "select pg_sleep(60)")
+
+
+async def test_a_limit_in_libpqs_variable_is_named_as_such(
+    supervise: Supervise, role: SettingsRole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=200ms")
+
+    with pytest.raises(DeadlineExceededError, match="statement_timeout = 200ms, set by PGOPTIONS"):
+        await run(supervise(role.url, spawn=spawn_cold), "select pg_sleep(60)")
 
 
 async def test_a_larger_limit_of_the_role_does_not_raise_pgmcps(
