@@ -12,6 +12,7 @@ _INT8: Final = frozenset({20})
 _NUMERIC: Final = frozenset({1700})
 _BIT: Final = frozenset({1560})
 _UNKNOWN: Final = frozenset({UNKNOWN})
+_MAX_INT4: Final = 2**31 - 1
 _MAX_INT8: Final = 2**63 - 1
 TYPES_BY_SPECIAL_VALUE: Final = {
     "SVFOP_CURRENT_DATE": frozenset({1082}),
@@ -73,9 +74,18 @@ def type_of_constant(fields: Node) -> frozenset[int]:
 
 
 def _of_number(text: str) -> frozenset[int]:
-    """Return the types that a number other than an int4 can have: int8, numeric, or both if not certain."""
-    if "." in text:
+    """Return the types that a number can have which the lexer did not take for an int4.
+
+    The parser adds a minus sign later, so -2147483648 is here, too, and its type is int4.
+    """
+    digits = text.removeprefix("-").lower()
+    is_based = digits.startswith(("0x", "0o", "0b"))
+    if "." in digits or ("e" in digits and not is_based):
         return _NUMERIC
-    if text.removeprefix("-").isdigit():
-        return _INT8 if -_MAX_INT8 - 1 <= int(text) <= _MAX_INT8 else _NUMERIC
-    return _INT8 | _NUMERIC
+    try:
+        number = int(text, 0) if is_based else int(text)
+    except ValueError:  # Python reads no more than 4,300 decimal digits, and leading zeros count
+        return _INT4 | _INT8 | _NUMERIC
+    if -_MAX_INT4 - 1 <= number <= _MAX_INT4:
+        return _INT4
+    return _INT8 if -_MAX_INT8 - 1 <= number <= _MAX_INT8 else _NUMERIC

@@ -5,6 +5,7 @@ import pytest
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import CatalogFunction, FunctionPolicy, validate
 from pgmcp.validation.catalog_objects import ResolutionFacts
+from pgmcp.validation.constant_types import type_of_constant
 
 _CALLED_LIKE_A_COLUMN = CatalogFunction("public", "status", "v", takes_one=True, takes_row=True)
 _POLICY = FunctionPolicy(
@@ -42,3 +43,7 @@ def test_a_column_is_known_through_a_chain_of_queries() -> None:
 def test_a_name_that_is_not_certainly_a_column_may_be_a_call(sql: str) -> None:
     with pytest.raises(SqlRejectedError, match="status"):
         validate(sql, functions=_POLICY)
+
+
+def test_a_number_with_more_digits_than_python_reads_can_have_every_integer_type() -> None:
+    assert type_of_constant({"fval": {"fval": f"-{'0' * 5000}7"}}) == {23, 20, 1700}
