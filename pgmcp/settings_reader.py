@@ -8,6 +8,8 @@ import os
 import pickle
 import signal
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pgmcp.errors import SettingsError
@@ -16,13 +18,15 @@ if TYPE_CHECKING:
     from pgmcp.settings import Settings
 
 _CAN_FORK: Final = sys.platform == "linux"
+_PR_SET_PDEATHSIG: Final = 1
+"""prctl(2), linux/prctl.h."""
 
 
 class SettingsReader:
     """Reads the settings once: `start` begins, `result` waits.
 
     Attributes:
-        pid: the process that reads; 0 before the start, and on systems other than Linux.
+        pid: the process that reads; 0 before the start, and if this process reads.
     """
 
     def __init__(self) -> None:
@@ -30,20 +34,25 @@ class SettingsReader:
         self._pipe = -1
 
     def start(self) -> None:
-        """Fork the process that reads.
+        """Fork the process that reads; `result` reads here if that is not possible.
 
-        No other thread should run: a fork copies only the calling thread, and leaves locked what others hold.
-
-        Raises:
-            OSError: the process could not be started.
+        This process does not fork if it has several threads: a lock that another thread holds would stay
+        locked in the new process. The server has a second thread if standard input or output is a file.
         """
-        if not _CAN_FORK:
+        if not _CAN_FORK or threading.active_count() > 1:
             return
-        self._pipe, writing = os.pipe()
-        self.pid = os.fork()
+        parent = os.getpid()
+        reading, writing = os.pipe()
+        try:
+            self.pid = os.fork()
+        except OSError:  # a limit of processes or memory
+            os.close(reading)
+            os.close(writing)
+            return
         if self.pid == 0:
-            _read_and_exit(writing)
+            _read_and_exit(parent, reading, writing)
         os.close(writing)
+        self._pipe = reading
 
     def result(self) -> "Settings":
         """Wait until the settings are read, and return them.
@@ -52,7 +61,7 @@ class SettingsReader:
             SettingsError: they are invalid.
         """
         outcome = self._receive() if self.pid else None
-        if outcome is None:  # on another system, or if the process has failed: its error then appears here
+        if outcome is None:  # nothing was forked, or that process failed: its error then appears here
             from pgmcp.settings.load import load_settings
 
             return load_settings()
@@ -63,22 +72,38 @@ class SettingsReader:
     def _receive(self) -> "Settings | SettingsError | None":
         with os.fdopen(self._pipe, "rb") as pipe:
             pickled = pipe.read()
-        os.waitpid(self.pid, 0)
-        # The bytes are from a fork of this process.
-        return pickle.loads(pickled) if pickled else None  # noqa: S301
+        with suppress(ChildProcessError):  # a host that ignores SIGCHLD passes that on: nothing to wait for
+            os.waitpid(self.pid, 0)
+        try:
+            # The bytes are from a fork of this process.
+            outcome: Settings | SettingsError = pickle.loads(pickled)  # noqa: S301
+        except (EOFError, pickle.UnpicklingError):  # it ended before it had written all
+            return None
+        return outcome
 
 
-def _read_and_exit(writing: int) -> None:
+def _read_and_exit(parent: int, reading: int, writing: int) -> None:
     """Write the settings, or the error about them, to a pipe; nothing if they could not be read."""
     try:
         os.setsid()  # Ctrl-C in a terminal is for the server
         signal.set_wakeup_fd(-1)  # the server's event loop would take a signal to this process for its own
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        _die_with(parent)
+        os.close(reading)
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(pickle.dumps(_outcome()))
     finally:
         os._exit(0)  # without the clean-up that the server registered before the fork
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when the server ends; a `.env` that is a pipe may block for long."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _outcome() -> "Settings | SettingsError":

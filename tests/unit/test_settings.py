@@ -1,8 +1,12 @@
+import errno
 import os
 import re
+import select
 import signal
+import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -20,6 +24,9 @@ from pgmcp.settings.section import Secret
 from pgmcp.settings_reader import SettingsReader
 
 ROOT = Path(__file__).parents[2]
+forks = pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems read the settings in the server's process"
+)
 LOCATED = {"PG_MCP_DATABASE_HOST": "localhost"}
 
 
@@ -718,7 +725,7 @@ def test_no_repr_of_settings_contains_a_secret() -> None:
     assert "hush" not in repr(settings)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems read the settings in the server's process")
+@forks
 def test_a_forked_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PG_MCP_DATABASE_URL", "postgresql://reader:hush@db.example.com/shop?sslmode=require")
@@ -734,7 +741,7 @@ def test_a_forked_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatc
     assert settings.databases["archive"].target() == load_settings().databases["archive"].target()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems read the settings in the server's process")
+@forks
 def test_a_forked_process_reports_invalid_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PG_MCP_DATABASE_HOTS", "localhost")
@@ -746,7 +753,7 @@ def test_a_forked_process_reports_invalid_settings(monkeypatch: pytest.MonkeyPat
     assert ".env.example" in refusal.value.hint
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems read the settings in the server's process")
+@forks
 def test_the_settings_are_read_here_if_the_forked_process_is_killed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -759,6 +766,89 @@ def test_the_settings_are_read_here_if_the_forked_process_is_killed(
     (tmp_path / ".env").unlink()
 
     assert list(reader.result().databases) == ["main"]
+
+
+@forks
+def test_the_settings_are_read_here_if_the_forked_process_is_killed_while_it_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_HOST", "localhost")
+    names = tuple(f"column_{number}" for number in range(10_000))  # more than a pipe holds
+    monkeypatch.setenv("PG_MCP_SERVER_HIDDEN_VALUES", ",".join(names))
+    reader = SettingsReader()
+    reader.start()
+    select.select([reader._pipe], [], [], 60)
+    os.kill(reader.pid, signal.SIGKILL)
+
+    assert reader.result().server.hidden_values == names
+
+
+@forks
+def test_the_settings_are_read_here_if_nothing_can_be_forked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_HOST", "localhost")
+    monkeypatch.setattr(os, "fork", fail)
+    open_before = sorted(Path("/proc/self/fd").iterdir())
+    reader = SettingsReader()
+    reader.start()
+
+    assert sorted(Path("/proc/self/fd").iterdir()) == open_before
+    assert list(reader.result().databases) == ["main"]
+
+
+@forks
+def test_the_settings_are_read_here_beside_another_thread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_HOST", "localhost")
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    reader = SettingsReader()
+    reader.start()
+    ended.set()
+    thread.join()
+
+    assert reader.pid == 0
+    assert list(reader.result().databases) == ["main"]
+
+
+@forks
+def test_a_forked_process_is_read_although_its_parent_ignores_the_end_of_children(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_HOST", "localhost")
+    old = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        reader = SettingsReader()
+        reader.start()
+
+        assert list(reader.result().databases) == ["main"]
+    finally:
+        signal.signal(signal.SIGCHLD, old)
+
+
+@forks
+def test_a_forked_process_ends_with_its_parent(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")  # opening it for reading waits until somebody writes
+    code = (
+        "import os, signal\nfrom pgmcp.settings_reader import SettingsReader\n"
+        "reader = SettingsReader()\nreader.start()\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # The forked process inherits standard output, which is closed when both have ended.
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, timeout=60, check=False
+    )
+
+    assert ended.returncode == -signal.SIGKILL
 
 
 def test_settings_cannot_be_changed() -> None:
