@@ -19,6 +19,7 @@ from pgmcp.execution.catalog_access import (
     require,
     without,
 )
+from pgmcp.execution.policy.relations import IS_SUBJECT, OWNERS, POLICIES, RELATIONS
 from pgmcp.execution.policy.resolution import RESOLUTION, RESOLUTION_VERSION
 from pgmcp.execution.policy.rows import (
     decode_texts,
@@ -28,7 +29,7 @@ from pgmcp.execution.policy.rows import (
     read_relations,
     resolution_facts,
 )
-from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUBJECT, IS_SUPERUSER, OWNERS, POLICIES, RELATIONS
+from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUPERUSER
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
 
