@@ -53,6 +53,7 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
         "policies apply behind views"
     ),
     "pg_rewrite": "views are refused",
+    "pg_shdepend": "if pg_proc may not be read either, functions of extensions are refused",
     "pg_stats": "values and ranges of columns are not known",
     "pg_type": "no statement can be checked",
 }

@@ -18,7 +18,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import BUILT_IN_TYPES
 from pgmcp.validation.given_values import GivenValues, parameter_columns
 from pgmcp.validation.grammar import Node, strings
-from pgmcp.validation.name_lookup import ANY_SCHEMA, Lookup
+from pgmcp.validation.name_lookup import ANY_SCHEMA, TEMPORARY, Lookup
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
@@ -166,7 +166,9 @@ class BodyCalls:
         return (cast for each in called for cast in self._casts.of_result(each))
 
     def _of_names(self, body: BodyText) -> Iterator[CatalogFunction]:
-        return (each for name in body.names for each in self._casts.of_type(name))
+        return (
+            each for name in body.names for each in (*self._casts.of_type(name), *self._casts.of_arrays(name))
+        )
 
     def _without_written_casts(
         self, found: Iterable[CatalogNode], body: BodyText, path: Path
@@ -239,7 +241,7 @@ class BodyCalls:
             if ANY_SCHEMA in path and not schema:
                 found = [key for key in self._relations if key[1] == name]
             else:
-                found = [(each, name) for each in ([schema] if schema else path)]
+                found = [(each, name) for each in ([schema] if schema else [*path, TEMPORARY])]
             yield from (relation for key in found for relation in self._relations.get(key, ()))
 
     def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
@@ -333,5 +335,5 @@ class BodyCalls:
 
 def _is_named(schema: str, name: str, body: BodyText, path: Path) -> bool:
     """Return whether a body may name a relation: with its schema, or without if the schema is on the path."""
-    is_on_path = schema in path or ANY_SCHEMA in path
+    is_on_path = schema in (*path, TEMPORARY) or ANY_SCHEMA in path
     return (schema, name) in body.qualified_names or (is_on_path and ("", name) in body.qualified_names)

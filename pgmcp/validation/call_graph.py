@@ -25,7 +25,14 @@ from pgmcp.validation.catalog_objects import (
 from pgmcp.validation.column_values import EVERY, result_of
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast
 from pgmcp.validation.given_values import GivenValues
-from pgmcp.validation.name_lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.name_lookup import (
+    ANY_SCHEMA,
+    PG_CATALOG,
+    TEMPORARY,
+    Lookup,
+    complete_path,
+    is_temporary,
+)
 from pgmcp.validation.node_refusals import NodeRefusals, SettingsVerdict, allowable, policy_of
 from pgmcp.validation.refusal_reasons import Refusal
 from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of
@@ -91,6 +98,8 @@ class CallGraph:
         self._relations: dict[tuple[str, str], list[CatalogRelation]] = defaultdict(list)
         for relation in relations:
             self._relations[relation.schema, relation.name].append(relation)
+            if is_temporary(relation.schema):
+                self._relations[TEMPORARY, relation.name].append(relation)
         self._relation_names = {name for _, name in self._relations}
         self._search_path = tuple(search_path)
         self._names_pg_catalog = names_pg_catalog
@@ -106,11 +115,12 @@ class CallGraph:
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
         """Return why a relation may not be read; None if it may.
 
-        A name without a schema can mean any relation in the search path.
+        A name without a schema can mean any relation in the search path, and any temporary one, because
+        another client of a pooler may have created it in the session.
         """
         if name not in self._relation_names:
             return None
-        schemas = [schema] if schema else self._search_path
+        schemas = [schema] if schema else [*self._search_path, TEMPORARY]
         found = (relation for each in schemas for relation in self._relations.get((each, name), ()))
         refusals = (self._refusal(relation) for relation in found if relation.acts_for(CONNECTION_ROLE))
         return next(filter(None, refusals), None)
@@ -118,11 +128,11 @@ class CallGraph:
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
         """Return the refused casts of a relation's columns.
 
-        A name without a schema can mean any relation in the search path.
+        A name without a schema can mean any relation as in `relation_refusal`.
         """
         if name not in self._relation_names:
             return []
-        schemas = [schema] if schema else self._search_path
+        schemas = [schema] if schema else [*self._search_path, TEMPORARY]
         return [
             ColumnCast(column, cast, refusal, kind)
             for each in schemas
@@ -218,6 +228,8 @@ class CallGraph:
         if node.parts and not self._own_refusals.is_allowed_by_settings(node):
             for part in node.parts:
                 yield from self._read_namesakes(part)
+            for name in node.state_types:
+                yield from (each for each in self._casts.of_values(name) if not each.is_written_cast)
         elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
             yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
 

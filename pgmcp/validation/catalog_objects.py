@@ -127,6 +127,9 @@ class CatalogFunction:
             to itself.
         counterparts: the functions of the negators and commutators of its operators, each with its schema,
             name and argument types. The server can call them in its place, to plan or to run a statement.
+        state_types: names of the user-defined types of an aggregate's arguments and states, of which it
+            makes values.
+        makes_state: whether an aggregate makes a state of any type from a text (initcond).
     """
 
     schema: str
@@ -161,6 +164,8 @@ class CatalogFunction:
     result_type: int = 0
     argument_names: tuple[str, ...] = ()
     counterparts: tuple[tuple[str, str, str], ...] = ()
+    state_types: tuple[str, ...] = ()
+    makes_state: bool = False
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call, in the order of the call; None if not known."""

@@ -210,7 +210,12 @@ def may_cast_to(type_name: Node, targets: Set[str], surroundings: Surroundings) 
     """
     *schemas, name = (part["String"]["sval"] for part in type_name["names"])
     is_built_in = schemas == ["pg_catalog"] or not (schemas or surroundings.puts_schemas_first)
-    return not is_built_in or name in targets or name not in BUILT_IN_TYPES
+    return not is_built_in or is_cast_to(name, targets) or name not in BUILT_IN_TYPES
+
+
+def is_cast_to(name: str, targets: Set[str]) -> bool:
+    """Return whether a cast to a built-in type, or to its array type, is a cast to one of the types."""
+    return name in targets or f"_{name}" in targets
 
 
 def looks_up_cast(function: str, targets: Set[str]) -> bool:

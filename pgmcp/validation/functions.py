@@ -7,8 +7,7 @@ these sources that knows the function decides:
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema
 3. the shipped list of extension functions, for functions of these extensions in the database's catalog
 4. the database's catalog, for its other functions
-5. the shipped list of extension functions, whatever the schema, for names that the catalog does not have;
-   for all names while the catalog has not been read
+5. until the catalog has been read: the shipped list of extension functions, whatever the schema
 
 A name without a schema is looked up as the server looks it up (`name_lookup`). It can only call functions in
 the search path whose argument types fit. A function is hidden by one with the same types in an earlier
@@ -60,8 +59,8 @@ class FunctionPolicy:
         denied: names that the settings deny, in the same forms; `name` means any schema. Wins over `allowed`.
             A denied extension includes its operators and types, but not PostgreSQL's own of the same name:
             `%` of numbers and `%` of pg_trgm look the same.
-        catalog_functions: the database's own functions outside pg_catalog. Until they have been read,
-            functions that are on no list are refused.
+        catalog_functions: the database's own functions outside pg_catalog. None until they have been read;
+            then only functions on the lists are accepted.
         catalog_relations: the database's relations that call functions when they are read.
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
             first if it is not among them.
@@ -76,12 +75,13 @@ class FunctionPolicy:
         *,
         allowed: Iterable[str] = (),
         denied: Iterable[str] = (),
-        catalog_functions: Iterable[CatalogFunction] = (),
+        catalog_functions: Iterable[CatalogFunction] | None = None,
         catalog_relations: Iterable[CatalogRelation] = (),
         search_path: Iterable[str] = ("public",),
         facts: ResolutionFacts | None = None,
     ) -> None:
-        functions = list(catalog_functions)
+        functions = list(catalog_functions or ())
+        self._is_catalog_read = catalog_functions is not None
         self._facts = facts or ResolutionFacts()
         schemas = tuple(search_path)
         self._path = complete_path(schemas)
@@ -207,7 +207,8 @@ class FunctionPolicy:
             return RefusalReason.DENIED if self._settings.verdict("", name) is False else None
         refusal = self.refusal("", name, 1)
         # No value of a query can be the argument of an internal function.
-        return None if refusal in (RefusalReason.INTERNAL, RefusalReason.UNKNOWN) else refusal
+        harmless = (RefusalReason.ABSENT, RefusalReason.INTERNAL, RefusalReason.UNKNOWN)
+        return None if refusal in harmless else refusal
 
     def _checks_of(self, name: str) -> list[CatalogFunction]:
         """Return the functions of CHECKs that `(value).name` calls if the name is that of a type."""
@@ -281,6 +282,10 @@ class FunctionPolicy:
     def surroundings(self) -> Surroundings:
         """The facts about the database that a search for casts needs."""
         return self._given.surroundings(self._path)
+
+    def array_refusal(self, element: str) -> RefusalReason | None:
+        """Return why a cast to a type is refused: the cast of an array of it calls a refused function."""
+        return self._first_refusal(self._casts.of_arrays(element))
 
     def type_refusal(self, name: str) -> RefusalReason | None:
         """Return why a cast to a type is refused: it calls a refused function; None if it is not refused."""
@@ -359,7 +364,10 @@ class FunctionPolicy:
         found = self._choosable(schema, name, argument_count, arguments)
         if not found:
             listed = extension_function(name)
-            return listed.refusal(argument_count) if listed else RefusalReason.UNKNOWN
+            if listed is None:
+                return RefusalReason.UNKNOWN
+            absent = RefusalReason.ABSENT if self._is_catalog_read else None
+            return listed.refusal(argument_count) or absent
         rows = [extension_function(name, f.extension) if f.extension else None for f in found]
         unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
         # The function may be the constructor of a range type, which makes values of that type.

@@ -14,7 +14,7 @@ from pgmcp.validation.body_statement import BodyStatement
 from pgmcp.validation.catalog_objects import CastColumn, CatalogFunction, ColumnCast, ResolutionFacts
 from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind
 from pgmcp.validation.columns import KnownColumns
-from pgmcp.validation.explicit_casts import looks_up_cast
+from pgmcp.validation.explicit_casts import is_cast_to, looks_up_cast
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.name_lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.overloads import CallShape
@@ -104,7 +104,11 @@ class GivenValues:
         """Return whether a body that is not parsed may cast a value to one of these types explicitly."""
         written = body.written_targets
         around = self.surroundings(path)
-        if written is None or written & targets or (written and around.puts_schemas_first):
+        if (
+            written is None
+            or any(is_cast_to(name, targets) for name in written)
+            or (written and around.puts_schemas_first)
+        ):
             return True
         names = {name for _, name in body.calls} | body.fields
         return (
@@ -141,7 +145,8 @@ class GivenValues:
 
     def _find_use(self, function: CatalogFunction, targets: _Targets) -> bool:
         if function.parts:
-            return any(self._part_may_use(part, targets) for part in function.parts)
+            makes_any = targets is None and function.makes_state
+            return makes_any or any(self._part_may_use(part, targets) for part in function.parts)
         body = BodyText(function.definition, function.language)
         path = (ANY_SCHEMA,) if function.search_path is None else complete_path(function.search_path)
         # The function has its caller's search path. That is the session's, if no function sets another.

@@ -15,6 +15,20 @@ ANY_SCHEMA: Final = "*"
 """An entry of a search path that stands for unknown schemas."""
 
 
+TEMPORARY: Final = "pg_temp"
+"""The schema of the session's temporary objects, whose name in the catalog has a number: `pg_temp_3`."""
+
+
+def is_named(schema: str, actual: str) -> bool:
+    """Return whether a schema in a statement may be a schema of the catalog; "" means any schema."""
+    return schema in ("", actual) or (schema == TEMPORARY and is_temporary(actual))
+
+
+def is_temporary(schema: str) -> bool:
+    """Return whether a schema contains the temporary objects of a session."""
+    return schema.startswith(f"{TEMPORARY}_")
+
+
 def complete_path(schemas: Iterable[str]) -> tuple[str, ...]:
     """Return a search path with pg_catalog, which comes first if the path does not name it."""
     path = tuple(schemas)
@@ -171,7 +185,7 @@ class Lookup:
         """Return the functions with this name in each schema in which the server looks it up."""
         found = self._functions.get(name, [])
         if schema or ANY_SCHEMA in path:
-            return [[each for each in found if schema in ("", each.schema)]]
+            return [[each for each in found if is_named(schema, each.schema)]]
         places = [[each for each in found if each.schema == place] for place in path]
         # `found` has only those functions of pg_catalog that the database's own operators and casts call.
         places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
@@ -184,7 +198,7 @@ class Lookup:
         found = self._by_operator.get(symbol, {})
         built_in = self._built_in_operators.get(symbol, [])
         if schema or ANY_SCHEMA in path:
-            own = [each for each in found if schema in ("", each.schema)]
+            own = [each for each in found if is_named(schema, each.schema)]
             return [[*own, *built_in] if schema == PG_CATALOG else own]
         places = [[each for each in found if each.schema == place] for place in path]
         places[path.index(PG_CATALOG)] += built_in
@@ -201,7 +215,7 @@ class Lookup:
         if not chosen and arguments:
             chosen = [each for place in places for each in place if each.takes(arguments.shape)]
         return [
-            *(each for each in unknown if schema in ("", each.schema)),
+            *(each for each in unknown if is_named(schema, each.schema)),
             *(by_operator[each] for each in chosen if each in by_operator),
         ]
 

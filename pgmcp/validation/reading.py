@@ -304,6 +304,8 @@ class ReadingCheck(StatementRefusals):
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = strings(names)[-1]
+        if refusal := self._functions.array_refusal(name):
+            self._refuse_use("a cast to type", name, refusal, fields)
         refusal = self._functions.type_refusal(name)
         if not refusal:
             return

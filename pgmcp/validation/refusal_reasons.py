@@ -31,6 +31,7 @@ class RefusalReason(StrEnum):
     LANGUAGE = "language"
     DENIED = "denied"
     UNKNOWN = "unknown"
+    ABSENT = "absent"
     SHADOWED = "shadowed"
     UNREADABLE_FUNCTION = "unreadable_function"
     UNREADABLE_BODY = "unreadable_body"
@@ -43,6 +44,7 @@ UNREADABLE = frozenset(reason for reason in RefusalReason if reason.startswith("
 """Reasons that are about parts of the catalog that the role may not read."""
 
 _REASONS_OF_CATALOG = UNREADABLE | {
+    RefusalReason.ABSENT,
     RefusalReason.CALLER,
     RefusalReason.DENIED,
     RefusalReason.LANGUAGE,
@@ -84,6 +86,7 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.LANGUAGE: "it is written in a language that can act outside the transaction",
     RefusalReason.DENIED: "the operator of this server denies it",
     RefusalReason.UNKNOWN: "it is not on the list of functions that are known to only read",
+    RefusalReason.ABSENT: "the database had no function of this name there when its catalog was last read",
     RefusalReason.SHADOWED: "the database has its own function of this name, which may change something",
     RefusalReason.UNREADABLE_FUNCTION: (
         "the role of this connection may not read pg_proc, so what the function does is not known"
@@ -130,6 +133,10 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.LANGUAGE: ALLOW_HINT,
     RefusalReason.DENIED: "write the query without it",
     RefusalReason.UNKNOWN: f"check its name, or use a built-in function; {ALLOW_HINT}",
+    RefusalReason.ABSENT: (
+        "check its name and schema; if its extension was created just now, refresh_schema reads the catalog "
+        "again"
+    ),
     RefusalReason.SHADOWED: "write pg_catalog. before the name to call the built-in one",
     RefusalReason.UNREADABLE_FUNCTION: (
         f"an administrator runs GRANT SELECT ON {_CATALOGS_OF_FUNCTIONS} TO this role; {ALLOW_HINT}"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import grammar
+from pgmcp.validation.explicit_casts import is_cast_to
 from pgmcp.validation.grammar import Node
 
 _ONLY_RESULT_MODES: Final = frozenset({"FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"})
@@ -50,7 +51,8 @@ def may_become(types: Iterable[Node], targets: frozenset[str], built_in_types: f
     """
     for type_name in types:
         *schemas, name = grammar.strings(type_name["names"])
-        is_other = schemas in ([], ["pg_catalog"]) and name in built_in_types and name not in targets
+        is_built_in = schemas in ([], ["pg_catalog"]) and name in built_in_types
+        is_other = is_built_in and not is_cast_to(name, targets)
         if not (is_other or name == _WITHOUT_RESULT):
             return True
     return False

@@ -52,7 +52,12 @@ class TypeCasts:
         Functions that check values of the type are among them.
         """
         yield from self.of_type(name)
+        yield from self.of_arrays(name)
         yield from self.of_rows(name)
+
+    def of_arrays(self, element: str) -> list[CatalogFunction]:
+        """Return the functions that cast to or from arrays, by the name of the type of their elements."""
+        return self._functions.get(f"{element}[]", [])
 
     def from_type(self, name: str) -> list[tuple[CatalogCast, CatalogFunction]]:
         """Return the casts and checks of a type's values, with their functions."""

@@ -178,6 +178,15 @@ def test_an_extension_may_live_in_any_schema_but_pg_catalog() -> None:
     assert "not on the list" in _refusal("pg_catalog.similarity('a', 'b')", FunctionPolicy())
 
 
+def test_an_extension_function_that_the_catalog_lacks_is_refused() -> None:
+    catalog = [CatalogFunction("extensions", "similarity", "i", extension="pg_trgm")]
+    policy = FunctionPolicy(catalog_functions=catalog)
+
+    _passes("extensions.similarity('a', 'b')", policy)
+    for call in ("similarity('a', 'b')", "public.similarity('a', 'b')", "word_similarity('a', 'b')"):
+        assert "no function of this name" in _refusal(call, policy)
+
+
 def test_a_function_that_only_borrows_an_extension_name_is_judged_by_itself() -> None:
     policy = FunctionPolicy(catalog_functions=[CatalogFunction("public", "similarity", "v")])
 

@@ -6,7 +6,7 @@ qualify every name. The row of `version_statement` changes when the policy has t
 may not read a part of the catalog, another part replaces it, or the objects in it count as unknown.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from pgmcp.errors import ResultTooLargeError
@@ -29,7 +29,7 @@ from pgmcp.execution.policy.rows import (
     read_relations,
     resolution_facts,
 )
-from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUPERUSER
+from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUPERUSER, RANGE_FUNCTIONS
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
 
@@ -70,16 +70,24 @@ WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
   AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')""",
 }
 
+# The owner of a function that pg_proc does not show; 0 if it is not known. No row means the cluster's first
+# superuser. Functions of other databases may have the same OID.
+_OWNER: Final = """(
+    SELECT CASE pg_catalog.count(DISTINCT s.refobjid) WHEN 0 THEN '10' WHEN 1 THEN pg_catalog.min(s.refobjid)
+               ELSE '0' END
+    FROM pg_catalog.pg_shdepend AS s WHERE s.classid = '1255' AND s.objid = d.objid AND s.deptype = 'o')"""
+_UNKNOWN_OWNER: Final = "'0'::pg_catalog.oid"
+
 # Without pg_proc, pg_depend and regproc still show the names of functions. Functions below OID 16384 are
 # PostgreSQL's, and the shipped list describes them; all others count as callable with any arguments.
-REPLACEMENTS: Final = {
-    "pg_proc": """(
+_REPLACEMENTS: Final = {
+    "pg_proc": f"""(
     SELECT d.objid AS oid, d.refobjid AS pronamespace,
            (pg_catalog.parse_ident(pg_catalog.textin(pg_catalog.regprocout(d.objid::pg_catalog.regproc))))[
                pg_catalog.cardinality(pg_catalog.parse_ident(
                    pg_catalog.textin(pg_catalog.regprocout(d.objid::pg_catalog.regproc))))
            ]::pg_catalog.name AS proname,
-           'v'::pg_catalog."char" AS provolatile, false AS prosecdef, 0::pg_catalog.oid AS proowner,
+           'v'::pg_catalog."char" AS provolatile, false AS prosecdef, {_OWNER} AS proowner,
            14::pg_catalog.oid AS prolang,
            'f'::pg_catalog."char" AS prokind, 0::pg_catalog.oid AS prorettype, ''::pg_catalog.text AS prosrc,
            1::pg_catalog.int2 AS pronargs, 0::pg_catalog.int2 AS pronargdefaults,
@@ -99,7 +107,7 @@ REPLACEMENTS: Final = {
     FROM (SELECT n.number::pg_catalog.oid AS oid
           FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
     WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid::pg_catalog.regproc)) !~ '^[0-9]+$'
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = '1255' AND d.objid = b.oid))""",
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = '1255' AND d.objid = b.oid))""",  # noqa: S608
     "pg_language": "(SELECT 14::pg_catalog.oid AS oid, 'sql'::pg_catalog.name AS lanname)",
     "pg_extension": """(
     SELECT x.refobjid AS oid,
@@ -110,6 +118,13 @@ REPLACEMENTS: Final = {
 }
 
 FUNCTION_PARTS: Final = frozenset({"pg_proc", "pg_language"})
+
+
+def replacements(unreadable: Collection[str]) -> Mapping[str, str]:
+    """Return SQL with which `without` replaces parts of the catalog that the role may not read."""
+    if "pg_shdepend" not in unreadable:
+        return _REPLACEMENTS
+    return {part: sql.replace(_OWNER, _UNKNOWN_OWNER) for part, sql in _REPLACEMENTS.items()}
 
 
 def unreadable_relations(unreadable: Collection[str]) -> str:
@@ -174,14 +189,17 @@ VERSION_PIECES: Final = (
     (
         "pg_inherits",
         "SELECT pg_catalog.concat('i', i.inhparent, ' ', i.inhrelid) FROM pg_catalog.pg_inherits AS i "
-        "JOIN pg_catalog.pg_class AS f ON f.oid = i.inhrelid AND f.relkind = 'f'",
+        "JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid AND (c.relkind = 'f' OR c.relhassubclass "
+        "AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f'))",
     ),
     (
         "pg_attribute",
-        "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid, ' ', attname) "
+        "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid, ' ', attname) "  # noqa: S608
         "FROM pg_catalog.pg_attribute WHERE atttypid >= '16384' AND ("
         "EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384') "
-        "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0'))",
+        "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0') "
+        "OR EXISTS (SELECT FROM pg_catalog.pg_range AS r, LATERAL (VALUES "
+        f"{RANGE_FUNCTIONS}) AS f (id) WHERE f.id >= '16384'))",
     ),
     ("pg_namespace", "SELECT pg_catalog.concat('n', oid, ctid, xmin) FROM pg_catalog.pg_namespace"),
     ("pg_extension", "SELECT pg_catalog.concat('e', oid, ctid, xmin) FROM pg_catalog.pg_extension"),
@@ -217,6 +235,7 @@ _READ_PARTS: Final = frozenset(part for part, _ in VERSION_PIECES) | {
     "pg_language",
     "pg_range",
     "pg_roles",
+    "pg_shdepend",
 }
 
 
@@ -268,8 +287,8 @@ class PolicyReader:
         parts: list[JsonScalar] = [*sorted(unreadable)]
         version = [*await self._fetch_all(version_statement(unreadable)), parts]
         if self._policy is None or version != self._version:
-            functions = await self._fetch_all(without(FUNCTIONS, unreadable, REPLACEMENTS))
-            relations = await self._fetch_all(without(RELATIONS, unreadable, REPLACEMENTS))
+            functions = await self._fetch_all(without(FUNCTIONS, unreadable, replacements(unreadable)))
+            relations = await self._fetch_all(without(RELATIONS, unreadable, replacements(unreadable)))
             unknown = await self._fetch_all(unreadable_relations(unreadable)) if unreadable else []
             names = [] if "pg_proc" in unreadable else await self._fetch_all(without(RESOLUTION, unreadable))
             self._policy = FunctionPolicy(

@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from pgmcp.execution.policy.statements import IS_SUPERUSER, NESTED_CHECKS, TYPES_WITH_CASTS, WHOLES
+from pgmcp.execution.policy.statements import (
+    IS_SUPERUSER,
+    NESTED_CHECKS,
+    RANGE_FUNCTIONS,
+    TYPES_WITH_CASTS,
+    WHOLES,
+)
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
 
@@ -146,6 +152,9 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
                OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0'))
 ), castable (type, source, kind) AS (
     SELECT c.type, c.type, {ValueKind.ELEMENT:d} FROM ({TYPES_WITH_CASTS}) AS c
+    UNION  -- Arrays are made of values of the element type.
+    SELECT t.typelem, t.oid, {ValueKind.ELEMENT:d}
+    FROM ({TYPES_WITH_CASTS}) AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typcategory = 'A'
     UNION
     SELECT w.whole, c.source, {_KIND_OF_WHOLE.format(part="c")}
     FROM castable AS c
@@ -171,6 +180,23 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
     JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.oidin(pg_catalog.textout(m.match[1]))
     WHERE k.contypid >= '16384' AND (p.oid >= '16384' OR p.provolatile <> 'i')
+), ranges (type) AS (
+    SELECT r.rngtypid FROM pg_catalog.pg_range AS r, LATERAL (VALUES {RANGE_FUNCTIONS}) AS f (id)
+    WHERE f.id >= '16384'
+    UNION
+    SELECT w.whole FROM ranges AS g JOIN ({WHOLES}) AS w (part, whole) ON w.part = g.type
+), foreign_parts (id, part) AS (
+    SELECT c.oid, c.oid FROM pg_catalog.pg_class AS c WHERE c.relkind = 'f'
+    UNION
+    SELECT i.inhparent, f.part FROM foreign_parts AS f JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.id
+), created (id, type) AS (
+    -- A read of a foreign table makes values of its columns' types, so domains check them.
+    SELECT f.id, a.atttypid
+    FROM foreign_parts AS f JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.part AND NOT a.attisdropped
+    WHERE a.atttypid IN (SELECT d.type FROM domains AS d)
+    UNION
+    SELECT a.attrelid, a.atttypid
+    FROM pg_catalog.pg_attribute AS a WHERE a.atttypid IN (SELECT g.type FROM ranges AS g)
 ), cast_columns (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname, u.kind))
     FROM (SELECT a.attrelid, a.attname, c.source, c.kind
@@ -187,8 +213,9 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     GROUP BY u.id
 ), types (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(t.typname)
-    FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= '16384'
-    WHERE NOT u.is_constant
+    FROM (SELECT d.id, d.type FROM typed AS d WHERE NOT d.is_constant
+          UNION SELECT c.id::pg_catalog.int8, pg_catalog.concat(c.type) FROM created AS c) AS u
+    JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= '16384'
     GROUP BY u.id
 ), constants (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(t.typname)

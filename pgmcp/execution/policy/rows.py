@@ -74,7 +74,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
     owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type, *named = runs_as
-    names, counterparts = named
+    names, counterparts, state_types, makes_state = named
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -107,6 +107,8 @@ def read_function(row: list[Any]) -> CatalogFunction:
         result_type=result_type,
         argument_names=decode_texts(names) if names else (),
         counterparts=_decode_counterparts(counterparts) if counterparts else (),
+        state_types=decode_texts(state_types) if state_types else (),
+        makes_state=makes_state,
     )
 
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-# The owner of an extension may add own objects to it. Only a superuser creates functions in C.
+# The owner of an extension may add own objects to it. Only a superuser creates functions in C. The role with
+# OID 10 is the cluster's first superuser.
 IS_SUPERUSER: Final = "EXISTS (SELECT FROM pg_catalog.pg_roles AS s WHERE s.oid = {role} AND s.rolsuper)"
 
 # Types whose values contain values of another type: domains, ranges, arrays and rows.
@@ -42,6 +43,9 @@ SELECT c.castfunc, c.casttarget, c.casttarget, true
 FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384' AND c.castcontext = 'i'"""
 
+# Functions that a range type calls to create and to compare its values.
+RANGE_FUNCTIONS: Final = "(r.rngcanonical::pg_catalog.oid), (r.rngsubdiff::pg_catalog.oid)"
+
 # Types with casts by functions: their source types, and their target types.
 TYPES_WITH_CASTS: Final = f"""
 SELECT c.type FROM ({_CASTS}) AS c UNION
@@ -75,6 +79,10 @@ WITH RECURSIVE operators (id, symbols) AS (
          LATERAL pg_catalog.regexp_matches(
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
     WHERE k.contypid >= '16384'
+    UNION ALL
+    SELECT r.rngtypid, f.id
+    FROM pg_catalog.pg_range AS r, LATERAL (VALUES {RANGE_FUNCTIONS}) AS f (id)
+    WHERE f.id >= '16384'
 ), named_casts (id, type) AS (
     SELECT c.castfunc, t.type
     FROM pg_catalog.pg_cast AS c, LATERAL (VALUES (c.castsource), (c.casttarget)) AS t (type)
@@ -114,16 +122,21 @@ WITH RECURSIVE operators (id, symbols) AS (
     WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
     GROUP BY c.castfunc
 ), types (id, names, row_names) AS (
-    SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
+    SELECT uses.id, pg_catalog.json_agg(DISTINCT CASE WHEN uses.is_array
+               THEN pg_catalog.concat(t.typname, '[]') ELSE t.typname::pg_catalog.text END),
            pg_catalog.json_agg(DISTINCT t.typname) FILTER (
                WHERE t.typtype = 'd' AND EXISTS (SELECT FROM row_types AS r WHERE r.id = t.oid))
-    FROM (SELECT c.id, c.type FROM named_casts AS c
+    FROM (SELECT c.id, c.type, false FROM named_casts AS c
+          UNION ALL
+          SELECT c.id, a.typelem, true
+          FROM named_casts AS c JOIN pg_catalog.pg_type AS a ON a.oid = c.type AND a.typcategory = 'A'
           UNION ALL
           -- Rows of relations are left out: there can be many, and RELATIONS has their columns.
-          SELECT c.id, h.holder FROM named_casts AS c JOIN holders AS h ON h.type = c.type
+          SELECT c.id, h.holder, false FROM named_casts AS c JOIN holders AS h ON h.type = c.type
           WHERE h.holder NOT IN (SELECT r.id FROM relation_rows AS r)
           UNION ALL
-          SELECT c.id, h.holder FROM checks AS c JOIN holders AS h ON h.type = c.type) AS uses (id, type)
+          SELECT c.id, h.holder, false
+          FROM checks AS c JOIN holders AS h ON h.type = c.type) AS uses (id, type, is_array)
     JOIN pg_catalog.pg_type AS t ON t.oid = uses.type
     GROUP BY uses.id
 ), extensions (id, name) AS (
@@ -134,7 +147,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
            CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
                ELSE l.lanname END AS lanname,
-           p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= '16384'
+           p.provolatile <> 'v' AND p.prokind IN ('f', 'w') AND x.id IS NULL AND p.oid >= '16384'
                AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
            p.pronargs - p.pronargdefaults AS least,
@@ -152,7 +165,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
     LEFT JOIN extensions AS x ON x.id = p.oid
-        AND (l.lanname IN ('c', 'internal') OR p.proowner = '0' OR {IS_SUPERUSER.format(role="p.proowner")})
+        AND (l.lanname = 'c' OR p.proowner = '10' OR {IS_SUPERUSER.format(role="p.proowner")})
 ), parts (id, list) AS (
     SELECT a.aggfnoid::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                f.nspname, f.proname, f.provolatile, f.prosecdef, f.lanname, f.extension, f.settings))
@@ -163,6 +176,17 @@ WITH RECURSIVE operators (id, symbols) AS (
         a.aggminvtransfn::pg_catalog.oid, a.aggmfinalfn::pg_catalog.oid)
     WHERE a.aggfnoid::pg_catalog.oid >= '16384'
     GROUP BY 1
+), states (id, types, is_made) AS (
+    SELECT p.oid,
+           (SELECT pg_catalog.json_agg(DISTINCT t.typname)
+            FROM (SELECT pg_catalog.unnest(p.proargtypes) UNION ALL
+                  SELECT a.aggtranstype UNION ALL SELECT a.aggmtranstype) AS u (id)
+            JOIN pg_catalog.pg_type AS t ON t.oid = u.id AND t.oid >= '16384'),
+           EXISTS (SELECT FROM pg_catalog.pg_type AS s WHERE s.typtype = 'p' AND (
+               s.oid = a.aggtranstype AND a.agginitval IS NOT NULL
+               OR s.oid = a.aggmtranstype AND a.aggminitval IS NOT NULL))
+    FROM pg_catalog.pg_aggregate AS a JOIN pg_catalog.pg_proc AS p ON p.oid = a.aggfnoid::pg_catalog.oid
+    WHERE p.oid >= '16384'
 ), counterparts (id, list) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                f.nspname, f.proname, pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes))))
@@ -191,7 +215,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
        COALESCE(w.is_written, false), COALESCE(w.spares_literals, false), f.prorettype::pg_catalog.int8,
-       f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list))
+       f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list)),
+       pg_catalog.textin(pg_catalog.json_out(s.types)), COALESCE(s.is_made, false)
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -199,5 +224,6 @@ LEFT JOIN parts AS a ON a.id = f.oid
 LEFT JOIN casts AS c ON c.id = f.oid
 LEFT JOIN cast_functions AS w ON w.id = f.oid
 LEFT JOIN counterparts AS k ON k.id = f.oid
+LEFT JOIN states AS s ON s.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants

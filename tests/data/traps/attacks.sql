@@ -247,3 +247,34 @@ select acting_liar()
 select * from acting_view
 select member_liar()
 select * from member_view
+select windowed_liar() over () from customers
+select windowed_sql_liar() over (partition by id) from customers
+select * from windowed_view
+select checked_sum(id::int) from customers
+select checked_sum(5)
+select checked_sum(id::int) over () from customers
+select checked_largest('{4}')
+select kept_first(n) from unheld
+select kept_first(n) over () from unheld
+select n from checked_file
+select * from checked_file
+select count(n) from checked_file
+select * from view_of_file
+select * from parent_of_checked
+select checked_child.* from checked_child
+select stars::int[] from stars
+select cast(stars as int array) from stars
+select stars::_int4 from stars
+select stars::pg_catalog.int4[] from stars
+select '{1}'::int[]::trap.star[]
+select cast(array_agg(id::int) as trap.star array) from customers
+select starry_liar()
+select written_starry_liar()
+select '[1,5]'::trap.span
+select trap.span(1, 5)
+select span * span from spans
+select id from spans where span = '[1,3)'
+select range_merge(span, span) from spans
+select count(*) from gaps where gap && '[1,3)'
+select gin_numeric_cmp(id::int) from customers
+select gin_numeric_cmp(1)

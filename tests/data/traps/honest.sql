@@ -34,3 +34,9 @@ select '(1,"(5)")'::rocks
 select gives_sky(1), last_sky(id) from customers group by id
 select r.sky, r.id::bigint from jsonb_populate_record(null::skies, '{"sky": "blue"}') r
 select (null::skies).sky is null
+select honest_window() over (), plainly_kept(n) from unheld
+select kept_first(id::int), product(id::int) from customers
+select n from plain_file
+select id, stars, array_length(stars, 1), '{bright}'::text[], array[id]::bigint[] from stars
+select id::int[] is null from (select null::text as id) s
+select int4range(1, 5) * '[2,7)', numrange(1, 2)

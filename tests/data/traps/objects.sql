@@ -243,6 +243,58 @@ create view public.view_of_parent as select line from public.parent_of_program;
 
 select lo_from_bytea(4711, 'large-object-secret');
 
+-- PostgreSQL also runs bodies in SQL and PL/pgSQL as window functions.
+create function public.windowed_liar() returns int language plpgsql stable window as 'begin return trap.strike(1); end';
+create function public.windowed_sql_liar() returns int language sql stable window as 'select trap.strike(1)';
+create function public.honest_window() returns int language plpgsql stable window as 'begin return 1; end';
+create view public.windowed_view as select public.windowed_liar() over () from customers;
+
+-- Aggregates make values of a domain: of their arguments, and from the text that is their first state.
+create aggregate public.checked_sum(public.struck_number) (sfunc = int4pl, stype = int, initcond = '0');
+create aggregate public.checked_largest(public.struck_number[]) (
+    sfunc = array_larger, stype = public.struck_number[], initcond = '{5}');
+create function public.kept(anyelement, anyelement) returns anyelement language sql immutable as 'select $1';
+create aggregate public.kept_first(anyelement) (sfunc = kept, stype = anyelement, initcond = '7');
+create aggregate public.plainly_kept(anyelement) (sfunc = kept, stype = anyelement);
+
+-- A read of a foreign table makes values of its columns' types. PG_VERSION contains a number.
+create foreign table public.checked_file (n public.struck_number) server files options (filename 'PG_VERSION');
+create foreign table public.plain_file (n int) server files options (filename 'PG_VERSION');
+create view public.view_of_file as select n from public.checked_file;
+create table public.parent_of_checked (n public.struck_number);
+create foreign table public.checked_child () inherits (public.parent_of_checked)
+    server files options (filename 'PG_VERSION');
+
+-- Casts from and to arrays.
+create type trap.star as enum ('bright');
+create function trap.stars_of(int[]) returns trap.star[] language plpgsql volatile as
+    $$ begin perform trap.strike(1); return '{bright}'; end $$;
+create cast (int[] as trap.star[]) with function trap.stars_of(int[]);
+create function trap.star_numbers(trap.star[]) returns int[] language plpgsql volatile as
+    'begin return array[trap.strike(1)]; end';
+create cast (trap.star[] as int[]) with function trap.star_numbers(trap.star[]);
+create table public.stars (id int, stars trap.star[]);
+insert into public.stars values (1, '{bright}');
+create function public.starry_liar() returns int[] language sql stable as 'select stars::int[] from stars';
+create function public.written_starry_liar() returns int[] language plpgsql stable as
+    'begin return (select s.stars::int[] from stars s); end';
+
+-- The functions of range types. A superuser can replace the one that makes the canonical form.
+create type trap.span;
+create function trap.canonical(trap.span) returns trap.span language internal immutable strict as 'int4range_canonical';
+create type trap.span as range (subtype = int, canonical = trap.canonical);
+create or replace function trap.canonical(span trap.span) returns trap.span language plpgsql immutable as
+    'begin perform trap.strike(1); return span; end';
+create table public.spans (id int, span trap.span);
+insert into public.spans values (1, '[1,3)');
+create function trap.gap(a int, b int) returns float8 language plpgsql immutable as 'begin return a - b; end';
+create type public.gap_range as range (subtype = int, subtype_diff = trap.gap);
+create table public.gaps (id int, gap public.gap_range);
+insert into public.gaps select n, public.gap_range(n, n + 9) from generate_series(1, 200) as n;
+analyze public.gaps;
+create or replace function trap.gap(a int, b int) returns float8 language plpgsql immutable as
+    'begin perform trap.strike(1); return a - b; end';
+
 -- Who owns a trusted extension may add objects of their own.
 create role installer;
 grant create on schema public to installer;
@@ -254,4 +306,8 @@ create function public.member_liar() returns int language plpgsql stable as 'beg
 create view public.member_view as select trap.strike(1) as v;
 alter extension btree_gin add function public.member_liar();
 alter extension btree_gin add view public.member_view;
+-- The name of a function on the list of the extension's functions.
+create function public.member_step(int, int) returns int language plpgsql volatile as 'begin return trap.strike(1); end';
+create aggregate public.gin_numeric_cmp(int) (sfunc = member_step, stype = int, initcond = '0');
+alter extension btree_gin add aggregate public.gin_numeric_cmp(int);
 reset role;

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -67,7 +67,11 @@ def called_functions() -> list[str]:
 
 NEEDED_FUNCTIONS = tuple(name for name in called_functions() if name not in OPTIONAL_FUNCTIONS)
 
-_ROLES = "create role hardened_reader login password 'a password'; create role hardened_owner"
+_ROLES = """
+create role hardened_reader login password 'a password';
+create role hardened_owner;
+create role hardened_installer;
+"""
 OBJECTS = """
 create table a (id int primary key, name text default 'x', check (name <> 'y'));
 comment on table a is 'plain';
@@ -105,6 +109,13 @@ create aggregate keeping (int) (sfunc = keep, stype = int);
 create type mood as enum ('calm');
 create table moods (mood mood);
 grant select on all tables in schema public to hardened_reader;
+grant create on schema public to hardened_installer;
+do $$ begin execute format('grant create on database %I to hardened_installer', current_database()); end $$;
+set role hardened_installer;
+create extension pg_trgm;
+create function similarity(int) returns int language sql volatile as 'select 1';
+alter extension pg_trgm add function similarity(int);
+reset role;
 """
 TRAPS = (
     "select log_it()",
@@ -115,6 +126,7 @@ TRAPS = (
     "select 1::checked",
     "select keeping(id) from a",
     "select nextval('counter')",
+    "select similarity(1)",
     "table counting",
     "table guarded",
     "table over_guarded",
@@ -181,7 +193,7 @@ def hardened(module_database: str) -> Iterator[Hardened]:
     database = Hardened(module_database)
     database.execute([_ROLES, OBJECTS])
     yield database
-    roles = "hardened_reader, hardened_owner"
+    roles = "hardened_reader, hardened_owner, hardened_installer"
     database.execute([f"drop owned by {roles} cascade", f"drop role {roles}"])
 
 
@@ -350,6 +362,22 @@ async def test_a_refusal_for_an_unreadable_part_says_so(
             validate(sql, functions=policy)
 
     assert words in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_known"),
+    [(("pg_proc",), True), (("pg_proc", "pg_roles"), True), (("pg_proc", "pg_shdepend"), False)],
+)
+async def test_without_pg_proc_only_what_a_superuser_added_to_an_extension_is_trusted(
+    hardened: Hardened, parts: Sequence[str], is_known: bool
+) -> None:
+    with hardened.without(parts) as url, own_session(url) as session:
+        policy = await read_policy(session)
+
+    with pytest.raises(SqlRejectedError):
+        validate("select similarity(1)", functions=policy)
+    with nullcontext() if is_known else pytest.raises(SqlRejectedError):
+        validate("select word_similarity('a', 'b')", functions=policy)
 
 
 async def test_a_role_with_unknown_attributes_is_refused_if_only_readers_are_served(

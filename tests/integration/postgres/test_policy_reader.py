@@ -132,6 +132,14 @@ async def test_the_policy_object_stays_the_same_until_its_sources_change(
         ("alter table held rename m to feeling", "select feeling + 1 from held"),
         ("create function f() returns int language sql stable as 'select m from held'", "select f()"),
         ("create foreign table u () inherits (t) server files options (program 'true')", "table t"),
+        ("alter table parted attach partition above_foreign for values in (1)", "table parted"),
+        ("create foreign table u (n checked) server files options (filename 'PG_VERSION')", "table u"),
+        ("create table u (s span)", "table u"),
+        (
+            "create function f() returns int language sql stable window as 'select h(1, 1)'",
+            "select f() over ()",
+        ),
+        ("create aggregate a (checked) (sfunc = int4pl, stype = int)", "select a(1)"),
     ],
 )
 async def test_a_change_gives_a_new_policy_that_contains_it(
@@ -153,6 +161,13 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
         create table held (m mood);
         create extension file_fdw;
         create server files foreign data wrapper file_fdw;
+        create table parted (id int, kind int) partition by list (id);
+        create table above_foreign (id int, kind int) partition by list (kind);
+        create foreign table foreign_part partition of above_foreign for values in (1) server files
+            options (program 'true');
+        create function difference(a int, b int) returns float8 language plpgsql immutable as
+            'begin return h(a, b); end';
+        create type span as range (subtype = int, subtype_diff = difference);
         """,
     )
     policies = reader(url)
@@ -163,6 +178,42 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
 
     assert after is not before
     assert not passes(sql, after)
+
+
+async def test_temporary_objects_of_any_session_are_followed(new_database: Callable[[], str]) -> None:
+    """A pooler can give pgmcp a session in which another client has created temporary objects."""
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(
+            """
+            create table calls (at timestamptz);
+            create table customers (id int);
+            create function act() returns int language sql volatile as
+                'insert into calls values (now()) returning 1';
+            create temp view customers as select act() as id;
+            create temp view another as select act() as id;
+            create function pg_temp.similarity(text, text) returns int language sql volatile as
+                'select act()';
+            create function reads_another() returns int language sql stable as 'select id from another';
+            create function calls_similarity() returns int language sql stable as
+                'select pg_temp.similarity(null, null)';
+            """
+        )
+        policy = await reader(url).read()
+        acting = [
+            "select id from customers",
+            "table pg_temp.customers",
+            "with a as (table another) table a",
+            "select pg_temp.similarity('a', 'b')",
+            "select reads_another()",
+            "select calls_similarity()",
+        ]
+        for sql in acting:
+            session.execute(sql.encode())
+
+        assert session.execute("select count(*) from calls").fetchone() == (len(acting),)
+        assert [sql for sql in acting if passes(sql, policy)] == []
+        assert passes("table public.customers", policy)
 
 
 POLICY_OBJECTS = """
