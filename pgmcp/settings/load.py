@@ -67,6 +67,7 @@ def load_settings(
     highest_first = read_sources(environ, env_file, problems)
     try:
         settings = _validate(highest_first)
+        problems += _misplaced_values(highest_first)
         problems += _libpq_problems(settings, environ)
     except ValidationError as error:
         problems += _describe_all(error, highest_first)
@@ -135,7 +136,7 @@ def _variable_prefixes(settings: Settings, highest_first: Sequence[GivenSource])
         (path[1], given.name)
         for source in highest_first
         for path, given in source.given.items()
-        if path[0] == "databases"
+        if path[0] == "databases" and path[2:]
     }
     for name in settings.databases:
         prefix = variable_of(("databases", name, ""))
@@ -181,6 +182,18 @@ def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: li
     ]
     used = _drop_overridden_url_files(_keep_highest_passwords(named))
     return [*map(GivenSource, used), LibpqSource(process, main)]
+
+
+def _misplaced_values(highest_first: Sequence[GivenSource]) -> Iterator[str]:
+    """Yield a problem for each value that is not a setting and that a source with higher precedence hides.
+
+    For example, validation sees `server: 5` in a YAML file only if no variable sets something below it.
+    """
+    for source in highest_first:
+        for path, given in source.given.items():
+            if sources.spec_of_path(path) is None:
+                is_group = len(path) == 1 or (path[0] == "databases" and len(path) == 2)
+                yield _describe_group(given) if is_group else _describe_unknown(path, given)
 
 
 def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -275,10 +288,18 @@ def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str
     if path[-1] in sources.FIELD_BY_REFERENCE:
         return _describe_reference(path, given, highest_first)
     if path != location or detail["type"] in _UNKNOWN:
-        return f"{given.name}{_NOT_A_SETTING}{_suggest(path, given.name.partition(' ')[0])}"
+        return _describe_unknown(path, given)
     if detail["type"] in ("dataclass_type", "dict_type"):
-        return f"{given.name}: expected settings below it, not a value"
+        return _describe_group(given)
     return _describe_value(path, given, str(error or ""))
+
+
+def _describe_unknown(path: SettingPath, given: Given) -> str:
+    return f"{given.name}{_NOT_A_SETTING}{_suggest(path, given.name.partition(' ')[0])}"
+
+
+def _describe_group(given: Given) -> str:
+    return f"{given.name}: expected settings below it, not a value"
 
 
 def _describe_reference(path: SettingPath, given: Given, highest_first: Sequence[GivenSource]) -> str:
@@ -310,7 +331,8 @@ def _suggest(path: SettingPath, written: str) -> str:
     database = path[1] if path[0] == "databases" else ""
     of_database = [path[1] for path in SPEC_BY_PATH if path[0] == "database" and path != DATABASE_NAME]
     known = [*SPEC_BY_PATH, *(("databases", database, name) for name in of_database)]
-    names = list(map(variable_of if written.startswith(PREFIX) else ".".join, known))
+    write = variable_of if written.startswith(PREFIX) else ".".join
+    names = [name for name in map(write, known) if name != written]  # the name of the database may be wrong
     # A word left out, as in MAX_ROWS for MAX_RESULT_ROWS, is likelier than another word in its place.
     longer = [name for name in names if set(name.split("_")) > set(written.upper().split("_"))]
     nearest = difflib.get_close_matches(written, longer or names, n=1)

@@ -725,6 +725,44 @@ def test_no_repr_of_settings_contains_a_secret() -> None:
     assert "hush" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("yaml", "variable", "problem"),
+    [
+        ("databases: text", "PG_MCP_DATABASE_HOST", "databases (c.yaml): expected settings below it"),
+        ("databases: []", "PG_MCP_DATABASE_HOST", None),  # as if it were not there
+        ("databases: [a]", "PG_MCP_DATABASE_HOST", "databases (c.yaml): expected settings below it"),
+        ("database: text", "PG_MCP_DATABASE_HOST", "database (c.yaml): expected settings below it"),
+        (
+            "databases: {main: text}",
+            "PG_MCP_DATABASE_HOST",
+            "databases.main (c.yaml): expected settings below",
+        ),
+        ("server: 5", "PG_MCP_SERVER_MAX_QUEUE", "server (c.yaml): expected settings below it, not a value"),
+        (
+            "server: {max_queue: {a: 5}}",
+            "PG_MCP_SERVER_MAX_QUEUE",
+            "server.max_queue.a (c.yaml) is not a setting",
+        ),
+        ("log_format: {a: b}", "PG_MCP_LOG_FORMAT", "log_format.a (c.yaml) is not a setting"),
+    ],
+)
+def test_a_value_in_the_wrong_place_is_refused_although_a_variable_hides_it(
+    yaml: str, variable: str, problem: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text(yaml)
+    value = "json" if variable.endswith("FORMAT") else "5"
+    environ = LOCATED | {variable: value, "PG_MCP_CONFIG_FILE": str(tmp_path / "c.yaml")}
+
+    if problem is None:
+        assert list(load(environ).databases) == ["main"]
+    else:
+        assert refuse(environ).startswith(problem)
+
+
+def test_a_name_is_never_suggested_for_itself() -> None:
+    assert not refuse(LOCATED | {"PG_MCP_DATABASES____HOST": "h"}).endswith("PG_MCP_DATABASES____HOST?")
+
+
 @forks
 def test_a_forked_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
