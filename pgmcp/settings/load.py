@@ -84,7 +84,7 @@ def load_settings(
 class _Sources(BaseSettings):
     """Merges the sources that it is given; the library's own sources would read the process environment."""
 
-    model_config = SettingsConfigDict(str_strip_whitespace=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
         """Merge the sources, highest precedence first, and validate."""

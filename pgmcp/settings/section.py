@@ -66,7 +66,6 @@ class Section:
     __pydantic_config__: ClassVar[dict[str, Any]] = {
         "extra": "forbid",
         "alias_generator": key_of,
-        "str_strip_whitespace": True,
         "hide_input_in_errors": True,
     }
 
