@@ -330,9 +330,8 @@ def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[
 def _suggest(path: SettingPath, written: str) -> str:
     database = path[1] if path[0] == "databases" else ""
     of_database = [path[1] for path in SPEC_BY_PATH if path[0] == "database" and path != DATABASE_NAME]
-    known = [*SPEC_BY_PATH, *(("databases", database, name) for name in of_database)]
-    write = variable_of if written.startswith(PREFIX) else ".".join
-    names = [name for name in map(write, known) if name != written]  # the name of the database may be wrong
+    below = [("databases", database, name) for name in of_database if database]
+    names = list(map(variable_of if written.startswith(PREFIX) else ".".join, [*SPEC_BY_PATH, *below]))
     # A word left out, as in MAX_ROWS for MAX_RESULT_ROWS, is likelier than another word in its place.
     longer = [name for name in names if set(name.split("_")) > set(written.upper().split("_"))]
     nearest = difflib.get_close_matches(written, longer or names, n=1)

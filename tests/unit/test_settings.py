@@ -759,8 +759,11 @@ def test_a_value_in_the_wrong_place_is_refused_although_a_variable_hides_it(
         assert refuse(environ).startswith(problem)
 
 
-def test_a_name_is_never_suggested_for_itself() -> None:
-    assert not refuse(LOCATED | {"PG_MCP_DATABASES____HOST": "h"}).endswith("PG_MCP_DATABASES____HOST?")
+@pytest.mark.parametrize("variable", ["PG_MCP_DATABASES____HOST", "PG_MCP_DATABASES__HOST"])
+def test_for_a_variable_without_the_name_of_its_database_that_of_the_only_one_is_suggested(
+    variable: str,
+) -> None:
+    assert refuse(LOCATED | {variable: "h"}).endswith("did you mean PG_MCP_DATABASE_HOST?")
 
 
 @forks
