@@ -179,7 +179,7 @@ def test_a_database_that_is_down_does_not_affect_the_others(
     assert listed.structured["database"] == "stock"
     for answer in (unreachable, only_down):
         assert answer.is_error
-        assert answer.text.startswith("unreachable: database down: ")
+        assert answer.text.startswith("unreachable: database down is not reachable: ")
     assert failed.text.startswith('statement_failed: database stock: column "nothing" does not exist')
     assert failed_by_default.text.startswith("statement_failed: database sales: ")
 
