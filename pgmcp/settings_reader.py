@@ -1,4 +1,4 @@
-"""Reads the settings in a forked process (Linux), so that a server over stdio never imports pydantic.
+"""Reads the settings in a forked process (Linux), so that a server over stdio need not import pydantic.
 
 The import of pydantic and pydantic-settings takes 10 MB and 0.15 s. While the process reads, the server
 imports its other modules.
@@ -61,7 +61,7 @@ class SettingsReader:
             SettingsError: they are invalid.
         """
         outcome = self._receive() if self.pid else None
-        if outcome is None:  # nothing was forked, or that process failed: its error then appears here
+        if outcome is None:  # nothing was forked, or that process failed: the same error then occurs here
             from pgmcp.settings.load import load_settings
 
             return load_settings()
@@ -86,7 +86,7 @@ def _read_and_exit(parent: int, reading: int, writing: int) -> None:
     """Write the settings, or the error about them, to a pipe; nothing if they could not be read."""
     try:
         os.setsid()  # Ctrl-C in a terminal is for the server
-        signal.set_wakeup_fd(-1)  # the server's event loop would take a signal to this process for its own
+        signal.set_wakeup_fd(-1)  # or a signal to this process would be reported to the server's event loop
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         _die_with(parent)

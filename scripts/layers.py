@@ -2,9 +2,9 @@
 
     python -m scripts.layers
 
-The script runs every statement of `tests/data/attacks` and `tests/data/traps` on a temporary cluster, and
-compares the cluster's state before and after. This takes some minutes, because the script finds the
-statements that had an effect by bisection.
+The script runs the statements of `tests/data/attacks/*.sql` and the attacks of `tests/data/traps` on a
+temporary cluster, and compares the cluster's state before and after. If a batch of statements changed
+something, the script halves the batch until it has found these statements. This takes some minutes.
 """
 
 import asyncio
@@ -118,7 +118,7 @@ async def tabulate(target: Target) -> str:
 
 
 def main() -> None:
-    """Print the table, and the statements that got through to standard error."""
+    """Print the table; write a line to standard error for each statement that got through."""
     with tempfile.TemporaryDirectory(prefix="pgmcp-layers-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)

@@ -139,7 +139,7 @@ class Issuer:
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
-    """Return an unsigned token with the given header and payload."""
+    """Return a token with the given header, claims and signature bytes; unsigned by default."""
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 

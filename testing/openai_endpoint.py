@@ -5,8 +5,8 @@
         ...                                  # point a client, or a server process, at endpoint.base_url
         assert "orders" in endpoint.requests[-1].prompt
 
-Queued replies are sent first, in order. When the queue is empty, the function `script` answers. Without a
-script, the endpoint answers with a 500 that tells clients not to retry.
+Queued replies are sent first, in order. When the queue is empty, the function that was passed to `script`
+answers. Without such a function, the endpoint answers with a 500 that tells clients not to retry.
 """
 
 import json
@@ -176,7 +176,7 @@ def azure_content(text: str) -> Reply:
 
 
 def openrouter_error(code: int, message: str, *, status: int = 200, **metadata: Any) -> Reply:
-    """OpenRouter's error; by default, the model failed after the answer had begun."""
+    """OpenRouter's error; it has status 200 if the model failed after the answer had begun."""
     error = {"code": code, "message": message, "metadata": metadata}
     return raw(json.dumps({"error": error, "user_id": "user_1"}).encode(), status=status)
 

@@ -24,7 +24,7 @@ CountTokens = Callable[[str], int]
 _MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
-_SAFETY: Final = 0.95  # a part is made smaller than estimated: if it does not fit, its count is wasted
+_SAFETY: Final = 0.95  # share of the estimated size: a part that does not fit is counted in vain
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
@@ -75,7 +75,7 @@ def fit_rows(
 ) -> FittedRows:
     """Return as many leading rows as fit a token budget.
 
-    Calls `count_tokens` a few times, together on about as many characters as are shown.
+    Calls `count_tokens` a few times. The counted texts are together about as long as the shown rows.
 
     Args:
         columns: the leading columns of `rows` that are shown.
@@ -114,7 +114,7 @@ def _find_whole(rows: Rows, columns: tuple[Column, ...]) -> EncodedRows | None:
 
 
 def _surely_fits(encoded: EncodedRows, budget_tokens: int, count_tokens: CountTokens) -> bool:
-    """Return True if both forms of all rows surely fit the budget; False if only counting can decide."""
+    """Return True if both forms of all rows surely fit the budget; False if they may not."""
     json_bytes, text_bytes = len(encoded.json), _size_bytes(encoded.text)
     if max(json_bytes, text_bytes) <= budget_tokens:
         return True
@@ -265,9 +265,9 @@ def _render_fitting(
 ) -> tuple[_RenderedRows, float]:
     """Return the leading rows that fit, and the characters per token.
 
-    Formats a part that should fit according to the characters per token of the parts before, and counts its
-    tokens. Then it continues with the rest of the budget, for at most `_MAX_PIECES` parts, until not even one
-    more row fits.
+    Formats some rows and counts their tokens, at most `_MAX_PIECES` times, until not even one more row fits.
+    Each part has about as many rows as should fit into the rest of the budget. This is estimated with the
+    characters per token of the part before.
     """
     taken = _RenderedRows()
     characters_per_token = 1.0
@@ -334,7 +334,7 @@ def _shorten_cells(row: list[JsonScalar], max_characters: int) -> tuple[list[Jso
 
 
 def _widest_fitting_cell(rows: Sequence[list[JsonScalar]], room_characters: float) -> int:
-    """Return the maximum length of a cell at which all cells together fill the room.
+    """Return the length to which longer cells must be shortened, so that all cells together fit the room.
 
     Short cells keep their length; longer ones share the remaining room. The result is at least
     `_MIN_CELL_CHARACTERS`.

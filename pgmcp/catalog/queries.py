@@ -1,10 +1,10 @@
 """Contains the statements that read PostgreSQL's catalog, for servers 13 to 18.
 
-Any role may run them, unless the server has revoked a part of the catalog (`execution.catalog_access`). The
+Any role may run them, unless rights on the catalog were revoked from PUBLIC (`execution.catalog_access`). The
 statements for columns, constraints, indexes, enums and statistics return one row per table or enum. A text
 cell of this row contains a JSON array of parts, one for each column, constraint and so on. So 10,000 tables
 take 10,000 rows instead of 150,000, and no array in PostgreSQL's own notation has to be parsed. The parts
-contain numbers of columns and OIDs of relations, which saves joins; `assembly` inserts the names. The
+identify columns by number and relations by OID, which saves joins; `assembly` inserts the names. The
 largest statements read a range of OIDs at a time, so that no result grows with the database.
 
 The statements run with only pg_catalog in the search path. Operands and arguments have exactly the types of
@@ -128,7 +128,7 @@ WHERE {_USER_SCHEMA} AND EXISTS (
 
 # reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A query of a parent also returns
 # the rows of its partitions or inheriting tables, so their numbers of rows count for the parent.
-# The number of a partitioned table itself is not used: ANALYZE writes the sum of its partitions there.
+# The reltuples of a partitioned table itself is not used: ANALYZE writes the sum of its partitions there.
 RELATIONS = f"""
 WITH RECURSIVE family (root, member) AS (
     SELECT i.inhparent, i.inhrelid
@@ -285,9 +285,10 @@ WHERE s.schemaname = c.nspname AND s.tablename = c.relname
 OFFSET 0::pg_catalog.int8
 """
 
-# Whether all values of a text column, or of a commented column of integers, are known: the most common values
-# and the bounds of the histogram are as many as the distinct values. A histogram repeats a value that fills
-# several buckets, so `StatisticsRow` counts the distinct ones.
+# Whether all values of a column may be listed. The column must contain text, or must contain integers and
+# have a comment. All values are known if the most common values and the bounds of the histogram are at least
+# as many as the distinct values. A histogram repeats a value that fills several buckets, so `StatisticsRow`
+# counts the distinct ones.
 _CAN_LIST = f"""
 (s.is_text OR s.is_number AND NOT s.is_key AND EXISTS (
     SELECT FROM pg_catalog.pg_description AS d
@@ -298,9 +299,9 @@ AND s.distinct_count BETWEEN '1' AND LEAST({MAX_LISTED_VALUES}, s.known_count)::
 
 # A value in a histogram may occur in only one row. So a list from a histogram is fresh only if no row has
 # changed since the ANALYZE. Any other list is fresh until autovacuum's defaults make the next ANALYZE due.
-# Changes of partitions are not counted. If one session loads a table and analyses it, its inserts are counted
-# as changes after the ANALYZE. Then the number of all changes so far equals the number of rows, and the lists
-# are fresh.
+# PostgreSQL does not count the changes of partitions for their parent, so a parent's list from a histogram is
+# never fresh. If one session loads a table and analyses it, PostgreSQL counts its inserts as changes after
+# the ANALYZE. The list is still fresh: the number of all changes so far then equals the number of rows.
 _IS_FRESH = """
 CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
      WHEN c.changes_ever::pg_catalog.float8 = c.reltuples::pg_catalog.float8 THEN true

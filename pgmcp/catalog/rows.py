@@ -62,9 +62,10 @@ class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
     """Statistics of a column from the last ANALYZE.
 
     Attributes:
-        listed: values that may be all values of the column; None if there are too many.
+        listed: values that may be all values of the column; None if there are too many, or if this kind of
+            column is not listed.
         bounds: some of its dates or numbers, including the least and the greatest; None for other types and
-            for keys. An element is None if the histogram has no such end.
+            for keys.
         distinct_count: estimated number of distinct values.
         is_fresh: whether few or no rows have changed since the ANALYZE (`queries.statistics`); None if it
             is not known.

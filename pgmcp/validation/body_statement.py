@@ -35,9 +35,10 @@ CALLS_BY_JSON_NODE: Final = {
     "JsonScalarExpr": "json_scalar",
     "JsonSerializeExpr": "json_serialize",
 }
-"""For each node of JSON syntax, the function that servers before PostgreSQL 16 or 17 call instead.
+"""The name of the function that older servers call for the same text, by node of JSON syntax.
 
-These servers do not have the syntax. "" if the function depends on the node's fields.
+Servers before PostgreSQL 16 or 17 do not have the syntax. To them, `json_array(a)` is a call of a function.
+The name is "" if it depends on the node's fields.
 """
 
 _CALLS_BY_JSON_OP: Final = {
@@ -118,7 +119,7 @@ class BodyStatement:
         self._types_of_casts: set[int] = set()
         self._rows: set[str] = set()
         self._values: set[str] = set()
-        self._built_in_calls: set[int] = set()  # id() of each call that names no function of the database
+        self._built_in_calls: set[int] = set()  # id() of calls that can only mean PostgreSQL's own unnest()
         for kind, fields in _nodes(root):
             self._note(kind, fields)
         self.rows = frozenset(self._rows - self._values)
@@ -165,7 +166,7 @@ class BodyStatement:
             names.add(fields["alias"]["aliasname"])
         elif "relname" in fields:
             names.add(fields["relname"])
-        else:  # the server names it after a function: any of the calls in it
+        else:  # the server names it after its function, which can be any of the calls in it
             names.update(strings(call["funcname"])[-1] for _, call in _nodes(fields) if "funcname" in call)
 
     def _note_names_behind_values(self, fields: Node) -> None:

@@ -60,7 +60,7 @@ class HttpApp:
             host_check: decides which Host and Origin headers are allowed.
             health: answers health checks.
             shares: counts the requests of each principal.
-            gate: authenticates callers; None lets everyone who can connect call.
+            gate: authenticates callers; None accepts the calls of all clients.
             metrics: returns the page /metrics; None answers 404 there.
         """
         self._exchanges = exchanges

@@ -179,7 +179,7 @@ class BoundedConnection(H11Protocol):
 
 
 class _JoiningTransport:
-    """A transport that sends the headers of an answer together with the body that follows at once.
+    """A transport that sends the headers and the body of an answer in one write, if the body follows at once.
 
     uvicorn writes them one after the other, and each write is a system call that wakes the client.
     """

@@ -86,14 +86,14 @@ class HttpServer:
             host_check: decides which Host and Origin headers are allowed.
             check: returns the state of each database.
             limits: limits of sizes, numbers and durations.
-            gate: authenticates callers; None lets everyone who can connect call.
+            gate: authenticates callers; None accepts the calls of all clients.
             tls: the certificate and key; None serves plain HTTP.
             proxies: addresses and networks whose X-Forwarded headers are trusted.
             metrics: returns the page /metrics; None answers 404 there.
             keys: encrypt session ids; the same at all servers of a fleet.
             relay: passes a person's answer to the server of the fleet that waits for it; None without a
                 fleet.
-            sdk_server: answers all requests but plain tool calls; None for a server of this surface.
+            sdk_server: answers all requests except plain tool calls; None builds one for this surface.
         """
         self._limits = limits
         self._changes = ChangeStreams(
@@ -165,8 +165,8 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Serve the connections that the system has accepted so far, and stop.
 
-        Closing a listening socket resets the connections in its backlog. By then a proxy has sent their
-        requests, and it does not repeat them.
+        Closing a listening socket resets the connections in its backlog. A proxy may already have
+        sent requests on them, and does not send these again.
         """
         listeners = sockets or []
         waiting = [connection for listener in listeners for connection in _accept_all(listener)]

@@ -63,7 +63,7 @@ class Subscriptions:
         self._known_lists: set[type[ListEvent]] = set()
 
     def note_listed(self, kind: type[ListEvent]) -> None:
-        """Remember that the host has requested a list in the session era."""
+        """Remember that the host has requested a list, in a version before 2026-07-28."""
         self._known_lists.add(kind)
 
     def subscribe(self, uri: str) -> None:
