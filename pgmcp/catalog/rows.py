@@ -104,7 +104,7 @@ def decode_cut_array(decode: Callable[[str], _T], text: str, end_of_element: str
         if end < 0:
             break
         try:
-            return decode(text[: end + 1] + "]"), True
+            return decode(text[: end + 1].removesuffix(",") + "]"), True
         except msgspec.DecodeError:
             continue
     return decode("[]"), True

@@ -4,7 +4,7 @@ import pytest
 
 from pgmcp.catalog.assembly import Assembly
 from pgmcp.catalog.catalog import Catalog, ForeignKey
-from pgmcp.catalog.rows import Row, Types
+from pgmcp.catalog.rows import Row, Types, decode_cut_array, decode_ids
 from pgmcp.catalog.scope import CatalogScope
 
 SESSION: Row = ["18.1 (Packager 7)", "Europe/Berlin", "shop", '["public", "pg_temp_3"]']
@@ -126,3 +126,8 @@ def test_unchanged_tables_are_taken_from_the_old_catalog() -> None:
     assert new.find("buyers") is old.find("buyers")
     assert new.find("orders") != old.find("orders")
     assert new.tables[1].columns[0] is old.tables[1].columns[0]
+
+
+@pytest.mark.parametrize("text", ["[1,2,34…", "[1,2,…"])
+def test_the_complete_numbers_of_a_cut_array_are_kept(text: str) -> None:
+    assert decode_cut_array(decode_ids, text, ",") == ([1, 2], True)
