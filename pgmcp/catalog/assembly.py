@@ -122,8 +122,8 @@ class Assembly:
         constraints_by_id, indexes_by_id = _by_id(constraints), _by_id(indexes)
         for relation in relations:
             id_ = relation[0]
-            # A relation without columns was dropped between two statements, or the role may read none of
-            # them.
+            # No columns were read if the relation has none, if it was dropped between two statements, or if
+            # the role may read none of its columns.
             if id_ in self._columns:
                 table = self._table(
                     relation,
@@ -316,7 +316,7 @@ def _indexes(columns: _Columns, rows: Sequence[IndexRow]) -> Iterator[Index]:
 
 def _default(row: ColumnRow) -> str | None:
     if row.generated:
-        # Computed at each read (PostgreSQL 18): it has neither an index nor statistics.
+        # A virtual column (PostgreSQL 18) is computed at each read, and has neither an index nor statistics.
         ending = " virtual" if row.generated == "v" else ""
         return f"generated always as ({row.default}){ending}"
     return _IDENTITY_BY_ATTIDENTITY.get(row.identity, row.default)

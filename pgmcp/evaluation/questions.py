@@ -83,13 +83,13 @@ def read_questions(file: Path, databases: Collection[str] = ()) -> list[Question
     if not questions:
         raise SettingsError(
             f"{file} has no question about {', '.join(databases) or 'any database'}",
-            hint="list questions with their SQL under databases: NAME: verified:, as in the context file",
+            hint="as in the context file, list the questions of a database with their SQL under `verified`",
         )
     return questions
 
 
 def _questions_of(expectation: Expectation, database: str, number: int) -> Iterator[Question]:
-    """Yield a question for each example of an expectation's parameters; one question if it has none."""
+    """Yield a question for each set of example arguments; one question if the expectation has no examples."""
     verified = expectation.verified
     examples: tuple[Mapping[str, str], ...] = expectation.examples or ({},)
     for place, given in enumerate(examples, 1):

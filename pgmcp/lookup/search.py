@@ -32,9 +32,10 @@ Questions are often about such a table.
 """
 
 _SIBLING_SHARE = 0.7
-"""Factor of a table's score for each better table that extends the same table.
+"""Factor of a table's score for each better match among its siblings.
 
-Without it, sixty tables named `order_…` would leave no room for others.
+Siblings extend the same table (`Joins.parents`), as `order_items` and `order_notes` extend `orders`. Without
+this factor, sixty tables named `order_…` would leave no room for others.
 """
 
 _KEPT_NAMES = 10_000
@@ -42,10 +43,13 @@ _KEPT_NAMES = 10_000
 
 _MAX_FOUND_TABLES = 60
 _TARGET_SHARES = (0.8, 0.5)
-"""Shares of a table's score for the tables that it references, and for the tables that these reference."""
+"""In each of two rounds, the tables that a table references get this share of its score.
+
+In the second round, the tables that were found in the first round give shares of their own scores.
+"""
 
 _BETWEEN_SHARE = 0.6
-"""Share of the lower of two scores for a table that references both tables."""
+"""A table that references two matching tables gets this share of the lower of their two scores."""
 
 _MAX_JOINED_BETWEEN = 25
 _MAX_PARTNERS = 6
@@ -121,7 +125,7 @@ class SearchIndex:
         return frozenset(words) | frozenset(self._vocabulary.matches(words))
 
     def _score(self, text: str) -> dict[int, float]:
-        """Return the score of each table that matches the text, by the table's index."""
+        """Return the score of each table that matches the text, by the table's position in the catalog."""
         words_by_weight: dict[float, list[str]] = {}
         for word, weight in self._vocabulary.matches(_search_words(text)).items():
             words_by_weight.setdefault(weight, []).append(word)
@@ -170,9 +174,9 @@ class SearchIndex:
                 yield source, _BETWEEN_SHARE * sorted(scores)[-2]
 
     def _in_order(self, scores: dict[int, float]) -> list[int]:
-        """Return the tables' indexes, best first, archived tables last.
+        """Return the tables' positions in the catalog, best first, archived tables last.
 
-        A table ranks lower for each better table that extends the same table.
+        A table ranks lower for each better match among its siblings (`_SIBLING_SHARE`).
         """
         ranked = sorted(scores, key=lambda number: (-scores[number], number))
         siblings: dict[int, int] = {}
@@ -210,8 +214,8 @@ def _build_full_text(tables: Sequence[Table]) -> "sqlite3.Connection":
         "INSERT INTO tables (rowid, name, columns, comments) VALUES (?, ?, ?, ?)",
         ((number, *_document(table)) for number, table in enumerate(tables)),
     )
-    # FTS5 ignores words that more than half of the rows contain, such as "order" in a shop. As many empty
-    # rows prevent that.
+    # FTS5 gives almost no weight to a word that at least half of the rows contain, such as "order" in a shop.
+    # One more empty row for each table prevents that.
     connection.executemany(
         "INSERT INTO tables (rowid, name, columns, comments) VALUES (?, '', '', '')",
         ((number,) for number in range(len(tables), 2 * len(tables))),

@@ -63,7 +63,7 @@ class Pipeline:
         Args:
             databases: the databases that are served.
             bounds: limits of each call.
-            rate_limit: returns the budgets, always the same object; not called before the first call.
+            rate_limit: returns the budgets, always the same object. Not used before the first request.
             model: writes SQL; None if neither key nor endpoint is configured.
             count_tokens: returns the number of tokens of a text.
             observers: observe every call and its stages.

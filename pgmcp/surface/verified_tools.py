@@ -154,7 +154,8 @@ class VerifiedArguments:
         """Return the arguments, and notes on what was ignored.
 
         Raises:
-            InvalidArgumentError: an argument is missing or invalid, or an unknown name is similar to one.
+            InvalidArgumentError: an argument is missing or invalid, or an unknown argument has a name similar
+                to that of an argument that was left out.
         """
         known = self._verified.parameters
         given = {
@@ -276,7 +277,7 @@ def choose_tools(
     max_tokens: int,
     count_tokens: Callable[[VerifiedTool], int],
 ) -> OfferedTools:
-    """Return the tools to offer, in the order of these databases; of several with one name, only the first.
+    """Return the tools to offer, in the order of `contexts`; if several have the same name, only the first.
 
     Args:
         contexts: the verified questions by database.
@@ -302,8 +303,7 @@ def choose_tools(
         problems += [
             Problem(
                 tool.database,
-                f"tool {tool.name} is not offered, because at most {max_tools} are "
-                "(PG_MCP_SERVER_VERIFIED_TOOLS)",
+                f"tool {tool.name} is not offered: PG_MCP_SERVER_VERIFIED_TOOLS allows at most {max_tools}",
             )
             for tool in left_out
         ]

@@ -33,7 +33,7 @@ _BUILT_IN_SYMBOLS = frozenset(_BUILT_IN.split())
 _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
 _FOR_TEXT = "/text"
-"""The end of a verdict in the data files that sets `Listed.is_for_text`."""
+"""A verdict with this suffix becomes a `Listed` with `is_for_text`."""
 
 
 @dataclass(frozen=True, slots=True)

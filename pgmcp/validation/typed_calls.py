@@ -1,4 +1,4 @@
-"""Finds the functions that the parse trees of a function's body call: by `f(x)`, operators and `value.name`.
+"""Finds the functions that the body of a function calls, by `f(x)`, an operator or `value.name`.
 
 Names are resolved as in a statement: by the search path, and by the types of the arguments.
 """
@@ -39,7 +39,7 @@ class RecordFields:
         """Return the types of `record.field`; None if they are not known."""
         key = (record, field)
         if key not in self._found:
-            self._found[key] = None  # set during the search, because a query may use the record itself
+            self._found[key] = None  # ends the recursion if a query of the record uses the record itself
             queries = self._records.get(record, ())
             types = either(self._types_in(query).of_output(query, field) for query in queries)
             self._found[key] = types or None
@@ -123,8 +123,8 @@ class TypedCalls:
     def _is_column(self, qualifier: str, name: str) -> bool:
         """Return whether `qualifier.name` is certainly a column or a field of a variable, so not a call.
 
-        If the qualifier is both a variable and a relation, perhaps in a subquery, the relation decides in
-        PL/pgSQL; in LANGUAGE sql, nothing is certain.
+        A variable and a relation, perhaps of a subquery, can have the same name. In PL/pgSQL, the relation's
+        columns then decide. In LANGUAGE sql, the result is False for the name of a variable.
         """
         if qualifier in self._variables and not self._are_fields_checked:
             return False
@@ -151,7 +151,10 @@ class TypedCalls:
         yield from (each for each in found if each.takes_one)
 
     def _operands(self, operator: OperatorUse) -> list[CallArguments | None]:
-        """Return the known types of the operands, for each call of an operator; None if not known."""
+        """Return the types of the operands for each call of the operator; None if they are not known.
+
+        A join with USING or NATURAL calls `=` once for each pair of columns.
+        """
         if operator.join is not None:
             return [self.types.of_operands(each) for each in self.types.of_join(operator.join)]
         return [None if operator.operands is None else self.types.of_operands(operator.operands)]

@@ -353,7 +353,7 @@ def test_tools_of_several_databases_need_different_names(path: Path) -> None:
     assert [problem.text for problem in both.problems] == [
         "tool count is not offered: there is one of this name in database one; rename it"
     ]
-    assert "at most 1 are (PG_MCP_SERVER_VERIFIED_TOOLS)" in few.problems[1].text
+    assert "PG_MCP_SERVER_VERIFIED_TOOLS allows at most 1" in few.problems[1].text
     assert none == OfferedTools(problems=())
 
 
