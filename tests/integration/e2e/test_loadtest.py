@@ -90,7 +90,7 @@ def test_a_server_over_http_is_compared_with_the_echo_app_and_with_several(shop:
     found = {gate["what"]: gate for gate in json.loads(done.stdout)["gates"]}
     measured = {what for what, gate in found.items() if gate["figure"] is not None}
     assert len(measured) == 3
-    assert found["the same of 4 servers, to 1"]["figure"] is None
+    assert found["the same with 4 servers, to 1 server"]["figure"] is None
 
 
 def test_a_ratio_names_what_was_measured_and_its_floor(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
