@@ -54,7 +54,7 @@ def database(module_database: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("vehicles_2024", "inherits from public.vehicles; it has the columns of public.vehicles"),
+        ("vehicles_2024", "inherits from public.vehicles and has the same columns"),
         ("ev_2025", "public.ev_2025 is a partition of public.ev; query public.ev"),
         ('"ev 2025 1"', 'public."ev 2025 1" is a partition of public.ev; query public.ev'),
         ("staging.raw", "is in the schema staging, which PG_MCP_DATABASE_EXCLUDE_SCHEMAS"),
