@@ -77,7 +77,10 @@ class EffectObserver:
         return self._admin
 
     def _connect(self) -> psycopg.Connection:
-        return self._sessions.enter_context(psycopg.connect(self._target.admin_url, autocommit=True))
+        connection = self._sessions.enter_context(psycopg.connect(self._target.admin_url, autocommit=True))
+        # Otherwise, the first read of a range whose type has a function in PL/pgSQL would add its settings.
+        connection.execute("load 'plpgsql'")
+        return connection
 
 
 @contextmanager

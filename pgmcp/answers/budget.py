@@ -24,12 +24,12 @@ CountTokens = Callable[[str], int]
 _MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
-_SAFETY: Final = 0.95  # share of the estimated size: a part that does not fit is counted in vain
+_SAFETY: Final = 0.95  # parts are made 5 % smaller than estimated; counting one that does not fit is wasted
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
 _SAMPLE_CHARACTERS: Final = 1_000
-_SURELY_BELOW: Final = 0.7  # share of the budget, because samples give no exact count
+_SURELY_BELOW: Final = 0.7  # share of the budget up to which an inexact count from samples is trusted
 
 _encoder = msgspec.json.Encoder()
 
@@ -75,7 +75,7 @@ def fit_rows(
 ) -> FittedRows:
     """Return as many leading rows as fit a token budget.
 
-    Calls `count_tokens` a few times. The counted texts are together about as long as the shown rows.
+    Calls `count_tokens` a few times, but not for small results. Of long texts it may count only samples.
 
     Args:
         columns: the leading columns of `rows` that are shown.

@@ -9,9 +9,9 @@ largest statements read a range of OIDs at a time, so that no result grows with 
 
 The statements run with only pg_catalog in the search path. Operands and arguments have exactly the types of
 one operator or function, and only casts of PostgreSQL itself are used. Otherwise, a cast that a superuser
-created could be called, for example from json to text, or could make an operator ambiguous. json_out() and
-textin() need no cast. A join reads the descriptions: one col_description() per column takes 13 s for 10,000
-tables.
+created could be called, for example from json to text, or could make an operator ambiguous. So json_out()
+and textin() turn json into text, without a cast. A join reads the descriptions: one col_description() per
+column takes 13 s for 10,000 tables.
 """
 
 # ruff: noqa: S608 - the pieces that are put together are constants of this file, and numbers
@@ -223,7 +223,8 @@ GROUP BY k.conrelid"""
 def indexes(first_id: int, last_id: int) -> str:
     """Return the statement that reads the indexes of these relations.
 
-    Indexes of primary keys, unique and exclusion constraints are left out, and so are INCLUDE columns.
+    Invalid indexes, and indexes of primary keys, unique and exclusion constraints, are left out. INCLUDE
+    columns are in the definition, but not among the column numbers.
     """
     return f"""
 SELECT x.indrelid::pg_catalog.int8 AS id,
@@ -285,10 +286,10 @@ WHERE s.schemaname = c.nspname AND s.tablename = c.relname
 OFFSET 0::pg_catalog.int8
 """
 
-# Whether all values of a column may be listed. The column must contain text, or must contain integers and
-# have a comment. All values are known if the most common values and the bounds of the histogram are at least
-# as many as the distinct values. A histogram repeats a value that fills several buckets, so `StatisticsRow`
-# counts the distinct ones.
+# Whether all values of a column may be listed. The column must contain text, or integers if it has a comment
+# and is not a key, and its values must be short and few. All values are known if the most common values and
+# the bounds of the histogram are at least as many as the distinct values. A histogram repeats a value that
+# fills several buckets, so `StatisticsRow` counts the distinct ones.
 _CAN_LIST = f"""
 (s.is_text OR s.is_number AND NOT s.is_key AND EXISTS (
     SELECT FROM pg_catalog.pg_description AS d
@@ -301,7 +302,8 @@ AND s.distinct_count BETWEEN '1' AND LEAST({MAX_LISTED_VALUES}, s.known_count)::
 # changed since the ANALYZE. Any other list is fresh until autovacuum's defaults make the next ANALYZE due.
 # PostgreSQL does not count the changes of partitions for their parent, so a parent's list from a histogram is
 # never fresh. If one session loads a table and analyses it, PostgreSQL counts its inserts as changes after
-# the ANALYZE. The list is still fresh: the number of all changes so far then equals the number of rows.
+# the ANALYZE, although the list is fresh. The second WHEN recognises this case: the number of all changes so
+# far equals the number of rows.
 _IS_FRESH = """
 CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
      WHEN c.changes_ever::pg_catalog.float8 = c.reltuples::pg_catalog.float8 THEN true

@@ -39,13 +39,13 @@ this factor, sixty tables named `order_…` would leave no room for others.
 """
 
 _KEPT_NAMES = 10_000
-"""How many column names have their words cached, because names repeat from table to table."""
+"""Maximum number of column names whose words are cached. Names repeat from table to table."""
 
 _MAX_FOUND_TABLES = 60
 _TARGET_SHARES = (0.8, 0.5)
-"""In each of two rounds, the tables that a table references get this share of its score.
+"""The shares of a table's score that the tables it references get, in the first and in the second round.
 
-In the second round, the tables that were found in the first round give shares of their own scores.
+The second round also starts from the tables that the first round found.
 """
 
 _BETWEEN_SHARE = 0.6
@@ -55,7 +55,7 @@ _MAX_JOINED_BETWEEN = 25
 _MAX_PARTNERS = 6
 """How many of the tables that one table references get a share of its score.
 
-Twenty dimensions of a fact table would leave no room for tables that match.
+Without this limit, twenty dimensions of one fact table would leave no room for tables that match.
 """
 
 # Words that occur in most questions and comments and do not identify a table.
@@ -106,13 +106,17 @@ class SearchIndex:
         return [self._tables[number] for number in self._in_order(self._score(text))[:limit]]
 
     def relevant(self, question: str) -> Iterator[Table]:
-        """Yield the tables that match, and the tables that they join through, best first."""
+        """Yield the tables that match and their neighbours, best first; archived tables come last.
+
+        Neighbours are the tables that a match references, directly or through one other table, and the tables
+        that reference two of the best matches.
+        """
         scores = self._join(self._score(question))
         for number in self._in_order(scores):
             yield self._tables[number]
 
     def by_relevance(self, question: str) -> Iterator[Table]:
-        """Yield all tables: matching ones first, archived ones last."""
+        """Yield all tables: first the matching ones, then the others; in each group, archived ones last."""
         ranked = self._in_order(self._score(question))
         found = frozenset(ranked)
         others = (number for number in range(len(self._tables)) if number not in found)
@@ -148,7 +152,7 @@ class SearchIndex:
         return 1 + _HUB_WEIGHT * log2(1 + len(self._joins.sources[number]))
 
     def _join(self, found: dict[int, float]) -> dict[int, float]:
-        """Return the scores, with scores for the tables that the matching tables join through."""
+        """Return the scores, with scores for the neighbours of the matching tables (see `relevant`)."""
         scores = {number: score for number, score in found.items() if number not in self._archived}
         best = nlargest(_MAX_JOINED_BETWEEN, scores, key=scores.__getitem__)
         for share in _TARGET_SHARES:

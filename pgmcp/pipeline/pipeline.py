@@ -108,7 +108,7 @@ class Pipeline:
         return self._bounds.result.max_rows
 
     async def answer(self, question: str, options: QueryOptions = _QUERY_OPTIONS) -> Answer:
-        """Answer a question asked in plain language, by its usual reading if it has several.
+        """Answer a question asked in plain language, by `options.reading` or else by its usual reading.
 
         Raises:
             PgmcpError: see `pgmcp.errors`; any kind except SettingsError.
@@ -122,10 +122,11 @@ class Pipeline:
             return await self._repair_loop.answer(request)
 
     async def answer_or_ask(self, question: str, options: QueryOptions, *, may_ask: bool) -> Answer | Choice:
-        """Answer a question, or return its readings if the model finds several.
+        """Answer a question, or return its readings if the model finds several and `may_ask` is true.
 
         Args:
-            may_ask: False answers by the usual reading, as `answer` does.
+            may_ask: whether readings may be returned. If not, or if `options.reading` is set, the question is
+                answered as by `answer`.
 
         Raises:
             PgmcpError: as `answer`.

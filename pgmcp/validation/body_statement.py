@@ -35,9 +35,9 @@ CALLS_BY_JSON_NODE: Final = {
     "JsonScalarExpr": "json_scalar",
     "JsonSerializeExpr": "json_serialize",
 }
-"""The name of the function that older servers call for the same text, by node of JSON syntax.
+"""Maps each parse node of JSON syntax to the function that an older server calls for the same text.
 
-Servers before PostgreSQL 16 or 17 do not have the syntax. To them, `json_array(a)` is a call of a function.
+PostgreSQL 16 and 17 introduced the syntax. An older server reads `json_array(a)` as a call of a function.
 The name is "" if it depends on the node's fields.
 """
 
@@ -69,7 +69,7 @@ class OperatorUse(NamedTuple):
     Attributes:
         schema: as written; "" without one.
         operands: None if they are not known.
-        join: the join that compares columns with it, by USING or NATURAL; None for other operators.
+        join: the join whose USING or NATURAL implies the operator; None for other operators.
         is_implied: whether the statement only implies it, as IN and IS DISTINCT FROM imply `=`.
     """
 
@@ -91,10 +91,11 @@ class BodyStatement:
         other_types: last names of types in other places.
         call_names: last names of the functions that it calls; each can also be the name of a type.
         columns: qualifier and name of each `qualifier.name`.
-        rows: the names of relations and subqueries in it, unless a function in FROM has the same name.
+        rows: names or aliases of the relations, subqueries and joins in FROM, without names that a function
+            in FROM also has.
         stars: the qualifiers of `qualifier.*`.
         fields: names after values, as in `(value).name`.
-        indirections: each such value, with the names and subscripts after it.
+        indirections: each value that has names or subscripts after it, with these names and subscripts.
         relations: schema and name of each relation that is not a WITH query; "" without a schema.
         makes_any_type: whether it makes values of types that it does not name.
         json_calls: the functions that older servers call for its JSON syntax.

@@ -55,7 +55,8 @@ class UnusedConnections:
     def make_room(self, count: int) -> bool:
         """Return whether there is room for one more connection; close an unused one if that is needed.
 
-        Connections that never had a request are closed first, then those that are kept open for the next one.
+        Closes the oldest connection that never had a request; if there is none, the connection that has been
+        idle for longest.
 
         Args:
             count: current number of connections.
@@ -98,7 +99,7 @@ class BoundedConnection(H11Protocol):
     unused: UnusedConnections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept a connection, or refuse it if there are too many that are in use."""
+        """Accept a connection, or answer 503 if the limit is reached and all connections have requests."""
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
@@ -179,7 +180,7 @@ class BoundedConnection(H11Protocol):
 
 
 class _JoiningTransport:
-    """A transport that sends the headers and the body of an answer in one write, if the body follows at once.
+    """A transport that joins headers and body of a 200 answer in one write, if the body follows at once.
 
     uvicorn writes them one after the other, and each write is a system call that wakes the client.
     """
@@ -190,7 +191,7 @@ class _JoiningTransport:
         self._held = b""
 
     def write(self, data: bytes) -> None:
-        """Send data; the headers of an answer wait for the next write, or the next turn of the event loop."""
+        """Send data; headers of a 200 answer wait for the next write, or the next turn of the event loop."""
         if self._held:
             data, self._held = self._held + data, b""
         elif data.startswith(b"HTTP/1.1 200 "):
@@ -264,7 +265,7 @@ class TlsHandshake(asyncio.Protocol):
         self._transport.abort()
 
     def shutdown(self) -> None:
-        """Let the handshake and the first request end soon."""
+        """Give the handshake 1 s to finish, and after it the first request 1 s."""
         self._is_stopping = True
         self._loop.call_later(LAST_REQUEST_TIMEOUT_S, self._give_up)
 

@@ -33,6 +33,9 @@ pytestmark = pytest.mark.anyio
 _MAX_WAL_BYTES = 1 << 20
 """Without any client, a server writes less in a minute. An attack that fills the WAL writes much more."""
 
+_ABSENT = "the database had no function of this name there"
+"""Reason that only functions on pgmcp's lists get: of extensions that are not installed here."""
+
 _SESSION_PROBES = [
     "select name, setting from pg_settings where source = 'session' and name not like '%_timeout'",
     "select name from pg_prepared_statements",
@@ -191,7 +194,7 @@ async def test_honest_statements_pass_and_run(target: Target) -> None:
             await run(statement)
 
     ran = [reply for reply in run.replies if reply.text.startswith("Rows(")]
-    assert [reply for reply in run.replies if reply.is_rejected] == []
+    assert [reply for reply in run.replies if reply.is_rejected and _ABSENT not in reply.text] == []
     assert len(ran) >= 400
 
 
