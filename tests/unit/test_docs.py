@@ -273,7 +273,7 @@ _FIGURES = (
     ("docs/errors.md", f"drawing took longer than {draw.TIMEOUT_S:g} s"),
     ("docs/http.md", f"a comment line every {direct_calls.KEEP_ALIVE_S:g} s"),
     ("docs/http.md", f"at most every {jwks.COOLDOWN_S:g} s"),
-    ("docs/http.md", f"(every {jwks.REFRESH_AFTER_S:g} s)"),
+    ("docs/http.md", f"the first token after {jwks.REFRESH_AFTER_S:g} s starts"),
     ("docs/http.md", f"cached for at most {introspection.CACHED_S:g} s"),
     ("docs/http.md", f"`PG_MCP_HTTP_MAX_BODY_BYTES`, {_HTTP.body_timeout_s:g} s"),
     (
