@@ -803,6 +803,7 @@ def test_the_settings_are_read_here_if_the_forked_process_is_killed(
     os.mkfifo(tmp_path / ".env")  # opening it for reading waits until somebody writes
     reader = SettingsReader()
     reader.start()
+    assert reader.pid, "nothing was forked, and 0 would mean this process group"
     os.kill(reader.pid, signal.SIGKILL)
     (tmp_path / ".env").unlink()
 
@@ -820,6 +821,7 @@ def test_the_settings_are_read_here_if_the_forked_process_is_killed_while_it_wri
     reader = SettingsReader()
     reader.start()
     select.select([reader._pipe], [], [], 60)
+    assert reader.pid, "nothing was forked, and 0 would mean this process group"
     os.kill(reader.pid, signal.SIGKILL)
 
     assert reader.result().server.hidden_values == names
