@@ -21,7 +21,7 @@ from scripts.load.measure import Timeline
 
 PGMCP: Final = (sys.executable, "-P", "-m", "pgmcp", "serve")
 ECHO: Final = (sys.executable, "-P", str(Path(__file__).with_name("echo_server.py")))
-MSGSPEC_ECHO: Final = (sys.executable, "-P", str(Path(__file__).with_name("msgspec_echo.py")))
+MINIMAL: Final = (sys.executable, "-P", str(Path(__file__).with_name("minimal_server.py")))
 
 _READER: Final = "load_reader"
 _CLUSTER_SETTINGS: Final = {"fsync": "off", "max_connections": "200"}

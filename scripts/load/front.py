@@ -1,8 +1,9 @@
 """Compares the cost of a call with minimal servers and with other MCP servers.
 
-`echo` uses the SDK, and `msgspec` is a plain loop; both repeat one of pgmcp's replies. With `--peers`,
-`server-postgres` and `dbhub` are installed and measured, too. A repeated statement, a new literal and a new
-shape of statement are separate scenarios, because a server may cache any of them.
+`echo` uses the SDK, and `msgspec` is a plain loop; both repeat one of pgmcp's replies. `unchecked` also runs
+the SQL, as pgmcp does, but checks and limits nothing. With `--peers`, `server-postgres` and `dbhub` are
+installed and measured, too. A repeated statement, a new literal and a new shape of statement are separate
+scenarios, because a server may cache any of them.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from scripts.load.bench import ECHO, MSGSPEC_ECHO, PGMCP, Bench
+from scripts.load.bench import ECHO, MINIMAL, PGMCP, Bench
 from scripts.load.client import StdioServer
 from scripts.load.crowd import HEAVY_COUNT, LOOKUP
 from scripts.load.gates import RATIO, Gate, Measured, Missing, need_linux
@@ -31,7 +32,7 @@ select n as id, n % 7 as day, n * 1.5 as price, 'customer ' || n as name, n % 2 
 from generate_series(1, {count}) as n
 """
 
-_FLOORS: Final = {"echo": ECHO, "msgspec": MSGSPEC_ECHO}
+_FLOORS: Final = {"echo": ECHO, "msgspec": MINIMAL, "unchecked": (*MINIMAL, "--run-sql")}
 _OTHERS: Final = (SERVER_POSTGRES, DBHUB, *_FLOORS)
 _RAISED: Final[dict[str, object]] = {
     "server_max_result_rows": 20_000,
@@ -213,7 +214,7 @@ def _programs(bench: Bench) -> dict[str, tuple[tuple[str, ...], str]]:
 
 @asynccontextmanager
 async def _contestants(bench: Bench, statement: str) -> AsyncIterator[dict[str, _Contestant]]:
-    """Start every server; the echoes repeat pgmcp's reply to `statement`."""
+    """Start every server; the minimal servers repeat pgmcp's reply to `statement`."""
     async with AsyncExitStack() as stack:
         contestants = {}
         for name, (argv, tool) in _programs(bench).items():
