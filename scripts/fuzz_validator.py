@@ -78,7 +78,7 @@ def _tokenizers_agree(text: str) -> bool:
     """Return whether both tokenizers give the same tokens; true if the quick one cannot read the text."""
     from pgmcp.validation import sqlglot_parser
 
-    quick = None if sqlglot_parser._UNPLAIN.search(text) else sqlglot_parser._tokenize_plain(text)
+    quick = None if sqlglot_parser._UNUSUAL_SYNTAX.search(text) else sqlglot_parser._tokenize_plain(text)
     if quick is None:
         return True
     tokens = sqlglot_parser._DIALECT.tokenize(text)

@@ -103,7 +103,7 @@ class DateOutput:
             return None
         folds = (when.replace(fold=0), when.replace(fold=1))
         offsets = {each.utcoffset() for each in folds if each.tzname() == zone}
-        return _spell_offset(offset) if len(offsets) == 1 and (offset := offsets.pop()) is not None else None
+        return _format_offset(offset) if len(offsets) == 1 and (offset := offsets.pop()) is not None else None
 
 
 def choose_date_output(date_style: str, time_zone: str) -> DateOutput | None:
@@ -114,7 +114,7 @@ def choose_date_output(date_style: str, time_zone: str) -> DateOutput | None:
     return DateOutput(style, order.upper() == "DMY", time_zone)
 
 
-def _spell_offset(offset: timedelta) -> str:
+def _format_offset(offset: timedelta) -> str:
     seconds = round(offset.total_seconds())
     hours, rest = divmod(abs(seconds), 3600)
     parts = [f"{hours:02}", *(f"{part:02}" for part in divmod(rest, 60))]

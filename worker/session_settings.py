@@ -143,7 +143,7 @@ class SessionDefaults:
 
     def describe(self, name: str) -> str:
         """Return the server's own limit in words: "statement_timeout = 1s, set for the role"."""
-        return f"{name} = {_spell_ms(int(self.values.get(name) or 0))}, {self.owners.get(name, '')}"
+        return f"{name} = {_format_ms(int(self.values.get(name) or 0))}, {self.owners.get(name, '')}"
 
 
 def read_defaults(rows: list[tuple[str, str, str]], options_variable: str = "") -> SessionDefaults:
@@ -257,7 +257,7 @@ def _encoding(client_encoding: str) -> dict[str, str]:
     return {"client_encoding": client_encoding} if client_encoding else {}
 
 
-def _spell_ms(ms: int) -> str:
+def _format_ms(ms: int) -> str:
     return f"{ms / 1000:g}s" if ms >= 1000 else f"{ms}ms"
 
 

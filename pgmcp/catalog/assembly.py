@@ -205,7 +205,7 @@ class Assembly:
         is_outdated = bool(values) and known is not None and not known.is_fresh
         column = Column(
             name=sys.intern(row.name),
-            type=sys.intern(self._types.spell(row.type, row.type_id)),
+            type=sys.intern(self._types.full_name(row.type, row.type_id)),
             nullable=row.nullable,
             default=_default(row),
             comment=row.comment,

@@ -136,7 +136,7 @@ class Types:
                 self._cut |= {id_, array_id}
         self._base: dict[int, tuple[int, str]] = {id_: (base_id, base) for id_, base_id, base in domains}
 
-    def spell(self, name: str, type_id: int) -> str:
+    def full_name(self, name: str, type_id: int) -> str:
         """Return the type's name; the name of a domain is followed by its base type."""
         base_id, base = self._resolve(type_id, name)
         return name if base_id == type_id else f"{name} ({base})"

@@ -42,7 +42,7 @@ _BARE = re.compile(r"^\s*((?:select|with|values|table)\b.*)", re.DOTALL | re.IGN
 
 
 @dataclass(slots=True)
-class ModelCost:
+class ModelUsage:
     """The model's calls for one question, and their tokens as the endpoint counts them."""
 
     calls: int = 0
@@ -66,7 +66,7 @@ class Attempt:
 
     sql: str
     rows: list[Row] | None
-    bill: ModelCost
+    usage: ModelUsage
     elapsed_ms: float
     error: str = ""
     message: str = ""
@@ -89,26 +89,26 @@ class Meter:
     """Observes a pipeline, and counts what its last call has cost."""
 
     def __init__(self) -> None:
-        self.bill = ModelCost()
+        self.usage = ModelUsage()
 
     def observe_call(self, call: Call) -> AbstractContextManager[object]:
         """Begin to count the cost of a call."""
-        self.bill = ModelCost()
-        return self._count(call, self.bill)
+        self.usage = ModelUsage()
+        return self._count(call, self.usage)
 
     def observe_stage(self, call: Call, stage: Stage) -> None:
         """Count a call of the model."""
         if stage is Stage.MODEL:
-            self.bill.calls += 1
+            self.usage.calls += 1
 
     @staticmethod
     @contextmanager
-    def _count(call: Call, bill: ModelCost) -> Iterator[None]:
+    def _count(call: Call, usage: ModelUsage) -> Iterator[None]:
         try:
             yield
         finally:
-            bill.tokens_in, bill.tokens_out = call.tokens_in, call.tokens_out
-            bill.tokens_cached = call.tokens_cached
+            usage.tokens_in, usage.tokens_out = call.tokens_in, call.tokens_out
+            usage.tokens_cached = call.tokens_cached
 
 
 class Ours:
@@ -135,8 +135,8 @@ class Ours:
                 QueryOptions(database=self._database, return_type=ReturnType.BOTH, caller=CALLER),
             )
         except PgmcpError as error:
-            return _failed("", error, self._meter.bill, start_s)
-        return _succeeded(answer, self._meter.bill, start_s)
+            return _failed("", error, self._meter.usage, start_s)
+        return _succeeded(answer, self._meter.usage, start_s)
 
 
 class PlainPrompt:
@@ -167,26 +167,26 @@ class PlainPrompt:
     async def ask(self, question: Question) -> Attempt:
         """Ask one question."""
         start_s = time.perf_counter()
-        bill = ModelCost(calls=1)
+        usage = ModelUsage(calls=1)
         try:
             reply = await self._complete(question)
         except ModelReplyError as error:
-            bill.tokens_in, bill.tokens_out = error.tokens_in, error.tokens_out
-            return _failed("", error, bill, start_s)
+            usage.tokens_in, usage.tokens_out = error.tokens_in, error.tokens_out
+            return _failed("", error, usage, start_s)
         except PgmcpError as error:
-            return _failed("", error, bill, start_s)
-        bill.tokens_in, bill.tokens_cached = reply.tokens_in, reply.tokens_cached
-        bill.tokens_out = reply.tokens_out
+            return _failed("", error, usage, start_s)
+        usage.tokens_in, usage.tokens_cached = reply.tokens_in, reply.tokens_cached
+        usage.tokens_out = reply.tokens_out
         statement = sql_of(reply.text)
         if not statement:
-            return Attempt("", None, bill, _ms_since(start_s), UNANSWERABLE, "no SQL in the reply")
+            return Attempt("", None, usage, _ms_since(start_s), UNANSWERABLE, "no SQL in the reply")
         try:
             answer = await self._pipeline.execute_sql(
                 statement, CallOptions(database=self._database, caller=CALLER)
             )
         except PgmcpError as error:
-            return _failed(statement, error, bill, start_s)
-        return _succeeded(answer, bill, start_s)
+            return _failed(statement, error, usage, start_s)
+        return _succeeded(answer, usage, start_s)
 
     async def _complete(self, question: Question) -> TextCompletion:
         prompt = _PROMPT.format(
@@ -205,12 +205,12 @@ def sql_of(reply: str) -> str:
     return bare[1].strip() if bare else ""
 
 
-def _succeeded(answer: Answer, bill: ModelCost, start_s: float) -> Attempt:
+def _succeeded(answer: Answer, usage: ModelUsage, start_s: float) -> Attempt:
     rows = answer.rows
     return Attempt(
         answer.statement or "",
         [] if rows is None else list(rows.rows),
-        bill,
+        usage,
         _ms_since(start_s),
         source=str(answer.source),
         is_whole=rows is None or (rows.truncated is None and not rows.cut_cells),
@@ -218,8 +218,8 @@ def _succeeded(answer: Answer, bill: ModelCost, start_s: float) -> Attempt:
     )
 
 
-def _failed(statement: str, error: PgmcpError, bill: ModelCost, start_s: float) -> Attempt:
-    return Attempt(statement, None, bill, _ms_since(start_s), str(error.code), str(error))
+def _failed(statement: str, error: PgmcpError, usage: ModelUsage, start_s: float) -> Attempt:
+    return Attempt(statement, None, usage, _ms_since(start_s), str(error.code), str(error))
 
 
 def _ms_since(start_s: float) -> float:

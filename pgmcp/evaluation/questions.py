@@ -31,7 +31,7 @@ class Question:
     Attributes:
         database: the database's name.
         gold_sql: the expected statements; each returns the right rows.
-        gold_rows: the right rows, if they are given instead.
+        expected_rows: the right rows, if they are given instead.
         is_unanswerable: whether the right answer is a refusal.
         context: notes of the user; "" for none.
         is_ordered: whether the rows must have the expected order.
@@ -41,7 +41,7 @@ class Question:
     database: str
     text: str
     gold_sql: tuple[str, ...] = ()
-    gold_rows: tuple[Row, ...] | None = None
+    expected_rows: tuple[Row, ...] | None = None
     is_unanswerable: bool = False
     category: str = ""
     context: str = ""
@@ -52,7 +52,7 @@ class Question:
         """The question as it is asked, and below it the notes."""
         return f"{self.text}\n\nNotes:\n{self.context}" if self.context else self.text
 
-    def by_gold(self) -> list["Question"]:
+    def by_gold_sql(self) -> list["Question"]:
         """Return a copy of the question for each of its expected statements, with that statement first."""
         return [
             replace(
@@ -108,7 +108,7 @@ def _questions_of(expectation: Expectation, database: str, number: int) -> Itera
             database=database,
             text=text,
             gold_sql=() if expectation.is_unanswerable else statements,
-            gold_rows=expectation.rows,
+            expected_rows=expectation.rows,
             is_unanswerable=expectation.is_unanswerable,
             category=expectation.category,
             context=expectation.notes,

@@ -68,7 +68,7 @@ def group(results: Sequence[Result], key: Callable[[Result], Key]) -> dict[Key, 
 
 def summary(attempts: Sequence[JudgedAttempt]) -> dict[str, Any]:
     """Return the figures of one contestant."""
-    bills = [judged.attempt.bill for judged in attempts]
+    usages = [judged.attempt.usage for judged in attempts]
     verdicts = {str(verdict): sum(each.verdict is verdict for each in attempts) for verdict in Verdict}
     low, high = _interval(verdicts["right"], len(attempts))
     return {
@@ -85,12 +85,12 @@ def summary(attempts: Sequence[JudgedAttempt]) -> dict[str, Any]:
         "verified": sum(each.attempt.source == "verified" for each in attempts),
         "repaired": sum(each.attempt.source == "repaired" for each in attempts),
         "noted": sum(bool(each.attempt.notes) for each in attempts),
-        "calls": sum(bill.calls for bill in bills),
-        "most_calls": max(bill.calls for bill in bills),
-        "tokens_in": sum(bill.tokens_in for bill in bills),
-        "tokens_cached": sum(bill.tokens_cached for bill in bills),
-        "tokens_out": sum(bill.tokens_out for bill in bills),
-        "median_tokens_in": statistics.median(bill.tokens_in for bill in bills),
+        "calls": sum(usage.calls for usage in usages),
+        "most_calls": max(usage.calls for usage in usages),
+        "tokens_in": sum(usage.tokens_in for usage in usages),
+        "tokens_cached": sum(usage.tokens_cached for usage in usages),
+        "tokens_out": sum(usage.tokens_out for usage in usages),
+        "median_tokens_in": statistics.median(usage.tokens_in for usage in usages),
         "p50_ms": round(statistics.median(each.attempt.elapsed_ms for each in attempts), 1),
         "most_ms": round(max(each.attempt.elapsed_ms for each in attempts), 1),
     }
@@ -148,9 +148,9 @@ def _judged(judged: JudgedAttempt) -> dict[str, Any]:
         "source": attempt.source,
         "sql": attempt.sql,
         "notes": list(attempt.notes),
-        "calls": attempt.bill.calls,
-        "tokens_in": attempt.bill.tokens_in,
-        "tokens_cached": attempt.bill.tokens_cached,
-        "tokens_out": attempt.bill.tokens_out,
+        "calls": attempt.usage.calls,
+        "tokens_in": attempt.usage.tokens_in,
+        "tokens_cached": attempt.usage.tokens_cached,
+        "tokens_out": attempt.usage.tokens_out,
         "elapsed_ms": round(attempt.elapsed_ms, 1),
     }

@@ -104,8 +104,8 @@ async def run_expected(pipeline: Pipeline, database: str | None, question: Quest
     Raises:
         CannotAskError: one failed.
     """
-    if question.gold_rows is not None:
-        return [list(question.gold_rows)]
+    if question.expected_rows is not None:
+        return [list(question.expected_rows)]
     found: list[list[Row]] = []
     for statement in question.gold_sql:
         try:

@@ -107,7 +107,7 @@ def conditions_to_plan(context: DatabaseContext, catalog: Catalog) -> Iterator[t
 
 
 def _select(tables: Sequence[Table], condition: str) -> str:
-    relations = sorted({_spell((table.schema, table.name)) for table in tables})
+    relations = sorted({_sql_name((table.schema, table.name)) for table in tables})
     return f"SELECT 1 FROM {', '.join(relations)} WHERE ({condition}\n)"  # noqa: S608 - validated as SQL
 
 
@@ -153,9 +153,9 @@ class _Lookup:
         names = names_of_condition(condition)
         for parts in names.columns:
             if len(parts) > 1 and parts[0].lower() != table.name.lower():
-                yield from self.check("filters", _spell(parts))
+                yield from self.check("filters", _sql_name(parts))
             elif not _has_column(table, parts[-1]):
-                yield UnknownName("filters", _spell((table.name, parts[-1])), table, parts[-1])
+                yield UnknownName("filters", _sql_name((table.name, parts[-1])), table, parts[-1])
         yield from self._check_subqueries("filters", names)
 
     def check_join(self, condition: str) -> Iterator[UnknownName]:
@@ -163,7 +163,7 @@ class _Lookup:
         names = names_of_condition(condition)
         for parts in names.columns:
             if len(parts) > 1:
-                yield from self.check("joins", _spell(parts))
+                yield from self.check("joins", _sql_name(parts))
             elif not self._is_column_somewhere(parts[0]):
                 yield UnknownName("joins", quote_identifier(parts[0]), column=parts[0])
         yield from self._check_subqueries("joins", names)
@@ -171,14 +171,14 @@ class _Lookup:
     def _check_subqueries(self, place: str, names: ConditionNames) -> Iterator[UnknownName]:
         relations = dict(names.inner_relations)
         for relation in dict.fromkeys(relations.values()):
-            yield from self.check(place, _spell(relation.split(".")))
+            yield from self.check(place, _sql_name(relation.split(".")))
         for parts in names.inner_columns:
             if parts[-1] in names.made_names or parts[-1] in relations:
                 continue
             relation = relations.get(parts[-2], "") if len(parts) > 1 else ""
             table = self.find(relation.split(".")) if relation else None
             if table is not None and not _has_column(table, parts[-1]):
-                yield UnknownName(place, _spell((table.name, parts[-1])), table, parts[-1])
+                yield UnknownName(place, _sql_name((table.name, parts[-1])), table, parts[-1])
             elif len(parts) == 1 and not self._is_column_somewhere(parts[0]):
                 yield UnknownName(place, quote_identifier(parts[0]), column=parts[0])
 
@@ -201,14 +201,14 @@ def _has_column(table: Table, name: str) -> bool:
     return wanted in known or wanted in _SYSTEM_COLUMNS or wanted == table.name.lower()
 
 
-def _spell(parts: Sequence[str]) -> str:
+def _sql_name(parts: Sequence[str]) -> str:
     return ".".join(map(quote_identifier, parts))
 
 
 def _possible_tables(name: str) -> list[str]:
     """Return the tables that a name may refer to, as written and in lower case."""
     parts = parse_name(name)
-    spelled = [_spell(parts[:count]) for count in (2, 1) if count <= min(len(parts), 2)]
+    spelled = [_sql_name(parts[:count]) for count in (2, 1) if count <= min(len(parts), 2)]
     spelled = spelled[:1] if len(parts) > 2 else spelled
     return list(dict.fromkeys(each for text in spelled for each in (text, text.lower().replace('"', ""))))
 

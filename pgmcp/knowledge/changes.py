@@ -340,10 +340,10 @@ def _lines_of(entry: Entry) -> list[str]:
             also = [f"  also_asked_as: [{', '.join(map(_quote, entry.also))}]"] if entry.also else []
             return [f"- question: {_quote(entry.name)}{mark}", *also, f"  sql: {_quote(entry.text)}"]
         case _:
-            return [f"{_spell_key(entry.name)}: {_quote(entry.text)}{mark}"]
+            return [f"{_write_key(entry.name)}: {_quote(entry.text)}{mark}"]
 
 
-def _spell_key(name: str) -> str:
+def _write_key(name: str) -> str:
     is_plain = _PLAIN_KEY.fullmatch(name) and name.lower() not in _NOT_TEXT
     return name if is_plain else _quote(name)
 

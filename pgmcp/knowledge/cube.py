@@ -181,13 +181,13 @@ class _CubeReader:
                 text = f"{title}: {text}" if text else title
             note_column(self._knowledge, self._tables, self._cube.table, sql.strip('"'), text, synonyms)
             return
-        table = self._tables.spell(self._cube.table)
+        table = self._tables.display_name(self._cube.table)
         also = f"; also called {', '.join(synonyms)}" if synonyms else ""
         self._knowledge.terms[name] = f"{text or title or 'computed'}{also}; SQL: {sql} of {table}"
         self._knowledge.conditions[name] = f"SELECT {sql} FROM {table}"
 
     def _read_segment(self, item: dict[str, Any]) -> None:
-        sql, table = self._write(text_of(item.get("sql"))), self._tables.spell(self._cube.table)
+        sql, table = self._write(text_of(item.get("sql"))), self._tables.display_name(self._cube.table)
         text = described(item.get("description"))
         name = name_of(item)
         self._knowledge.terms[name] = f"{text}; " * bool(text) + f"of {table} where {sql}"
@@ -203,7 +203,7 @@ class _CubeReader:
             raise NotImportableError(words)
         expression = self._measure_sql(item)
         self._knowledge.metrics[key] = Metric(
-            key, title, text, synonyms, expression, self._tables.spell(self._cube.table)
+            key, title, text, synonyms, expression, self._tables.display_name(self._cube.table)
         )
 
     def _measure_sql(self, item: Mapping[str, Any], depth: int = 0) -> str:
@@ -254,18 +254,18 @@ class _CubeReader:
 
         read = parse(_REFERENCE.sub(place, sql))
 
-        def spell(parts: tuple[str, ...]) -> str:
+        def sql_of(parts: tuple[str, ...]) -> str:
             if len(parts) == 1 and parts[0] in written:
                 return written[parts[0]]
             return (
-                self._relations.spell_field(
+                self._relations.sql_of_field(
                     Dataset(self._cube.name, self._cube.table), parts[-1], qualifies=False
                 )
                 if len(parts) == 1 or parts[-2] == self._cube.table.name
                 else self._refuse(parts[-2])
             )
 
-        return read.replace(spell)
+        return read.replace(sql_of)
 
     def _member(self, name: str, kind: str, depth: int) -> str:
         if "." in name:

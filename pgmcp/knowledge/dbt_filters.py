@@ -65,16 +65,16 @@ def templates_of(filters: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def translate(template: str, spell: Callable[[Element], str]) -> str:
+def translate(template: str, sql_of: Callable[[Element], str]) -> str:
     """Return a filter as SQL.
 
     Args:
-        spell: returns SQL for an element.
+        sql_of: returns SQL for an element.
 
     Raises:
         NotImportableError: the template contains something other than the known calls.
     """
-    sql = _TEMPLATE.sub(lambda match: spell(read_element(match[1])), template).strip()
+    sql = _TEMPLATE.sub(lambda match: sql_of(read_element(match[1])), template).strip()
     if any(mark in sql for mark in _FORBIDDEN):
         raise NotImportableError("its filter has a template that would have to be run")
     try:

@@ -125,7 +125,7 @@ class Metrics:
         # Translated twice, because columns need a qualifier if any filter adds a join.
         for _ in range(2):
             conditions = [
-                f"({translate(each, lambda element: joined.spell(element, measure.time))})"
+                f"({translate(each, lambda element: joined.sql_of(element, measure.time))})"
                 for each in templates
             ]
         expression = self._aggregate(measure, joined.write(measure.expression))
@@ -136,7 +136,7 @@ class Metrics:
         return Value(
             expression,
             joined.source,
-            f"{self._models.tables.spell(measure.model.table)}.{spelled}" if spelled else "",
+            f"{self._models.tables.display_name(measure.model.table)}.{spelled}" if spelled else "",
         )
 
     def _measure(
@@ -193,14 +193,14 @@ class Metrics:
         def write(texts: Sequence[str]) -> str:
             by_name = {name.lower(): text for name, text in zip(names, texts, strict=True)}
 
-            def spell(parts: tuple[str, ...]) -> str:
+            def sql_of(parts: tuple[str, ...]) -> str:
                 if len(parts) != 1 or parts[0].lower() not in by_name:
                     raise NotImportableError(
                         f"its expression names {'.'.join(parts)}, which is not one of its inputs"
                     )
                 return by_name[parts[0].lower()]
 
-            return read.replace(spell)
+            return read.replace(sql_of)
 
         return _combine(values, write)
 

@@ -138,9 +138,9 @@ class Joined:
     @property
     def source(self) -> str:
         """The text after FROM."""
-        return " ".join([self.models.tables.spell(self.root.table), *self.joins.values()])
+        return " ".join([self.models.tables.display_name(self.root.table), *self.joins.values()])
 
-    def spell(self, element: Element, time: str) -> str:
+    def sql_of(self, element: Element, time: str) -> str:
         """Return SQL for an element of a filter.
 
         Args:
@@ -167,13 +167,13 @@ class Joined:
                 f"its expression {expression!r} is not a PostgreSQL expression: {error}"
             ) from error
 
-        def spell(parts: tuple[str, ...]) -> str:
+        def sql_of(parts: tuple[str, ...]) -> str:
             if len(parts) > 2 or (len(parts) == 2 and parts[0] not in (model.name, model.table.name)):
                 raise NotImportableError(f"its expression names a column of another table: {'.'.join(parts)}")
             name = quote_identifier(find_column(model.table, parts[-1]).name)
             return f"{qualifier}.{name}" if qualifier else name
 
-        written = read.replace(spell)
+        written = read.replace(sql_of)
         is_simple = len(read.columns) == 1 and read.columns[0][1:] == (0, len(read.text))
         return written if is_simple or not read.columns else f"({written})"
 
@@ -228,7 +228,7 @@ class Joined:
         one = self.write(expression_of(near), model, qualifier)
         condition = f"{one} = {self.write(expression_of(far), other, name)}"
         self.joins[(entity, other.name, name)] = (
-            f"LEFT JOIN {self.models.tables.spell(other.table)}{alias} ON {condition}"
+            f"LEFT JOIN {self.models.tables.display_name(other.table)}{alias} ON {condition}"
         )
         return other, name
 
@@ -237,5 +237,5 @@ class Joined:
         key = expression_of(entity)
         if is_plain_column(key) and is_unique(other.table, [find_column(other.table, key).name]):
             return
-        name = self.models.tables.spell(other.table)
+        name = self.models.tables.display_name(other.table)
         self.models.knowledge.remark(f"the file declares {key} as a key of {name}, but the catalog does not")

@@ -214,11 +214,11 @@ def _note(item: Mapping[str, Any], tables: Tables) -> Entry:
     name, text = (_required(item, key) for key in ("name", "text"))
     table = tables.catalog.find(name)
     if table is not None:
-        spelled, column = tables.spell(table), "1"
+        spelled, column = tables.display_name(table), "1"
     else:
         table, found = _column(name, tables)
-        spelled, column = tables.spell_column(table, found), quote_identifier(found)
-    check = f"SELECT {column} FROM {tables.spell(table)}"
+        spelled, column = tables.qualified_column(table, found), quote_identifier(found)
+    check = f"SELECT {column} FROM {tables.display_name(table)}"
     return Entry(Section.NOTES, spelled, one_line(text), Origin.DRAFT, check=check)
 
 
@@ -231,7 +231,7 @@ def _filter(item: Mapping[str, Any], tables: Tables) -> Entry:
         read = read_expression(condition)
     except SqlRejectedError as error:
         raise NotImportableError(f"its condition cannot be read: {error}") from error
-    spelled = tables.spell(table)
+    spelled = tables.display_name(table)
     check = f"SELECT 1 FROM {spelled} WHERE {read.text}"
     return Entry(Section.FILTERS, spelled, read.text, Origin.DRAFT, check=check)
 

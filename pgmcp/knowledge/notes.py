@@ -19,7 +19,7 @@ def note_table(
     knowledge: Knowledge, tables: Tables, table: Table, text: str, synonyms: Sequence[str] = ()
 ) -> None:
     """Add a note on a table, unless its comment says the same."""
-    name = tables.spell(table)
+    name = tables.display_name(table)
     _note(knowledge, name, text, table.comment)
     _note_synonyms(knowledge, name, synonyms)
 
@@ -31,9 +31,9 @@ def note_column(
     try:
         found = find_column(table, column)
     except NotImportableError as error:
-        knowledge.leave_out(f"description of {tables.spell(table)}.{column}", error)
+        knowledge.leave_out(f"description of {tables.display_name(table)}.{column}", error)
         return
-    name = tables.spell_column(table, found.name)
+    name = tables.qualified_column(table, found.name)
     _note(knowledge, name, text, found.comment)
     _note_synonyms(knowledge, name, synonyms)
 
@@ -53,7 +53,7 @@ def note_values(
         NotImportableError: there is no such column.
     """
     found = find_column(table, column)
-    name = tables.spell_column(table, found.name)
+    name = tables.qualified_column(table, found.name)
     if not tables.catalog.scope.shows_values(table.schema, table.name, found.name):
         knowledge.leave_out(f"accepted values of {name}", "values of this column are not shown to models")
         return

@@ -69,7 +69,7 @@ def _read_dataset(item: Mapping[str, Any], tables: Tables, knowledge: Knowledge)
         return None
     synonyms = synonyms_of(item.get("ai_context"))
     note_table(knowledge, tables, table, described(item.get("description")), synonyms)
-    _note_instructions(knowledge, tables.spell(table), item)
+    _note_instructions(knowledge, tables.display_name(table), item)
     _check_keys(item, table, tables, knowledge)
     fields: dict[str, str] = {}
     for each in items_of(item.get("fields")):
@@ -89,7 +89,8 @@ def _check_keys(item: Mapping[str, Any], table: Table, tables: Tables, knowledge
         if columns and not is_unique(table, columns):
             names = ", ".join(columns)
             knowledge.remark(
-                f"the file declares {names} as a key of {tables.spell(table)}, but the catalog does not"
+                f"the file declares {names} as a key of {tables.display_name(table)}, "
+                "but the catalog does not"
             )
 
 
@@ -103,13 +104,13 @@ def _describe_field(
     name = name_of(item)
     try:
         dataset = Dataset(name, table, {name: expression})
-        sql = Relations({name: dataset}, [], tables).spell_field(dataset, name, qualifies=False)
+        sql = Relations({name: dataset}, [], tables).sql_of_field(dataset, name, qualifies=False)
     except NotImportableError as error:
         knowledge.leave_out(f"field {name}", error)
         return
     also = f"; also called {', '.join(synonyms)}" if synonyms else ""
-    knowledge.terms[name] = f"{text or 'computed'}{also}; SQL: {sql} of {tables.spell(table)}"
-    knowledge.conditions[name] = f"SELECT {sql} FROM {tables.spell(table)}"
+    knowledge.terms[name] = f"{text or 'computed'}{also}; SQL: {sql} of {tables.display_name(table)}"
+    knowledge.conditions[name] = f"SELECT {sql} FROM {tables.display_name(table)}"
 
 
 def _note_instructions(knowledge: Knowledge, name: str, item: Mapping[str, Any]) -> None:

@@ -105,10 +105,12 @@ class Relations:
         root, joins = self._join(names)
         self._refuse_fan_out(read, root)
         qualifies = bool(joins)
-        sql = read.replace(lambda parts: self.spell_field(self._owner(parts), parts[-1], qualifies=qualifies))
-        return sql, " ".join([self._tables.spell(root.table), *joins])
+        sql = read.replace(
+            lambda parts: self.sql_of_field(self._owner(parts), parts[-1], qualifies=qualifies)
+        )
+        return sql, " ".join([self._tables.display_name(root.table), *joins])
 
-    def spell_field(self, dataset: Dataset, name: str, *, qualifies: bool, depth: int = 0) -> str:
+    def sql_of_field(self, dataset: Dataset, name: str, *, qualifies: bool, depth: int = 0) -> str:
         """Return SQL for a field, or for a column if no field has the name."""
         if depth > _MAX_DEPTH:
             raise NotImportableError("its fields use each other, or nest too deeply")
@@ -119,23 +121,23 @@ class Relations:
         read = parse(expression)
         if read.aggregates:
             raise NotImportableError(f"its field {name} has an aggregate of its own")
-        written = read.replace(self._spell_inside(dataset, name, qualifies=qualifies, depth=depth + 1))
+        written = read.replace(self._sql_inside(dataset, name, qualifies=qualifies, depth=depth + 1))
         is_simple = len(read.columns) == 1 and read.columns[0][1:] == (0, len(read.text))
         return written if is_simple else f"({written})"
 
-    def _spell_inside(
+    def _sql_inside(
         self, dataset: Dataset, field_name: str, *, qualifies: bool, depth: int
     ) -> Callable[[tuple[str, ...]], str]:
-        def spell(parts: tuple[str, ...]) -> str:
+        def sql_of(parts: tuple[str, ...]) -> str:
             if len(parts) > 1 and self._owner(parts) is not dataset:
                 raise NotImportableError(f"its field {field_name} names another dataset")
             # A field may have the same name as the column in its expression.
             if len(parts) == 1 and any(parts[0] == column.name for column in dataset.table.columns):
                 column = quote_identifier(parts[0])
                 return f"{quote_identifier(dataset.table.name)}.{column}" if qualifies else column
-            return self.spell_field(dataset, parts[-1], qualifies=qualifies, depth=depth)
+            return self.sql_of_field(dataset, parts[-1], qualifies=qualifies, depth=depth)
 
-        return spell
+        return sql_of
 
     def _owner(self, parts: tuple[str, ...]) -> Dataset:
         found = self.dataset(parts[-2]) if len(parts) > 1 else self._only_owner(parts[0])
@@ -182,22 +184,22 @@ class Relations:
                     continue
                 table = self._datasets[target].table
                 if not is_unique(table, relationship.to_columns):
-                    unproven.append(self._tables.spell_column(table, relationship.to_columns[0]))
+                    unproven.append(self._tables.qualified_column(table, relationship.to_columns[0]))
                     continue
                 path_by_name[target] = [*path_by_name[here], relationship]
                 pending.append(target)
         if any(name not in path_by_name for name in names):
             return None
         needed = dict.fromkeys(step for name in names for step in path_by_name[name])
-        return [self._spell_join(step) for step in needed]
+        return [self._join_sql(step) for step in needed]
 
-    def _spell_join(self, step: Relationship) -> str:
+    def _join_sql(self, step: Relationship) -> str:
         one, other = self._datasets[step.from_name].table, self._datasets[step.to_name].table
         condition = " AND ".join(
             f"{_qualified(one, a)} = {_qualified(other, b)}"
             for a, b in zip(step.from_columns, step.to_columns, strict=True)
         )
-        return f"LEFT JOIN {self._tables.spell(other)} ON {condition}"
+        return f"LEFT JOIN {self._tables.display_name(other)} ON {condition}"
 
     def _refuse_fan_out(self, read: Expression, root: Dataset) -> None:
         for aggregate in read.aggregates:

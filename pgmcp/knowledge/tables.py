@@ -76,13 +76,13 @@ class Tables:
             )
         return same_name[0]
 
-    def spell(self, table: Table) -> str:
+    def display_name(self, table: Table) -> str:
         """Return a table's name as SQL and notes write it."""
         return self.catalog.display_name(table)
 
-    def spell_column(self, table: Table, column: str) -> str:
+    def qualified_column(self, table: Table, column: str) -> str:
         """Return `table.column` as notes and joins write it."""
-        return f"{self.spell(table)}.{quote_identifier(column)}"
+        return f"{self.display_name(table)}.{quote_identifier(column)}"
 
     def referenced_by(self, table: Table, columns: Sequence[str]) -> Iterator[tuple[ForeignKey, Table]]:
         """Yield the enforced foreign keys on these columns, with the tables that they reference."""
@@ -144,7 +144,7 @@ def add_join(
         columns: names of the catalog, in the order of `other_columns`.
     """
     condition = " AND ".join(
-        f"{tables.spell_column(table, one)} = {tables.spell_column(other, two)}"
+        f"{tables.qualified_column(table, one)} = {tables.qualified_column(other, two)}"
         for one, two in zip(columns, other_columns, strict=True)
     )
     pairs = sorted(zip(columns, other_columns, strict=True))
@@ -160,7 +160,7 @@ def _cardinality(
     tables: Tables, table: Table, columns: Sequence[str], other: Table, other_columns: Sequence[str]
 ) -> str:
     from_side, to_side = is_unique(table, columns), is_unique(other, other_columns)
-    name, other_name = tables.spell(table), tables.spell(other)
+    name, other_name = tables.display_name(table), tables.display_name(other)
     if from_side and to_side:
         return f"at most one row of {other_name} for each of {name}, and the reverse"
     if to_side:
@@ -177,4 +177,5 @@ def _check(
         f"a.{quote_identifier(one)} = b.{quote_identifier(two)}"
         for one, two in zip(columns, other_columns, strict=True)
     )
-    return f"SELECT 1 FROM {tables.spell(table)} AS a JOIN {tables.spell(other)} AS b ON {condition}"
+    name, other_name = tables.display_name(table), tables.display_name(other)
+    return f"SELECT 1 FROM {name} AS a JOIN {other_name} AS b ON {condition}"

@@ -149,7 +149,7 @@ def _advise_table(name: str, catalog: Catalog) -> str:
 
 def _advise_column(name: str, tables: list[Table], catalog: Catalog) -> str:
     here = [(table, column) for table in tables for column in table.columns]
-    near = nearest(name, here, limit=_NEAR_COLUMNS, spell=lambda pair: pair[1].name)
+    near = nearest(name, here, limit=_NEAR_COLUMNS, text_of=lambda pair: pair[1].name)
     elsewhere = [] if any(fold(column.name) == fold(name) for _, column in near) else _holders(name, catalog)
     parts = []
     if near or elsewhere:

@@ -193,8 +193,8 @@ class _Judge:
     def _probe(self, owners: Sequence[str], grouped: Sequence[TableColumn], filter_sql: str) -> str:
         block, exposed = self._block, _ExposedColumns(self._block)
         keys = [TableColumn(alias, name) for alias in owners for name in self._keys(alias)[0]]
-        group_by = ", ".join(exposed.spell(column) for column in dict.fromkeys([*keys, *grouped]))
-        present = " AND ".join(f"{exposed.spell(column)} IS NOT NULL" for column in keys)
+        group_by = ", ".join(exposed.sql_of(column) for column in dict.fromkeys([*keys, *grouped]))
+        present = " AND ".join(f"{exposed.sql_of(column)} IS NOT NULL" for column in keys)
         counted = f"count(*) FILTER (WHERE {filter_sql}\n)" if filter_sql else "count(*)"
         rows = block.rows_sql(exposed.inserted)
         repeated = f"{rows}\nGROUP BY {group_by} HAVING {counted} > 1 AND {present}"
@@ -326,21 +326,20 @@ class _ExposedColumns:
         self._names: dict[TableColumn, str] = {}
         self.inserted: dict[int, str] = {}
 
-    def spell(self, column: TableColumn) -> str:
+    def sql_of(self, column: TableColumn) -> str:
         """Return the column as the block may write it."""
         if not column.inner_alias:
-            return _spell(column.alias, column.name)
+            return _qualified(column.alias, column.name)
         if column not in self._names:
             self._names[column] = f"pgmcp {len(self._names) + 1}"
             offset = (self._spans[column.outer_alias] or (0, 0))[0]
-            added = (
-                f", {_spell(column.inner_alias, column.name)} AS {quote_identifier(self._names[column])}\n"
-            )
+            added = _qualified(column.inner_alias, column.name)
+            added = f", {added} AS {quote_identifier(self._names[column])}\n"
             self.inserted[offset] = self.inserted.get(offset, "") + added
-        return _spell(column.outer_alias, self._names[column])
+        return _qualified(column.outer_alias, self._names[column])
 
 
-def _spell(alias: str, name: str) -> str:
+def _qualified(alias: str, name: str) -> str:
     return f"{quote_identifier(alias)}.{quote_identifier(name)}"
 
 

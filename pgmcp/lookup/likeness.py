@@ -38,13 +38,13 @@ def likeness(one: str, other: str) -> float:
     return min(0.99, max(shared, 0.5 + shared / 2 if is_within else 0.0))
 
 
-def nearest(text: str, candidates: Iterable[T], *, limit: int, spell: Callable[[T], str]) -> list[T]:
+def nearest(text: str, candidates: Iterable[T], *, limit: int, text_of: Callable[[T], str]) -> list[T]:
     """Return the candidates most similar to `text`, most similar first, without dissimilar ones.
 
     Args:
-        spell: returns the text of a candidate.
+        text_of: returns the text of a candidate.
     """
-    scored = [(likeness(text, spell(candidate)), candidate) for candidate in candidates]
+    scored = [(likeness(text, text_of(candidate)), candidate) for candidate in candidates]
     near = [pair for pair in scored if pair[0] >= NEAR_ENOUGH]
     near.sort(key=lambda pair: pair[0], reverse=True)
     return [candidate for _, candidate in near[:limit]]

@@ -77,7 +77,7 @@ def _names(catalog: Catalog, dots: int) -> Iterator[str]:
 
 
 def _near(pattern: str, names: Iterable[str]) -> list[str]:
-    return nearest(pattern, names, limit=_MAX_NEAR, spell=str)
+    return nearest(pattern, names, limit=_MAX_NEAR, text_of=str)
 
 
 class ScopeCheck:

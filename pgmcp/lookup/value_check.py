@@ -243,7 +243,7 @@ async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mi
         if not is_there:
             return None
         return Mismatch(comparison, (), differs_in_case=True)
-    near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
+    near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, text_of=str)
     return _mismatch(comparison, tuple(near)) if near else None
 
 
@@ -313,7 +313,7 @@ def _can_be_checked(column: Column, text: str) -> bool:
 
 
 def _mismatch(comparison: Comparison, values: tuple[str, ...]) -> Mismatch:
-    near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
+    near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, text_of=str)
     return Mismatch(
         comparison,
         tuple(near) or values[:_MAX_SHOWN_VALUES],

@@ -47,19 +47,19 @@ class _Place(NamedTuple):
         user: the role that calls functions there; inside a SECURITY DEFINER function, the function's owner.
         reader: the role with whose privileges relations are read there; inside a view, its owner, unless the
             view is declared security_invoker.
-        is_behind_relation: whether a view or row policy leads to this place.
+        is_inside_relation: whether a view or row policy leads to this place.
     """
 
     path: Path
     user: int = CONNECTION_ROLE
     reader: int = CONNECTION_ROLE
-    is_behind_relation: bool = False
+    is_inside_relation: bool = False
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
         """Return the place inside a view or row policy that is read here."""
         if relation.policy:  # a policy's subqueries read with the privileges of the table's reader
-            return self._replace(is_behind_relation=True)
-        return self._replace(reader=relation.owner or self.user, is_behind_relation=True)
+            return self._replace(is_inside_relation=True)
+        return self._replace(reader=relation.owner or self.user, is_inside_relation=True)
 
 
 class CallGraph:
@@ -185,11 +185,11 @@ class CallGraph:
             if not places:
                 continue
             reached.update((id(node), place) for place in places)
-            if refusal := self._own_refusals.of(node, through_relation=callers_place.is_behind_relation):
+            if refusal := self._own_refusals.of(node, through_relation=callers_place.is_inside_relation):
                 return refusal._replace(policy=policy, allowable=allowable(node, refusal))
             for place in places:
-                behind = self._behind(node, place.path)
-                pending.extend((each, place, policy) for each in behind if _acts_for(each, place.reader))
+                used = self._uses_of(node, place.path)
+                pending.extend((each, place, policy) for each in used if _acts_for(each, place.reader))
         return None
 
     def _inside(self, node: CatalogNode, place: _Place) -> list[_Place]:
@@ -198,11 +198,11 @@ class CallGraph:
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
         if node.search_path is not None:
-            return [_Place(complete_path(node.search_path), user, user, place.is_behind_relation)]
+            return [_Place(complete_path(node.search_path), user, user, place.is_inside_relation)]
         paths = [place.path]
         if node.security_definer:
             paths += self._paths_with_schema_of(node.owner_name, place.path)
-        return [_Place(path, user, user, place.is_behind_relation) for path in paths]
+        return [_Place(path, user, user, place.is_inside_relation) for path in paths]
 
     def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
         """Return the search paths with the owner's schema for a function that runs as its owner.
@@ -216,13 +216,13 @@ class CallGraph:
         first: list[Path] = [(owner, *path)] if self._names_pg_catalog or path[0] != PG_CATALOG else []
         return [*first, (PG_CATALOG, owner, *path[1:])] if path[0] == PG_CATALOG else first
 
-    def _behind(self, node: CatalogNode, path: Path) -> Iterator[CatalogNode]:
+    def _uses_of(self, node: CatalogNode, path: Path) -> Iterator[CatalogNode]:
         """Yield what a node calls or reads directly; nothing for a function that the settings allow."""
         if isinstance(node, CatalogRelation):
             yield from (relation for key in node.reads for relation in self._relations.get(key, ()))
             yield from self._called_by(node)
             yield from (each for name in node.types for each in self._casts.of_type(name))
-            yield from self._behind_given_values(node)
+            yield from self._called_for_given_values(node)
             return
         yield from self._counterparts(node)
         if node.parts and not self._own_refusals.is_allowed_by_settings(node):
@@ -258,7 +258,7 @@ class CallGraph:
             if each.definition or each.is_body_unreadable
         )
 
-    def _behind_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+    def _called_for_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         """Yield the functions of casts and CHECKs that a view's or policy's functions may call for arguments.
 
         Casts that the view or policy makes itself are not among them: its stored tree has them as calls.

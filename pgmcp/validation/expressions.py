@@ -61,11 +61,11 @@ class Expression:
     columns: tuple[tuple[tuple[str, ...], int, int], ...]
     aggregates: tuple[Aggregate, ...]
 
-    def replace(self, spell: Callable[[tuple[str, ...]], str]) -> str:
-        """Return the text with each column replaced by what `spell` returns for the parts of its name."""
+    def replace(self, sql_of: Callable[[tuple[str, ...]], str]) -> str:
+        """Return the text with each column replaced by what `sql_of` returns for the parts of its name."""
         pieces, position = [], 0
         for parts, start, end in self.columns:
-            pieces += [self.text[position:start], spell(parts)]
+            pieces += [self.text[position:start], sql_of(parts)]
             position = end
         return "".join([*pieces, self.text[position:]])
 

@@ -228,22 +228,22 @@ class FunctionPolicy:
         is_known = schema in ("", "pg_catalog") and is_known_operator(symbol)
         if is_known and (schema or not self._lookup.has_operators(symbol)):
             return None
-        behind = self._lookup.operators(schema, symbol, self._path, arguments() if arguments else None)
-        if not is_known and not behind:
+        functions = self._lookup.operators(schema, symbol, self._path, arguments() if arguments else None)
+        if not is_known and not functions:
             return RefusalReason.UNKNOWN
         is_built_in = is_known and is_built_in_operator(symbol)
-        return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
+        return self._first_refusal(self._without_denied_extensions(functions, is_built_in))
 
     def compares_names_itself(self) -> bool:
         """Return whether a user-defined operator may compare a name, or a name as text, with a literal."""
-        behind = (
+        functions = (
             function
             for compared in (NAME_TYPE, TEXT_TYPE)
             for operands in [CallArguments(2, [frozenset({compared}), frozenset({UNKNOWN})])]
             for symbol in NAME_COMPARISONS
             for function in self._lookup.operators("", symbol, self._path, operands)
         )
-        return any(not function.extension for function in behind)
+        return any(not function.extension for function in functions)
 
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
         """Return why reading a relation is refused; None if it is not.
@@ -290,8 +290,8 @@ class FunctionPolicy:
     def type_refusal(self, name: str) -> RefusalReason | None:
         """Return why a cast to a type is refused: it calls a refused function; None if it is not refused."""
         is_built_in = builtin("", name) is not None
-        behind = self._without_denied_extensions(self._casts.of_type(name), is_built_in)
-        if reason := self._first_refusal(behind):
+        functions = self._without_denied_extensions(self._casts.of_type(name), is_built_in)
+        if reason := self._first_refusal(functions):
             return reason
         refusal = self._calls.row_type_refusal(name)
         return refusal.reason if refusal else None

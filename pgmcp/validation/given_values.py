@@ -70,12 +70,12 @@ class GivenValues:
 
     def surroundings(self, path: Sequence[str]) -> Surroundings:
         """Return the facts about the database that a search for casts needs."""
-        behind = self._lookup.behind_symbol
+        functions_of = self._lookup.behind_symbol
         return Surroundings(
             has_function=self._has_function,
             takes_one=lambda name: any(function.takes_one for function in self._lookup.named(name)),
             is_polymorphic=lambda name: any(map(_gives_types, self._lookup.named(name))),
-            has_written_operator=lambda symbol: any(map(_is_written, behind(symbol))),
+            has_written_operator=lambda symbol: any(map(_is_written, functions_of(symbol))),
             puts_schemas_first=path[0] != PG_CATALOG or ANY_SCHEMA in path,
             may_cast=self.may_cast,
             may_check=self.may_check,

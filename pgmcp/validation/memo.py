@@ -31,7 +31,7 @@ Plain literals are short, so the same text with other literals does not exceed t
 _MAX_LITERAL: Final = 100
 
 # The number in FLOAT(n) decides which type that is, so it must not change.
-_UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*|\bfloat\s*\(""", re.IGNORECASE)
+_WITHOUT_TEMPLATE: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*|\bfloat\s*\(""", re.IGNORECASE)
 
 # A string must not follow a word character or & (E'', U&'', N'', B''), nor touch another quote. The last two
 # branches match everything else that begins with a quote or a digit.
@@ -39,7 +39,7 @@ _LITERAL: Final = re.compile(
     rf"""(?<![\w&'.])'[\w .:@%,+-]{{0,{_MAX_LITERAL}}}'(?!['\w])
         |(?<![\w.])[0-9]{{1,9}}(?![\w.])
         |(?P<decimal>(?<![\w.])[0-9]{{1,9}}\.[0-9]{{1,9}}(?![\w.]))
-        |(?P<unplain>')
+        |(?P<unclear>')
         |(?<![\w.])(?P<kept>[0-9][\w.]*)""",
     re.VERBOSE | re.ASCII,
 )
@@ -109,14 +109,14 @@ class ValidationMemo:
 @lru_cache(maxsize=2)  # the second grammar asks for the same text again
 def template_of(sql: str) -> str | None:
     """Return a text without its plain literals; None if the two grammars might disagree about them."""
-    if len(sql) > MAX_CHARACTERS or _UNPLAIN.search(sql):
+    if len(sql) > MAX_CHARACTERS or _WITHOUT_TEMPLATE.search(sql):
         return None
     is_plain = True
 
     def leave_out(match: re.Match[str]) -> str:
         nonlocal is_plain
         match match.lastgroup:
-            case "unplain":
+            case "unclear":
                 is_plain = False
                 return ""
             case "kept":

@@ -177,7 +177,7 @@ class Lookup:
         """Return the operators that the server can choose, PostgreSQL's own included."""
         return self._choose(self._places_of_operator(schema, symbol, path), arguments)
 
-    def behind_operator(self, operator: CatalogOperator) -> CatalogFunction | None:
+    def function_of(self, operator: CatalogOperator) -> CatalogFunction | None:
         """Return the function of an operator of the database; None for PostgreSQL's own."""
         return self._by_operator.get(operator.symbol, {}).get(operator)
 
@@ -207,7 +207,7 @@ class Lookup:
     def operators(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments | None = None
     ) -> list[CatalogFunction]:
-        """Return the functions behind the operators that the server can choose for a symbol."""
+        """Return the functions of the operators that the server can choose for a symbol."""
         by_operator = self._by_operator.get(symbol, {})
         unknown = [each for each in self._by_symbol.get(symbol, ()) if not each.overloads]
         places = self._places_of_operator(schema, symbol, path)

@@ -31,7 +31,7 @@ MAX_STEPS_BACK: Final = 5_000
 _DIALECT: Final = Postgres()
 _TOKENIZER: Final = Postgres.Tokenizer
 
-_UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|[$;\\{}@`]|--|/\*|&['"]""")
+_UNUSUAL_SYNTAX: Final = re.compile(r"""[^\t\n\r -~]|[$;\\{}@`]|--|/\*|&['"]""")
 """Syntax that the short cut does not support: escapes, comments, parameters, Jinja, U&''."""
 
 
@@ -68,7 +68,7 @@ def keywords() -> dict[str, TokenType]:
 
 def tokenize(sql: str) -> list[Token]:
     """Return the tokens of a text."""
-    tokens = None if _UNPLAIN.search(sql) else _tokenize_plain(sql)
+    tokens = None if _UNUSUAL_SYNTAX.search(sql) else _tokenize_plain(sql)
     return _DIALECT.tokenize(sql) if tokens is None else tokens
 
 

@@ -80,8 +80,8 @@ class UncertainCalls:
             return None if choosable else self._of_other_functions(schema, name)
         function, refusal = refused[0]
         if len(overloads) == 1:
-            behind = refusal.of_call(spelled(function))
-            return Explanation(*behind) if behind else self._of_only_overload(schema, function, refusal)
+            cause = refusal.of_call(spelled(function))
+            return Explanation(*cause) if cause else self._of_only_overload(schema, function, refusal)
         could_be = self._could_be(
             f"{function.schema}.{quote_identifier(name)}", function, known.shape, refusal
         )
@@ -156,10 +156,10 @@ class UncertainCalls:
             return None
         known = types_of(operands)
         overloads = self._lookup.overloads_of_operator(schema, symbol, self._path, known)
-        behind = [(each, self._lookup.behind_operator(each)) for each in overloads]
+        implemented = [(each, self._lookup.function_of(each)) for each in overloads]
         refused = [
             (each, refusal)
-            for each, function in behind
+            for each, function in implemented
             if function and (refusal := self._refusal_of(function))
         ]
         if len(overloads) < 2 or not refused:

@@ -50,7 +50,7 @@ def choose_questions(arguments: argparse.Namespace) -> list[Question]:
         if not questions:
             raise QuestionFileError(f"{arguments.questions} has no question with these ids")
     if arguments.scripted is Script.GOLD:
-        questions = [each for question in questions for each in question.by_gold()]
+        questions = [each for question in questions for each in question.by_gold_sql()]
     return questions
 
 

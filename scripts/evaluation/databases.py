@@ -153,7 +153,7 @@ class Database:
         """
         return list(self._connection.execute(statement.encode()).fetchall())
 
-    async def gold_rows(self, question: Question) -> list[list[Row]]:
+    async def expected_rows(self, question: Question) -> list[list[Row]]:
         """Return the rows of each of a question's gold statements.
 
         Raises:

@@ -85,7 +85,7 @@ async def ask_database(
             contestants.append(
                 PlainPrompt(pipeline, model, schema=schema, server_version=catalog.server_version)
             )
-        outcome = await evaluate(questions, contestants, database.gold_rows, begin=start)
+        outcome = await evaluate(questions, contestants, database.expected_rows, begin=start)
     if model is not None:
         await model.aclose()
     if prompter is None:

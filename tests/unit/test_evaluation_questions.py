@@ -34,7 +34,7 @@ def test_the_notes_of_a_question_are_appended_to_it(file: Path) -> None:
 def test_a_question_can_be_asked_for_each_of_its_expected_statements(file: Path) -> None:
     file.write_text(ONE)
 
-    variants = read_questions(file)[0].by_gold()
+    variants = read_questions(file)[0].by_gold_sql()
 
     assert [(each.id, each.gold_sql[0]) for each in variants] == [("7", "select 1"), ("7#2", "select 2")]
 
@@ -125,7 +125,7 @@ def test_the_context_files_form_has_expected_answers(tmp_path: Path) -> None:
         "SELECT count(*) FROM orders WHERE status = 'paid' AND placed_at >= date '2020-01-01'",
         "SELECT 1 WHERE 'paid' <> ''",
     )
-    assert (answer.gold_rows, answer.is_ordered) == ((("42", None, "", "true"),), True)
+    assert (answer.expected_rows, answer.is_ordered) == ((("42", None, "", "true"),), True)
     assert answer.asked == "What is the answer?\n\nNotes:\nOf everything"
     assert weather.is_unanswerable
     # The same file is a valid context file. Only its questions with SQL are verified questions.

@@ -62,7 +62,7 @@ def test_similarity_ignores_case_spacing_and_separators(one: str) -> None:
 def test_the_most_similar_text_comes_first_and_dissimilar_ones_are_left_out() -> None:
     values = ["cancelled", "shipped", "Shipped late", "paid"]
 
-    assert nearest("SHIPED", values, limit=5, spell=str) == ["shipped", "Shipped late"]
+    assert nearest("SHIPED", values, limit=5, text_of=str) == ["shipped", "Shipped late"]
 
 
 def test_a_text_within_another_is_similar_to_it() -> None:

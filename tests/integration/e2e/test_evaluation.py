@@ -46,14 +46,14 @@ def verdicts(results: list[Result], contestant: str) -> set[Verdict]:
 
 
 async def test_correct_replies_of_the_model_give_correct_answers(database: Database) -> None:
-    questions = [each for question in read_questions(QUESTIONS) for each in question.by_gold()]
+    questions = [each for question in read_questions(QUESTIONS) for each in question.by_gold_sql()]
 
     found = await run(database, Script.GOLD, questions)
     results = found.outcome.results
 
     assert [result.question.id for result in results if result.attempts["ours"].why] == []
     assert verdicts(results, "plain prompt") == {Verdict.RIGHT}
-    assert all(result.attempts["ours"].attempt.bill.calls == 1 for result in results)
+    assert all(result.attempts["ours"].attempt.usage.calls == 1 for result in results)
     assert [result.question.id for result in results if result.attempts["ours"].attempt.notes] == []
     assert as_json(found)["paired"]["both right"] == len(questions)
 
@@ -132,8 +132,8 @@ async def test_replies_that_stay_wrong_end_with_the_databases_error_after_limite
     plain = [result.attempts["plain prompt"] for result in results]
     assert {each.attempt.error for each in ours} == {"statement_failed"}
     assert all("does not exist" in each.why for each in ours)
-    assert {each.attempt.bill.calls for each in ours} == {3}
-    assert {each.attempt.bill.calls for each in plain} == {1}
+    assert {each.attempt.usage.calls for each in ours} == {3}
+    assert {each.attempt.usage.calls for each in plain} == {1}
 
 
 async def test_a_reply_without_sql_is_an_error(database: Database) -> None:
