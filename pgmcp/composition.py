@@ -312,7 +312,7 @@ def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Calla
 def _for_default_caller(database: Database) -> Database:
     """Return the database for callers without a token; if they have no role, for the login role."""
     try:
-        return database.seen_by(None)
+        return database.for_principal(None)
     except UnmappedPrincipalError:
         return database
 

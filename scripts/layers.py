@@ -91,7 +91,7 @@ async def get_through(
 ) -> list[str]:
     """Return the statements that changed something or read a secret."""
     async with open_layer(layer, target) as run:
-        found = await find_effects(watched, run, [target.aim(each) for each in statements])
+        found = await find_effects(watched, run, [target.adapt(each) for each in statements])
         effects = {statement: changed for statement, changed in found.items() if changed != [USED_UP_NUMBER]}
         for statement, changed in effects.items():
             sys.stderr.write(f"{layer.title}: {statement!r} changed {', '.join(changed)}\n")

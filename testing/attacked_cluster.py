@@ -88,7 +88,7 @@ class Target:
     outside: Path
     secrets: tuple[str, ...]
 
-    def aim(self, statement: str) -> str:
+    def adapt(self, statement: str) -> str:
         """Return the attack on this target: with `outside` for /tmp, and 127.0.0.1 for its host."""
         return statement.replace("/tmp/", f"{self.outside}/").replace("evil.example", "127.0.0.1")  # noqa: S108
 

@@ -58,7 +58,7 @@ async def _signal_group(kind: str, number: int) -> None:
     worker = WorkerProcess(await _spawn_signalled(kind, number))
     reply, _ = await worker.request(Terminate(1, Backend(0, "")))
     sys.stdout.write(f"{type(reply).__name__}\n")
-    await worker.leave()
+    await worker.shut_down()
 
 
 def _main(kind: str, task: str, argument: str = "") -> None:

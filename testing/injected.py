@@ -24,14 +24,14 @@ class Retries:
         return self._now_s
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """Record a retry; only `fire` runs it."""
+        """Record a retry; only `run_retry` runs it."""
         self.delays_s.append(delay_s)
         loop = asyncio.get_running_loop()
         self._call = call
         self._next = asyncio.TimerHandle(self._now_s + delay_s, call, (), loop)
         return self._next
 
-    def fire(self) -> None:
+    def run_retry(self) -> None:
         """Move the clock to the retry, and run it if it was not cancelled."""
         assert self._next is not None, "no retry was asked for"
         self._now_s = self._next.when()

@@ -315,7 +315,7 @@ class ScriptedEndpoint:
         if self.refuses_system_role and request.messages[0]["role"] == "system":
             given = self.refuses_system_role
             return failure(*(given if isinstance(given, tuple) else (400, "System role not supported")))
-        if self.demands_alternating_roles and not _alternates(request):
+        if self.demands_alternating_roles and not _roles_alternate(request):
             return failure(400, "Conversation roles must alternate user/assistant/user/assistant/...")
         for name in self.refused_parameters:
             if name in request.body:
@@ -325,7 +325,7 @@ class ScriptedEndpoint:
         return None
 
 
-def _alternates(request: RecordedRequest) -> bool:
+def _roles_alternate(request: RecordedRequest) -> bool:
     roles = [message["role"] for message in request.messages]
     return all(role == ("assistant" if number % 2 else "user") for number, role in enumerate(roles))
 

@@ -37,7 +37,7 @@ def is_prepared(name: str, packages: Sequence[str]) -> bool:
 
 def npm_packages(name: str, *packages: str) -> Path:
     """Return the folder `node_modules` with these packages, each given as `name@version`."""
-    npm = _need("npm")
+    npm = _find_program("npm")
 
     def install(folder: Path) -> None:
         _run([npm, "install", *_NPM_OPTIONS, "--prefix", str(folder), *packages], folder)
@@ -59,7 +59,7 @@ def postgres_programs(version: str) -> Path:
 
 def debian_packages(name: str, *packages: str) -> Path:
     """Return a root folder with these packages, each given as `name=version`, and their dependencies."""
-    apt_get, dpkg = _need("apt-get"), _need("dpkg")
+    apt_get, dpkg = _find_program("apt-get"), _find_program("dpkg")
 
     def install(folder: Path) -> None:
         names = [package.partition("=")[0] for package in packages]
@@ -84,7 +84,7 @@ def _prepare(name: str, packages: tuple[str, ...], install: Callable[[Path], Non
     return folder
 
 
-def _need(program: str) -> str:
+def _find_program(program: str) -> str:
     return shutil.which(program) or _raise_missing(f"{program} is not installed")
 
 

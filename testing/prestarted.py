@@ -219,7 +219,7 @@ def _fork_until_closed(channel: socket.socket) -> bool:
             return False
         pid = os.fork()
         if pid == 0:
-            _become(_Job(*json.loads(message)), files[:3])
+            _prepare_like_new_process(_Job(*json.loads(message)), files[:3])
             return True
         for file in files[:3]:
             os.close(file)
@@ -237,7 +237,7 @@ def _report_ended(ends: dict[int, int]) -> None:
             os.close(end)
 
 
-def _become(job: _Job, files: list[int]) -> None:
+def _prepare_like_new_process(job: _Job, files: list[int]) -> None:
     """Make this forked process look like a new one that has not run its first line."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

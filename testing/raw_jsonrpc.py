@@ -173,16 +173,16 @@ class RawServer:
             self._wait_until(lambda: request_id in self._replies, f"reply to {request_id}")
             return self._replies.pop(request_id)
 
-    def heard(self, method: str) -> list[dict[str, Any]]:
+    def notifications(self, method: str) -> list[dict[str, Any]]:
         """Return the parameters of the notifications of this kind so far."""
         with self._changed:
             return [each.get("params", {}) for each in self._notifications if each["method"] == method]
 
-    def hear(self, method: str, count: int = 1) -> list[dict[str, Any]]:
+    def wait_for_notifications(self, method: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for `count` notifications of a method; return the parameters of all so far."""
         with self._changed:
-            self._wait_until(lambda: len(self.heard(method)) >= count, f"{count} {method}")
-            return self.heard(method)
+            self._wait_until(lambda: len(self.notifications(method)) >= count, f"{count} {method}")
+            return self.notifications(method)
 
     def next_question(self) -> dict[str, Any]:
         """Wait for the server's next request, and return it; each call returns another request."""

@@ -78,11 +78,11 @@ def read_through_socket(pipe: RawIOBase) -> RawIOBase:
     """
     ours, theirs = socket.socketpair()
 
-    def carry() -> None:
+    def forward() -> None:
         with theirs, suppress(OSError):
             while chunk := pipe.read(_READ_BYTES):
                 theirs.sendall(chunk)
 
-    threading.Thread(target=carry, name="carry", daemon=True).start()
+    threading.Thread(target=forward, name="forward", daemon=True).start()
     with ours:  # the returned file keeps the socket open
         return ours.makefile("rb", buffering=0)

@@ -208,7 +208,7 @@ def learn(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
     """Answer a question, and save its SQL as verified once you confirm the rows."""
-    from pgmcp.cli.learn import keep, preview_answer
+    from pgmcp.cli.learn import preview_answer, save
     from pgmcp.cli.terminal import confirm, require_terminal
 
     if not yes:
@@ -216,7 +216,7 @@ def learn(
     answer = preview_answer(question, sql=sql, database=database, file=to)
     if not yes:
         confirm("Is this answer right? Save its SQL as verified?")
-    file = keep(question, answer, to)
+    file = save(question, answer, to)
     typer.echo(f"saved in {file}" if to else f"saved in {file}; running servers use it immediately")
 
 

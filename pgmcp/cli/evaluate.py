@@ -17,7 +17,7 @@ from pgmcp.cli.command_session import Session, open_session, read_settings_quiet
 from pgmcp.cli.terminal import Terminal
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import SettingsError
-from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
+from pgmcp.evaluation.contestants import Contestant, Meter, PgmcpContestant, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question, read_questions
 from pgmcp.evaluation.report import (
     as_json,
@@ -119,7 +119,7 @@ async def _evaluate(
 
     def begin(question: Question, contestant: str) -> None:
         nonlocal done
-        done += contestant == Ours.name
+        done += contestant == PgmcpContestant.name
         if isinstance(context, _ContextWithoutAskedQuestion):
             context.asked = question.asked
         say(f"question {done} of {len(questions)}, {contestant}")
@@ -145,7 +145,7 @@ async def _evaluate(
 async def _contestants(
     session: Session, meter: Meter, model: ModelClient | None, database: str
 ) -> list[Contestant]:
-    contestants: list[Contestant] = [Ours(session.pipeline, meter, database)]
+    contestants: list[Contestant] = [PgmcpContestant(session.pipeline, meter, database)]
     if model is not None:
         catalog = await session.pipeline.databases.catalog(database)
         plain = PlainPrompt(
@@ -173,7 +173,7 @@ def check_databases(named: Sequence[str], configured: Sequence[str]) -> None:
 
 
 _MAX_SHOWN_CHARACTERS: Final = 200
-_LABEL_BY_NAME: Final = {Ours.name: "pgmcp"}
+_LABEL_BY_NAME: Final = {PgmcpContestant.name: "pgmcp"}
 
 _FIGURES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "right": lambda of: f"{of['right']} of {of['questions']}",

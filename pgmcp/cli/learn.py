@@ -76,7 +76,7 @@ def _without_empty_file(settings: Settings) -> Settings:
     return settings
 
 
-def keep(question: str, answer: Answer, file: Path | None = None) -> Path:
+def save(question: str, answer: Answer, file: Path | None = None) -> Path:
     """Add the question and the SQL of its answer to a file, by default the context file; return the file."""
     if not answer.sql:
         raise InvalidArgumentError("the answer has no SQL to save", hint="pass it with --sql")

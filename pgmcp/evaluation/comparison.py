@@ -47,7 +47,7 @@ def compare(expected: Sequence[Row], given: Sequence[Row], *, is_ordered: bool) 
         return Difference(f"{len(given[0])} columns instead of {len(expected[0])}")
     wanted, got = _columns(expected), _columns(given)
     has_same_rows = False
-    for arrangement in _arrangements(wanted, got):
+    for arrangement in _column_pairings(wanted, got):
         arranged = [got[number] for number in arrangement]
         if not _are_same_rows(wanted, arranged):
             continue
@@ -75,7 +75,7 @@ def _value(cell: Cell) -> _Value:
     return _UTC.sub(r"\1", text)
 
 
-def _arrangements(wanted: list[list[_Value]], got: list[list[_Value]]) -> Iterator[list[int]]:
+def _column_pairings(wanted: list[list[_Value]], got: list[list[_Value]]) -> Iterator[list[int]]:
     """Yield the ways to pair columns with the same values, up to a limit."""
     partners = [
         [number for number, column in enumerate(got) if _are_same_rows([target], [column])]
@@ -99,7 +99,7 @@ def _are_same_rows(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
     right = _by_texts(got)
     if {key: len(rows) for key, rows in left.items()} != {key: len(rows) for key, rows in right.items()}:
         return False
-    return all(_pair_up(rows, right[key]) for key, rows in left.items())
+    return all(_all_rows_match(rows, right[key]) for key, rows in left.items())
 
 
 def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[tuple[Decimal, ...]]]:
@@ -111,7 +111,7 @@ def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[
     return groups
 
 
-def _pair_up(wanted: list[tuple[Decimal, ...]], got: list[tuple[Decimal, ...]]) -> bool:
+def _all_rows_match(wanted: list[tuple[Decimal, ...]], got: list[tuple[Decimal, ...]]) -> bool:
     """Return whether each row of numbers has a match. In sorted rows, the first candidate usually matches."""
     left = sorted(got)
     for row in sorted(wanted):

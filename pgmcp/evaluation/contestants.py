@@ -111,7 +111,7 @@ class Meter:
             usage.tokens_cached = call.tokens_cached
 
 
-class Ours:
+class PgmcpContestant:
     """The pipeline, as `query` uses it.
 
     Args:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import comb, sqrt
 from typing import Any, Final, TypeVar
 
-from pgmcp.evaluation.contestants import UNANSWERABLE, Ours, PlainPrompt
+from pgmcp.evaluation.contestants import UNANSWERABLE, PgmcpContestant, PlainPrompt
 from pgmcp.evaluation.run import JudgedAttempt, Outcome, Result, Verdict
 
 _Z_95: Final = 1.96
@@ -35,7 +35,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 def share_right(outcome: Outcome) -> float:
     """Return the share of questions that pgmcp answered right; skipped ones count as not right."""
     count = len(outcome.results) + len(outcome.skipped)
-    right = sum(each.verdict is Verdict.RIGHT for each in attempts_of(outcome.results, Ours.name))
+    right = sum(each.verdict is Verdict.RIGHT for each in attempts_of(outcome.results, PgmcpContestant.name))
     return right / count if count else 0.0
 
 
@@ -101,13 +101,14 @@ def paired(results: Sequence[Result]) -> dict[str, Any]:
 
     {} if there is only one contestant.
     """
-    if set(names_of(results)) != {Ours.name, PlainPrompt.name}:
+    if set(names_of(results)) != {PgmcpContestant.name, PlainPrompt.name}:
         return {}
     counts = {"both right": 0, "only ours": 0, "only the plain prompt": 0, "neither": 0}
     what = {(True, True): "both right", (True, False): "only ours", (False, True): "only the plain prompt"}
     for result in results:
         right = tuple(
-            result.attempts[name].verdict is Verdict.RIGHT for name in (Ours.name, PlainPrompt.name)
+            result.attempts[name].verdict is Verdict.RIGHT
+            for name in (PgmcpContestant.name, PlainPrompt.name)
         )
         counts[what.get((right[0], right[1]), "neither")] += 1
     return {**counts, "p": round(_sign_test(counts["only ours"], counts["only the plain prompt"]), 4)}

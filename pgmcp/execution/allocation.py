@@ -169,7 +169,7 @@ class WorkerQueue:
         (self.express if is_express else self.general).append(waiter)
         return waiter
 
-    def leave(self, waiter: Waiter) -> None:
+    def remove(self, waiter: Waiter) -> None:
         """Remove a waiter, if it is still in the queue."""
         for waiting in (self.general, self.express):
             with suppress(ValueError):

@@ -30,7 +30,7 @@ OPEN_TIMEOUT_S: Final = 30.0
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 
-LEAVE_WHILE_CONNECTING_S: Final = 1.5
+EXIT_WHILE_CONNECTING_S: Final = 1.5
 """How long a worker may take to exit while it connects; it gives up the connection after a second."""
 
 
@@ -102,7 +102,7 @@ class Connector:
         except asyncio.CancelledError:
             # The worker gets time to complete the connection and to close it with a Terminate message.
             # Otherwise the server logs a lost connection.
-            await worker.leave(LEAVE_WHILE_CONNECTING_S)
+            await worker.shut_down(EXIT_WHILE_CONNECTING_S)
             raise
         except BaseException as error:
             if isinstance(error, PgmcpError):

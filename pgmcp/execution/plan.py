@@ -1,6 +1,6 @@
 """Reads the planner's estimates for a statement from EXPLAIN (FORMAT JSON), and decides what is cheap.
 
-`CheapShapes` remembers the shapes of cheap statements, so that the planner is not asked for each statement.
+`CheapStatements` remembers the shapes of cheap statements, so that the planner is not asked for each one.
 Two statements have the same shape if they differ only in numbers and quoted text. A statement of a cheap
 shape may still be expensive, so it runs on a reserved worker only for a short time (`BRIEF_S`).
 """
@@ -78,7 +78,7 @@ def _describe(node: dict[str, Any]) -> list[str]:
     return names
 
 
-class CheapShapes:
+class CheapStatements:
     """A bounded set of shapes; the least recently used one is removed first."""
 
     def __init__(self) -> None:

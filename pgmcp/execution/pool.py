@@ -158,9 +158,9 @@ class WorkerPool:
         self._rebalance()
         if not waiter.done():
             try:
-                self._refuse_what_cannot_wait()
+                self._check_can_wait()
             except ExecutionError:
-                self._waiting.leave(waiter)
+                self._waiting.remove(waiter)
                 raise
         return waiter
 
@@ -175,7 +175,7 @@ class WorkerPool:
         try:
             return await waiter
         except (asyncio.CancelledError, TimeoutError):
-            self._waiting.leave(waiter)
+            self._waiting.remove(waiter)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.release(waiter.result())  # the worker was handed over while the wait ended
             raise
@@ -186,7 +186,7 @@ class WorkerPool:
         A worker that is lost or should be recycled is ended in the background.
         """
         if self._is_closing:
-            self.in_background(worker.leave())
+            self.in_background(worker.shut_down())
             return
         if worker in self._general and self._waiting.general:
             self._may_grow = True  # general statements end, so they are not all heavy
@@ -226,7 +226,7 @@ class WorkerPool:
     async def end_idle(self, worker: WorkerProcess) -> None:
         """End a worker that runs no statement, and so leaves no backend behind."""
         worker.backend = None
-        await worker.leave()
+        await worker.shut_down()
         await self.discard(worker)
 
     async def close(self) -> None:
@@ -242,7 +242,7 @@ class WorkerPool:
         self._starts.cancel()
         workers = self._connected
         self._idle.clear()
-        await asyncio.gather(*(worker.leave() for worker in workers))
+        await asyncio.gather(*(worker.shut_down() for worker in workers))
         # The loop checks done() instead of empty sets: the callback that removes a finished task runs only
         # when the event loop gets control, and from Python 3.12 on, waiting for finished tasks does not give
         # control to the loop.
@@ -366,7 +366,7 @@ class WorkerPool:
             self._starts.begin(min(1, self._size.max_workers - self._worker_count))
         raise self._shared_session.refusal()
 
-    def _refuse_what_cannot_wait(self) -> None:
+    def _check_can_wait(self) -> None:
         if self._is_closing:
             raise _shutting_down()
         most = self._size.max_workers + self._size.max_waiting - len(self._general) - len(self._express)
@@ -419,7 +419,7 @@ class WorkerPool:
         while self._idle and self._worker_count > self._size.min_workers:
             if self._idle[0].idle_since_s > oldest_s:
                 break
-            self.in_background(self._idle.popleft().leave())
+            self.in_background(self._idle.popleft().shut_down())
         if self._idle:
             self._schedule_retirement()
 

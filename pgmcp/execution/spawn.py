@@ -93,7 +93,7 @@ class Inbox:
             self._end()
 
 
-class ColdChild(asyncio.SubprocessProtocol):
+class SpawnedChild(asyncio.SubprocessProtocol):
     """A worker in a new interpreter."""
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ async def spawn_cold() -> Child:
     )
 
 
-async def start_child(*command: str, **arguments: Any) -> ColdChild:
+async def start_child(*command: str, **arguments: Any) -> SpawnedChild:
     """Start a program that exchanges frames over its standard input and output.
 
     Args:
@@ -182,7 +182,7 @@ async def start_child(*command: str, **arguments: Any) -> ColdChild:
     """
     loop = asyncio.get_running_loop()
     _, child = await loop.subprocess_exec(
-        ColdChild, *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, **arguments
+        SpawnedChild, *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, **arguments
     )
     return child
 

@@ -31,7 +31,7 @@ from pgmcp.execution.allocation import PoolSize
 from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.exchange import DisconnectedError, Exchanges, Statement
 from pgmcp.execution.lanes import Lanes
-from pgmcp.execution.plan import BRIEF_S, EXPLAIN, CheapShapes, Plan, read_plan
+from pgmcp.execution.plan import BRIEF_S, EXPLAIN, CheapStatements, Plan, read_plan
 from pgmcp.execution.pool import WorkerPool
 from pgmcp.execution.replies import no_worker, read_rows
 from pgmcp.execution.result import Identity, RowLimits, Rows
@@ -96,7 +96,7 @@ class Supervisor:
         self._lanes = Lanes(max_workers)
         self._timer = SharedTimer()
         self._exchanges = Exchanges(self._pool, self._timer, read_only=read_only, clock=clock)
-        self._cheap_shapes = CheapShapes()
+        self._cheap_statements = CheapStatements()
         self._max_waiting = max_waiting
         self._max_of_one = max_workers + max_waiting // 2
         self._count_by_principal: Counter[str] = Counter()
@@ -250,7 +250,7 @@ class Supervisor:
     async def _run_if_cheap(self, statement: Statement) -> Rows | None:
         """Run a cheap statement on a reserved worker; return None if the statement has to wait."""
         worker = await self._acquire(statement, is_express=True)
-        if self._max_cost is None and self._cheap_shapes.knows(statement.sql):
+        if self._max_cost is None and self._cheap_statements.knows(statement.sql):
             return await self._try_briefly(worker, statement)
         plan = await self._explain(worker, statement)
         if not plan.is_cheap:
@@ -258,7 +258,7 @@ class Supervisor:
             return None
         rows = await self._run(worker, statement, plan)
         if rows.elapsed_ms < BRIEF_S * 1000:
-            self._cheap_shapes.add(statement.sql)
+            self._cheap_statements.add(statement.sql)
         return rows
 
     async def _try_briefly(self, worker: WorkerProcess, statement: Statement) -> Rows | None:
@@ -273,7 +273,7 @@ class Supervisor:
         )
         if _is_own_timeout(reply) and self._clock() < statement.deadline_s:
             self._pool.release(worker)
-            self._cheap_shapes.forget(statement.sql)
+            self._cheap_statements.forget(statement.sql)
             return None
         return self._read_and_release(worker, reply, body, statement)
 

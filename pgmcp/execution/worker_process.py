@@ -33,7 +33,7 @@ from worker.protocol import (
     encode_frame,
 )
 
-LEAVE_TIMEOUT_S: Final = 1.0
+EXIT_TIMEOUT_S: Final = 1.0
 """How long a worker may take to exit. An idle one takes milliseconds; after this time it is stuck."""
 
 _REPLIES_BY_REQUEST: Final[dict[type[ToWorker], tuple[type[Reply], ...]]] = {
@@ -149,7 +149,7 @@ class WorkerProcess:
         await self._child.wait()
         self._child.close()
 
-    async def leave(self, timeout_s: float = LEAVE_TIMEOUT_S) -> None:
+    async def shut_down(self, timeout_s: float = EXIT_TIMEOUT_S) -> None:
         """Let a worker that runs no statement exit by itself; kill it if it does not."""
         self._child.close()
         try:
@@ -256,7 +256,7 @@ class _FrameReader:
 
     def _step(self) -> None:
         """Read the next part of a frame: the lengths, the header or the body."""
-        piece = self._cut(self._needed_bytes)
+        piece = self._take_bytes(self._needed_bytes)
         if self._lengths is None:
             self._lengths = decode_head(piece)
             self._needed_bytes = self._lengths[0]
@@ -268,7 +268,7 @@ class _FrameReader:
             self._needed_bytes = HEAD.size
             self._receive(message, piece)
 
-    def _cut(self, count: int) -> bytes:
+    def _take_bytes(self, count: int) -> bytes:
         whole = b"".join(self._chunks) if len(self._chunks) > 1 else (self._chunks or [b""])[0]
         self._chunks = [whole[count:]] if len(whole) > count else []
         self._held_bytes -= count

@@ -86,7 +86,7 @@ def _fit(cells: Sequence[JsonScalar], form: _Form, digits: "_Digits | None") -> 
         values = [form.convert(cell) for cell in cells]
     except _MISFITS:
         return False
-    return digits is None or digits.hold(values)
+    return digits is None or digits.include(values)
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class _Digits:
     before_point: int = 0
     after_point: int = 0
 
-    def hold(self, numbers: Sequence[Decimal]) -> bool:
+    def include(self, numbers: Sequence[Decimal]) -> bool:
         """Include these numbers; return whether they fit a decimal."""
         for number in numbers:
             if not number.is_finite():

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgmcp.errors import SettingsError
-from pgmcp.generation.verified import VerifiedQuestion, normalise, overlap
+from pgmcp.generation.verified import VerifiedQuestion, normalise, word_similarity
 from pgmcp.generation.verified_reader import Expectation, read_entry
 from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise
 
@@ -103,7 +103,7 @@ class DatabaseContext:
     def nearest(self, question: str, count: int) -> list[VerifiedQuestion]:
         """Return up to `count` verified questions that share words with `question`, most similar first."""
         scored = [
-            (max(overlap(question, wording) for wording in verified.wordings), verified)
+            (max(word_similarity(question, wording) for wording in verified.wordings), verified)
             for verified in self.verified
         ]
         scored.sort(key=lambda pair: pair[0], reverse=True)

@@ -9,7 +9,7 @@ from typing import Final
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt, Message, PromptFacts, build_messages
-from pgmcp.generation.verified import overlap
+from pgmcp.generation.verified import word_similarity
 from pgmcp.lookup.prompt_tables import Selection, select_for_prompt, select_whole
 from pgmcp.lookup.value_hints import hint_values
 
@@ -152,7 +152,9 @@ class PromptWriter:
 
     def _nearest(self, question: str, texts: Mapping[str, str], budget_tokens: int) -> dict[str, str]:
         """Return the texts that fit, in their original order; relevant ones are chosen first."""
-        by_nearness = sorted(texts, key=lambda name: overlap(question, f"{name} {texts[name]}"), reverse=True)
+        by_nearness = sorted(
+            texts, key=lambda name: word_similarity(question, f"{name} {texts[name]}"), reverse=True
+        )
         lines = {f"- {name}: {texts[name]}\n": name for name in by_nearness}
         fitting = {lines[line] for line in self._fit(lines, budget_tokens)}
         return {name: text for name, text in texts.items() if name in fitting}

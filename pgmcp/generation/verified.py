@@ -234,7 +234,7 @@ def normalise(question: str) -> str:
     return " ".join(_BETWEEN_SENTENCES.sub(" ", text).split())
 
 
-def overlap(one: str, other: str) -> float:
+def word_similarity(one: str, other: str) -> float:
     """Return the Jaccard similarity of the words of two questions."""
     words, others = (frozenset(_WORD.findall(normalise(question))) for question in (one, other))
     return len(words & others) / max(1, len(words | others))

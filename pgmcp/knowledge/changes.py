@@ -95,7 +95,7 @@ def plan_changes(path: Path, database: str, entries: Sequence[Entry], *, prune: 
     before = path.read_text(encoding="utf-8-sig")
     merge = _Merge(before.splitlines(), context, database, path)
     for entry in entries:
-        merge.take(entry)
+        merge.add(entry)
     vanished = merge.vanished({entry.origin for entry in entries} - {Origin.DRAFT})
     if prune:
         merge.remove(vanished)
@@ -130,7 +130,7 @@ class _Merge:
         """Whether an entry was added, updated or removed."""
         return bool(self._replaced or self._added)
 
-    def take(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
         """Add or update an entry, or keep the file's own."""
         stripped = replace(entry, name=entry.name.strip(), text=entry.text.strip())
         self._taken.add(_key(stripped.section, stripped.name))
@@ -152,7 +152,7 @@ class _Merge:
             self._replaced[place] = [f"{' ' * place.column}{line}".rstrip() for line in _lines_of(fitting)]
         else:
             self._added.setdefault(fitting.section, []).extend(_lines_of(fitting))
-        self.context = _with(self.context, fitting)
+        self.context = _with_entry(self.context, fitting)
 
     def vanished(self, origins: Collection[str]) -> list[tuple[str, str]]:
         """Return the keys of imported, unchanged entries of these origins that were not taken again."""
@@ -260,7 +260,7 @@ def _keys_of(context: DatabaseContext) -> Iterator[tuple[str, str]]:
     yield from (_key(Section.VERIFIED, verified.question) for verified in context.verified)
 
 
-def _with(context: DatabaseContext, entry: Entry) -> DatabaseContext:
+def _with_entry(context: DatabaseContext, entry: Entry) -> DatabaseContext:
     """Return the context with an entry added or replaced."""
     match entry.section:
         case Section.JOINS:

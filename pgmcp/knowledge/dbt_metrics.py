@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.knowledge.dbt_filters import templates_of, translate
-from pgmcp.knowledge.dbt_models import Joined, Models, SemanticModel, expression_of
+from pgmcp.knowledge.dbt_models import FromClause, Models, SemanticModel, expression_of
 from pgmcp.knowledge.entries import NotImportableError, in_words, items_of, mapping_of, name_of, text_of
 from pgmcp.validation.expressions import read_expression
 
@@ -120,7 +120,7 @@ class Metrics:
             raise NeedsWordsError(
                 "it takes only the first or last rows of a period, so it is not given as SQL"
             )
-        joined = Joined(self._models, measure.model)
+        joined = FromClause(self._models, measure.model)
         templates = (*filters, *templates_of(measure_input.get("filter")))
         # Translated twice, because columns need a qualifier if any filter adds a join.
         for _ in range(2):

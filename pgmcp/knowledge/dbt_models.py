@@ -121,7 +121,7 @@ class Models:
 
 
 @dataclass
-class Joined:
+class FromClause:
     """The FROM of one aggregate: a model's table, and the tables that its filter needs.
 
     Attributes:

@@ -83,13 +83,13 @@ class Vocabulary:
     def _matches_of(self, word: str) -> Iterator[tuple[str, float]]:
         yield word, EXACT
         yield from ((match, EXACT) for match in self._by_stem.get(stem(word), ()))
-        yield from ((match, PART) for match in self._holding(word))
+        yield from ((match, PART) for match in self._words_containing(word))
         yield from ((match, ABBREVIATED) for match in self._abbreviating(singular(word)))
         for other in _OTHERS.get(stem(word), ()):
             yield from ((match, SYNONYM) for match in self._by_stem.get(stem(other), ()))
             yield from ((match, ABBREVIATED * SYNONYM) for match in self._abbreviating(other))
 
-    def _holding(self, word: str) -> list[str]:
+    def _words_containing(self, word: str) -> list[str]:
         """Return the words that contain this one: "sbcustomer" contains "customer"."""
         part = singular(word)
         if len(part) < _MIN_PART_CHARACTERS:

@@ -140,7 +140,7 @@ class Database:
         """The caller's role; None: the login role."""
         return None if self.identity is None else self.identity.role
 
-    def seen_by(self, principal: Principal | None) -> "Database":
+    def for_principal(self, principal: Principal | None) -> "Database":
         """Return the database with a caller's rights.
 
         Raises:

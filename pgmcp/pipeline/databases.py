@@ -58,7 +58,7 @@ class Databases:
             RoleRefusedError: the role can do more than read, and the settings refuse such roles.
             ExecutionError: the role could not be checked.
         """
-        database = self.get(name).seen_by(principal)
+        database = self.get(name).for_principal(principal)
         await database.role.admit()
         return database
 
@@ -117,7 +117,7 @@ class Databases:
         Raises:
             UnmappedPrincipalError: the caller has no role in the database.
         """
-        database = self.get(name).seen_by(principal)
+        database = self.get(name).for_principal(principal)
         context = await asyncio.to_thread(database.context)
         if database.identity is None:
             return [verified.question for verified in context.verified]

@@ -75,7 +75,7 @@ async def check_query(
     """Return the problems of a query that ran."""
     references = await asyncio.to_thread(find_references, sql)
     found = await find_mismatches(request, references, rows, statements)
-    is_empty = not found_something(rows)
+    is_empty = not has_values(rows)
     mismatches = tuple(each for each in found if is_empty or each.differs_in_case)
     noted = tuple(each for each in found if not (is_empty or each.differs_in_case))
     return CheckResult(mismatches, noted, tuple(await _find_remarks(request, sql, references, statements)))
@@ -107,7 +107,7 @@ async def find_mismatches(
     catalog = await request.database.schema.get()
     comparisons = resolve(references, catalog)
     listed = check_listed(comparisons)
-    is_empty = not found_something(rows)
+    is_empty = not has_values(rows)
     timeout_s = LOOKUP_TIMEOUT_S if is_empty else SHORT_LOOKUP_TIMEOUT_S
     fetch = statements.lookup(request.database, timeout_s=timeout_s)
     unlisted = await check_unlisted(
@@ -119,7 +119,7 @@ async def find_mismatches(
     return await confirm_mismatches(found, as_written)
 
 
-def found_something(rows: Rows | None) -> bool:
+def has_values(rows: Rows | None) -> bool:
     """Return whether rows contain a value; NULLs and a single row of zeros do not count."""
     if rows is None:
         return True
@@ -235,4 +235,4 @@ def is_better(second: SecondAnswer, first_rows: Rows | None, first: CheckResult)
     It is preferred, unless the first answer found something in spite of its mismatches, and the second found
     nothing.
     """
-    return not first.mismatches or found_something(second.rows) or not found_something(first_rows)
+    return not first.mismatches or has_values(second.rows) or not has_values(first_rows)

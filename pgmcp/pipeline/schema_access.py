@@ -135,7 +135,9 @@ class SchemaAccess:
                 self._databases.names, find, timeout_s=self._each_timeout_s, patience_s=_SEARCH_PATIENCE_S
             )
             if not outcome.errors:
-                databases = {name: self._databases.get(name).seen_by(principal) for name in outcome.results}
+                databases = {
+                    name: self._databases.get(name).for_principal(principal) for name in outcome.results
+                }
                 await _refuse_unknown(names, outcome.results, databases)
             return outcome
 

@@ -17,7 +17,7 @@ from pgmcp.settings.database import PASSWORD_FIELDS, DatabaseSettings
 from pgmcp.settings.libpq_keywords import KEYWORD_BY_VARIABLE, find_problem
 from pgmcp.settings.models import Settings
 from pgmcp.settings.section import ContradictionError, Section, key_of
-from pgmcp.settings.sources import Given, GivenSource, LibpqSource
+from pgmcp.settings.sources import GivenSource, GivenValue, LibpqSource
 from pgmcp.settings.specs import (
     CONFIG_FILE,
     DATABASE_NAME,
@@ -208,8 +208,8 @@ def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[
 
 
 def _keep_highest_passwords(
-    highest_first: Iterable[Mapping[SettingPath, Given]],
-) -> Iterator[dict[SettingPath, Given]]:
+    highest_first: Iterable[Mapping[SettingPath, GivenValue]],
+) -> Iterator[dict[SettingPath, GivenValue]]:
     """Yield the sources, with a database's password, password file or command only in the highest source."""
     decided: set[str] = set()
     for source in highest_first:
@@ -219,8 +219,8 @@ def _keep_highest_passwords(
 
 
 def _drop_overridden_url_files(
-    highest_first: Iterable[Mapping[SettingPath, Given]],
-) -> Iterator[dict[SettingPath, Given]]:
+    highest_first: Iterable[Mapping[SettingPath, GivenValue]],
+) -> Iterator[dict[SettingPath, GivenValue]]:
     """Yield the sources; a database's file with the URL is left out if a higher source has the URL itself."""
     decided: set[str] = set()
     for source in highest_first:
@@ -234,7 +234,7 @@ def _drop_overridden_url_files(
 
 def read_variables(
     environ: Mapping[str, str], env_file: Path | None, problems: list[str]
-) -> tuple[dict[str, Given], dict[str, Given]]:
+) -> tuple[dict[str, GivenValue], dict[str, GivenValue]]:
     """Return the variables of the process and those of the `.env` file; problems as for `read_sources`."""
     process = sources.read_process_environment(environ)
     named = process.get(variable_of(ENV_FILE))
@@ -246,10 +246,10 @@ def read_variables(
 
 
 def _name_databases(
-    given: Mapping[SettingPath, Given], main: str, spelling: Mapping[str, str]
-) -> dict[SettingPath, Given]:
+    given: Mapping[SettingPath, GivenValue], main: str, spelling: Mapping[str, str]
+) -> dict[SettingPath, GivenValue]:
     """Move the settings of the single database below its name."""
-    named: dict[SettingPath, Given] = {}
+    named: dict[SettingPath, GivenValue] = {}
     for path in sorted(given, key=lambda path: path[0] == "databases"):
         match path:
             case ("database", "name"):
@@ -294,15 +294,15 @@ def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str
     return _describe_value(path, given, str(error or ""))
 
 
-def _describe_unknown(path: SettingPath, given: Given) -> str:
+def _describe_unknown(path: SettingPath, given: GivenValue) -> str:
     return f"{given.name}{_NOT_A_SETTING}{_suggest(path, given.name.partition(' ')[0])}"
 
 
-def _describe_group(given: Given) -> str:
+def _describe_group(given: GivenValue) -> str:
     return f"{given.name}: expected settings below it, not a value"
 
 
-def _describe_reference(path: SettingPath, given: Given, highest_first: Sequence[GivenSource]) -> str:
+def _describe_reference(path: SettingPath, given: GivenValue, highest_first: Sequence[GivenSource]) -> str:
     """Describe `password_env` or `url_env` without its value, which may be the secret itself."""
     field = sources.FIELD_BY_REFERENCE[path[-1]]
     beside = (*path[:-1], field)
@@ -311,13 +311,13 @@ def _describe_reference(path: SettingPath, given: Given, highest_first: Sequence
     return f"{given.name} (its value is not shown): {expected}"
 
 
-def _describe_value(path: SettingPath, given: Given, expected: str) -> str:
+def _describe_value(path: SettingPath, given: GivenValue, expected: str) -> str:
     spec = SPEC_BY_PATH[("database", path[2]) if path[0] == "databases" else path]
     shown = "(its value is not shown)" if spec.is_secret else sources.show(given.text)
     return f"{given.name} {shown}: {expected or f'expected {spec.allowed}'}"
 
 
-def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[SettingPath, Given]:
+def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[SettingPath, GivenValue]:
     """Return the path and text of the operator's value at a location, or of the first one below it."""
     return next(
         (path, given)

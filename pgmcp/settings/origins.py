@@ -12,7 +12,7 @@ from typing import Final
 
 from pgmcp.settings import conninfo
 from pgmcp.settings.load import read_sources, read_variables
-from pgmcp.settings.sources import FIELD_BY_REFERENCE, Given
+from pgmcp.settings.sources import FIELD_BY_REFERENCE, GivenValue
 from pgmcp.settings.specs import (
     CONFIG_FILE,
     DATABASE_NAME,
@@ -80,14 +80,14 @@ def find_origins(
     return [*found, *_read_by_libpq(process)]
 
 
-def _decided_first(process: Mapping[str, Given], dotenv: Mapping[str, Given]) -> Iterator[Origin]:
+def _decided_first(process: Mapping[str, GivenValue], dotenv: Mapping[str, GivenValue]) -> Iterator[Origin]:
     for variable in map(variable_of, _DECIDED_FIRST):
         found = [source[variable] for source in (process, dotenv) if variable in source]
         for number, given in enumerate(found):
             yield Origin(variable, given.place, given.text.strip(), is_used=number == 0)
 
 
-def _read_by_libpq(process: Mapping[str, Given]) -> Iterator[Origin]:
+def _read_by_libpq(process: Mapping[str, GivenValue]) -> Iterator[Origin]:
     for variable in _READ_BY_LIBPQ:
         if variable in process:
             shown = _HIDDEN if variable == "PGPASSWORD" else process[variable].text

@@ -46,7 +46,7 @@ _SHOWN_PATH_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenValue:
     """A value as written by the operator, and its name for messages.
 
     Attributes:
@@ -61,7 +61,7 @@ class Given:
 class GivenSource(InitSettingsSource):
     """The settings of one place; `given` has the original texts for messages."""
 
-    def __init__(self, given: Mapping[SettingPath, Given]) -> None:
+    def __init__(self, given: Mapping[SettingPath, GivenValue]) -> None:
         super().__init__(BaseSettings, _nest(given))
         self.given = given
 
@@ -72,7 +72,7 @@ class LibpqSource(GivenSource):
     This source has the lowest precedence; the library passes it the merged values of the others.
     """
 
-    def __init__(self, process: Mapping[str, Given], main: str) -> None:
+    def __init__(self, process: Mapping[str, GivenValue], main: str) -> None:
         super().__init__({})
         self._process = process
         self._main = main
@@ -88,11 +88,11 @@ class LibpqSource(GivenSource):
         main: dict[str, Any] = {self._main: {}} if self._main in databases else {}
         return {"databases": main | _nest(self.given).get("databases", {})}
 
-    def _add_to(self, databases: Mapping[str, dict[str, Any]]) -> Iterator[tuple[SettingPath, Given]]:
+    def _add_to(self, databases: Mapping[str, dict[str, Any]]) -> Iterator[tuple[SettingPath, GivenValue]]:
         located = [name for name, fields in databases.items() if not set(LOCATING_FIELDS).isdisjoint(fields)]
         if not located and not self._process.keys().isdisjoint(_LIBPQ_LOCATIONS):
             located = [self._main]
-            yield ("databases", self._main, "url"), Given("", "libpq's environment")
+            yield ("databases", self._main, "url"), GivenValue("", "libpq's environment")
         # Only one database gets the password, so that it is not sent to another server.
         owner = self._main if self._main in located else located[0] if len(located) == 1 else None
         if owner and "PGPASSWORD" in self._process and not _has_password(databases.get(owner, {})):
@@ -107,7 +107,7 @@ def _has_password(fields: Mapping[str, object]) -> bool:
     return not set(PASSWORD_FIELDS).isdisjoint(fields)
 
 
-def _nest(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
+def _nest(given: Mapping[SettingPath, GivenValue]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path, value in given.items():
         node = tree
@@ -126,16 +126,16 @@ def show(text: str, max_characters: int = _SHOWN_CHARACTERS) -> str:
     return "is " + repr(shorten(_CREDENTIALS.sub("…@", text), max_characters))
 
 
-def read_process_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+def read_process_environment(environ: Mapping[str, str]) -> dict[str, GivenValue]:
     """Return the variables that are set; hosts pass "" or a placeholder for an empty field."""
     return {
-        name: Given(text, name)
+        name: GivenValue(text, name)
         for name, text in environ.items()
         if text.strip() and not _UNFILLED_FIELD.fullmatch(text.strip())
     }
 
 
-def read_named_env_file(path: Path, problems: list[str]) -> dict[str, Given]:
+def read_named_env_file(path: Path, problems: list[str]) -> dict[str, GivenValue]:
     """Return the variables of the file in `PG_MCP_ENV_FILE`, which must exist."""
     with suppress(RuntimeError):  # pathlib raises it for "~nobody", which is then used as it is
         path = path.expanduser()
@@ -146,7 +146,7 @@ def read_named_env_file(path: Path, problems: list[str]) -> dict[str, Given]:
     return {}
 
 
-def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
+def read_env_file(path: Path | None, problems: list[str]) -> dict[str, GivenValue]:
     """Return the variables of a `.env` file; none if it does not exist.
 
     `$` is not interpolated, because that would change passwords that contain it.
@@ -163,10 +163,10 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
     except OSError as error:
         problems.append(f"{path} cannot be read: {(error.strerror or 'no reason given').lower()}")
         return {}
-    variables: dict[str, Given] = {}
+    variables: dict[str, GivenValue] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.key and binding.value and binding.value.strip():
-            variables[binding.key] = Given(
+            variables[binding.key] = GivenValue(
                 binding.value, f"{binding.key} ({path.name})", str(path.absolute())
             )
         # The file may contain lines for other programs; only pgmcp's must be valid.
@@ -175,7 +175,7 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
     return variables
 
 
-def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> dict[str, Given]:
+def read_secret_files(variables: Mapping[str, GivenValue], problems: list[str]) -> dict[str, GivenValue]:
     """Return the variables with each `<SECRET>_FILE` replaced by the secret that is in its file.
 
     Container engines mount secrets as files. Line breaks at the end are not part of a secret. A variable that
@@ -190,11 +190,13 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
         if secret in variables:
             problems.append(f"{secret} and {given.name} are both set: keep one of them")
         elif text := _read_secret(given, problems):
-            read[secret] = Given(text, given.name, given.text.strip())
+            read[secret] = GivenValue(text, given.name, given.text.strip())
     return read
 
 
-def read_url_files(given: Mapping[SettingPath, Given], problems: list[str]) -> dict[SettingPath, Given]:
+def read_url_files(
+    given: Mapping[SettingPath, GivenValue], problems: list[str]
+) -> dict[SettingPath, GivenValue]:
     """Return the settings, and the URL of each database whose URL is in a file.
 
     The setting `url_file` is kept, because the file is read again later. Validation reports a file that
@@ -210,7 +212,7 @@ def read_url_files(given: Mapping[SettingPath, Given], problems: list[str]) -> d
             continue
         with suppress(ValueError):
             text = read_secret_file(Path(file.text.strip()))
-            read[url] = Given(text, file.name, file.text.strip())
+            read[url] = GivenValue(text, file.name, file.text.strip())
     return read
 
 
@@ -239,7 +241,7 @@ def spec_of_path(path: SettingPath) -> SettingSpec | None:
     return SPEC_BY_PATH.get(path)
 
 
-def _read_secret(given: Given, problems: list[str]) -> str:
+def _read_secret(given: GivenValue, problems: list[str]) -> str:
     """Return the text of the file that `given` names; if it cannot be read, add the reason and return ""."""
     try:
         return read_secret_file(Path(given.text.strip()))
@@ -249,8 +251,8 @@ def _read_secret(given: Given, problems: list[str]) -> str:
 
 
 def settings_of_variables(
-    variables: Mapping[str, Given], *, except_for: Container[str]
-) -> dict[SettingPath, Given]:
+    variables: Mapping[str, GivenValue], *, except_for: Container[str]
+) -> dict[SettingPath, GivenValue]:
     """Return the settings among variables, also unknown `PG_MCP_` names, which validation reports."""
     return {
         _path_of(name.upper()): given
@@ -267,12 +269,12 @@ def _path_of(variable: str) -> SettingPath:
     return PATH_BY_VARIABLE.get(variable, (variable,))
 
 
-def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given]:
+def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, GivenValue]:
     """Return the settings of a YAML file as texts, so that `0123` stays a password."""
     try:
         document = _load_yaml(path.expanduser().read_text(encoding="utf-8-sig"))
         return {
-            setting: Given(text, f"{'.'.join(setting)} ({path.name})", str(path))
+            setting: GivenValue(text, f"{'.'.join(setting)} ({path.name})", str(path))
             for setting, text in _leaves(document, ())
             if text.strip() not in _YAML_NULLS
         }
@@ -291,17 +293,17 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
 
 
 def resolve_references(
-    given: Mapping[SettingPath, Given], variables: Mapping[str, Given]
-) -> dict[SettingPath, Given]:
+    given: Mapping[SettingPath, GivenValue], variables: Mapping[str, GivenValue]
+) -> dict[SettingPath, GivenValue]:
     """Resolve `password_env` and `url_env`. Unresolved ones are kept, so that validation reports them."""
-    resolved: dict[SettingPath, Given] = {}
+    resolved: dict[SettingPath, GivenValue] = {}
     for path, value in given.items():
         target = (*path[:-1], FIELD_BY_REFERENCE.get(path[-1], path[-1]))
         if target == path or target in given or value.text not in variables:
             resolved[path] = value
         else:
             name = f"{value.text}, named by {value.name},"
-            resolved[target] = Given(variables[value.text].text, name, value.place)
+            resolved[target] = GivenValue(variables[value.text].text, name, value.place)
     return resolved
 
 

@@ -159,7 +159,7 @@ class Surface:
         """Whether the pipeline has been built, or has failed to build."""
         return self._backend.done()
 
-    async def settled(self) -> None:
+    async def wait_until_built(self) -> None:
         """Wait until the pipeline has been built, or has failed to build."""
         if not self._backend.done():
             await self._backend_done.wait()

@@ -153,9 +153,9 @@ def check_near_names(unknown: Iterable[str], free: Sequence[str], takes: str) ->
     """
     import difflib
 
-    plain = {_plain(name): name for name in free}
+    plain = {_folded(name): name for name in free}
     for name in unknown:
-        near = difflib.get_close_matches(_plain(name[:MAX_NAME_CHARACTERS]), plain, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(_folded(name[:MAX_NAME_CHARACTERS]), plain, n=1, cutoff=0.75)
         if near:
             raise InvalidArgumentError(
                 f"unknown argument {shorten(name, MAX_NAME_CHARACTERS)!r}",
@@ -163,7 +163,7 @@ def check_near_names(unknown: Iterable[str], free: Sequence[str], takes: str) ->
             )
 
 
-def _plain(name: str) -> str:
+def _folded(name: str) -> str:
     return name.casefold().replace("-", "").replace("_", "")
 
 
@@ -207,13 +207,13 @@ def _reader_of(kind: inspect.Type, choices: Sequence[Any]) -> Callable[[str, Any
             return _read_text
 
 
-def _wrong(name: str, expected: str, value: Any) -> InvalidArgumentError:
+def _invalid(name: str, expected: str, value: Any) -> InvalidArgumentError:
     return InvalidArgumentError(f"{name}: expected {expected}, got {show_value(value)}", hint=_HINT)
 
 
 def _read_text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong(name, "a string", value)
+        raise _invalid(name, "a string", value)
     return value
 
 
@@ -227,9 +227,9 @@ def _read_integer(name: str, value: Any) -> int:
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool):
-        raise _wrong(name, "an integer", value)
+        raise _invalid(name, "an integer", value)
     if abs(number) > MAX_INTEGER:
-        raise _wrong(name, "an integer of 64 bits", value)
+        raise _invalid(name, "an integer of 64 bits", value)
     return number
 
 
@@ -237,7 +237,7 @@ def _read_boolean(name: str, value: Any) -> bool:
     word = str(value).strip().lower()
     if isinstance(value, bool | int | str) and word in _TRUE | _FALSE:
         return word in _TRUE
-    raise _wrong(name, "true or false", value)
+    raise _invalid(name, "true or false", value)
 
 
 def _one_of(choices: Sequence[Any]) -> Callable[[str, Any], Any]:
@@ -246,7 +246,7 @@ def _one_of(choices: Sequence[Any]) -> Callable[[str, Any], Any]:
     def read(name: str, value: Any) -> Any:
         word = value.strip().lower() if isinstance(value, str) else ""
         if word not in by_word:
-            raise _wrong(name, _alternatives([show_value(each) for each in choices]), value)
+            raise _invalid(name, _alternatives([show_value(each) for each in choices]), value)
         return by_word[word]
 
     return read
@@ -259,7 +259,7 @@ def _alternatives(words: Sequence[str]) -> str:
 def _read_texts(name: str, value: Any) -> list[str]:
     given = _split_list(value) if isinstance(value, str) else value
     if not isinstance(given, list) or not all(isinstance(each, str | int | None) for each in given):
-        raise _wrong(name, "a list of strings", value)
+        raise _invalid(name, "a list of strings", value)
     return [str(each) for each in given if each not in ("", None)]
 
 

@@ -67,7 +67,7 @@ async def complete(
     """
     is_short = len(typed) <= MAX_TYPED_CHARACTERS
     values = await _ArgumentValues(pipeline, principal).find(argument, chosen) if is_short else []
-    return _pick(typed, values)
+    return _matching(typed, values)
 
 
 class _ArgumentValues:
@@ -128,7 +128,7 @@ def _spellings(catalog: "Catalog") -> Iterator[str]:
             yield f"{escape_untrusted(quote_identifier(table.schema))}.{bare}"
 
 
-def _pick(typed: str, values: Iterable[str]) -> dict[str, Any]:
+def _matching(typed: str, values: Iterable[str]) -> dict[str, Any]:
     """Return the values that begin with the typed text, then those that contain it, ignoring case."""
     wanted = typed.casefold()
     beginning, holding = [], []

@@ -144,7 +144,7 @@ _PR_SET_PDEATHSIG: Final = 1
 """prctl(2), linux/prctl.h."""
 
 
-async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
+async def run(target: Path, port: int, ssh: Sequence[str]) -> int:
     """Run ssh until it or the front ends; return its exit code.
 
     Args:
@@ -240,7 +240,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 def main() -> None:
     """Read the command line and keep the tunnel."""
     target, port, *ssh = sys.argv[1:]
-    sys.exit(asyncio.run(keep(Path(target), int(port), ssh)) & 0xFF)
+    sys.exit(asyncio.run(run(Path(target), int(port), ssh)) & 0xFF)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pgmcp.validation.constant_types import (
 )
 from pgmcp.validation.functions_in_from import FunctionsInFrom
 from pgmcp.validation.grammar import Node, is_star, name_of, strings
-from pgmcp.validation.item_columns import either
+from pgmcp.validation.item_columns import union_of_types
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, OF_TYPES, Operands, inputs_of
 from pgmcp.validation.overloads import CallArguments
@@ -133,7 +133,7 @@ class ArgumentTypes:
             case "A_Expr":
                 return self._results.of_operator(fields)
             case "CoalesceExpr" | "MinMaxExpr" | "CaseExpr":
-                return self._in_common(inputs_of(kind, fields))
+                return self._common_types(inputs_of(kind, fields))
             case "CollateClause" | "NamedArgExpr":
                 return self.of(fields["arg"])
             case "A_ArrayExpr":
@@ -204,13 +204,13 @@ class ArgumentTypes:
             self._results.of_declared_result(each, value) if is_polymorphic(each) else frozenset({each})
             for each in found
         )
-        return either(types) or None
+        return union_of_types(types) or None
 
     def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
         """Return the types of `value.name`: those of the field, and of the function `name(value)` if any."""
         if types is None or name not in self._types.results_by_function:
             return types
-        return either([types, self._results.of_function(name, value)])
+        return union_of_types([types, self._results.of_function(name, value)])
 
     def _of_subquery(self, link: Node) -> frozenset[int] | None:
         if link.get("subLinkType") in _COMPARING_SUBLINKS:
@@ -227,7 +227,7 @@ class ArgumentTypes:
 
     def _of_array(self, elements: list[Node]) -> frozenset[int] | None:
         """Return the types of an array constructor; its elements may be arrays."""
-        return self._arrays_of(self._in_common(elements)) if elements else None
+        return self._arrays_of(self._common_types(elements)) if elements else None
 
     def _arrays_of(self, elements: frozenset[int] | None) -> frozenset[int] | None:
         """Return the types of arrays of such elements; if these are arrays, the array has their type."""
@@ -242,9 +242,9 @@ class ArgumentTypes:
                 return None
         return frozenset(found) or None
 
-    def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
+    def _common_types(self, expressions: list[Node]) -> frozenset[int] | None:
         """Return the common types that several expressions can have, which depend on their order."""
-        return self._columns.in_common(map(self.of, expressions))
+        return self._columns.common_types(map(self.of, expressions))
 
     def _of_written_cast(self, cast: Node) -> frozenset[int] | None:
         """Return the types of a cast. A value that is cast to a pseudo-type keeps its own type."""

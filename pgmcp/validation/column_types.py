@@ -22,9 +22,9 @@ from pgmcp.validation.item_columns import (
     Types,
     as_columns,
     closed,
-    either,
     joined,
     names_of,
+    union_of_types,
 )
 from pgmcp.validation.name_lookup import ANY_SCHEMA
 from pgmcp.validation.statement_columns import Item, StatementItems, WithQuery, visible_items
@@ -238,7 +238,7 @@ class ColumnTypes:
             yield Column(frozenset({search["search_seq_column"]}), types)
         if cycle:
             marks = map(self._types_of, (cycle["cycle_mark_value"], cycle["cycle_mark_default"]))
-            yield Column(frozenset({cycle["cycle_mark_column"]}), self.in_common(marks))
+            yield Column(frozenset({cycle["cycle_mark_column"]}), self.common_types(marks))
             yield Column(frozenset({cycle["cycle_path_column"]}), _RECORD_ARRAY)
 
     def _of_functions(self, item: Node) -> Columns:
@@ -307,7 +307,7 @@ class ColumnTypes:
             return OPEN
         places = zip_longest(*(row.in_order or () for row in rows), fillvalue=Column(frozenset(), None))
         return as_columns(
-            Column(place[0].names, self.in_common(each.types for each in place)) for place in places
+            Column(place[0].names, self.common_types(each.types for each in place)) for place in places
         )
 
     def _rows_of(self, arm: Node) -> Iterator[Columns]:
@@ -377,7 +377,7 @@ class ColumnTypes:
             found = self._merge(join, found, self._of_entry(join["rarg"]))
         return found
 
-    def in_common(self, several: Iterable[Types]) -> Types:
+    def common_types(self, several: Iterable[Types]) -> Types:
         """Return the common types that several inputs can have, which depend on their order."""
         inputs = list(several)
         known = [types for types in inputs if types is not None]
@@ -391,7 +391,7 @@ class ColumnTypes:
         if not names:
             return columns
         if columns.in_order is None:
-            every = either(columns.by_name.values())
+            every = union_of_types(columns.by_name.values())
             is_open = columns.is_open or columns.is_unknown_relation
             return Columns({**columns.by_name, **dict.fromkeys(names, every)}, is_open=is_open)
         renamed = (

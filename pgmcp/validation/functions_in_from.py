@@ -10,7 +10,7 @@ from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.grammar import Node, strings
-from pgmcp.validation.item_columns import Column, Types, either
+from pgmcp.validation.item_columns import Column, Types, union_of_types
 from pgmcp.validation.type_system import RECORD, is_polymorphic
 
 _Row = list[Column]
@@ -185,12 +185,12 @@ def _by_place(rows_by_function: list[list[_Row]]) -> Iterator[Types]:
     if all(len(each) == 1 for each in lengths):
         for rows in rows_by_function:
             for columns in zip(*rows, strict=True):
-                yield either(types for _, types in columns)
+                yield union_of_types(types for _, types in columns)
         return
-    every = either(types for rows in rows_by_function for row in rows for _, types in row)
+    every = union_of_types(types for rows in rows_by_function for row in rows for _, types in row)
     while True:
         yield every
 
 
 def _add(columns: dict[str, Types], name: str, types: Types) -> None:
-    columns[name] = either([types, columns.get(name, frozenset())])
+    columns[name] = union_of_types([types, columns.get(name, frozenset())])

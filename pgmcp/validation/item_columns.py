@@ -72,7 +72,7 @@ def as_columns(columns: Iterable[Column]) -> Columns:
     by_name: dict[str, Types] = {}
     for names, types in found:
         for name in names:
-            by_name[name] = either([types, by_name.get(name, frozenset())])
+            by_name[name] = union_of_types([types, by_name.get(name, frozenset())])
     return Columns(by_name, found)
 
 
@@ -81,7 +81,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
     by_name: dict[str, Types] = {}
     for part in parts:
         for name, types in part.by_name.items():
-            by_name[name] = either([types, by_name.get(name, frozenset())])
+            by_name[name] = union_of_types([types, by_name.get(name, frozenset())])
     orders = [each.in_order for each in parts]
     in_order = None if None in orders else tuple(column for each in orders for column in each or ())
     return Columns(by_name, in_order, is_open=any(each.is_open or each.is_unknown_relation for each in parts))
@@ -114,7 +114,7 @@ def _texts_in(root: Any) -> set[str]:
     return found
 
 
-def either(several: Iterable[Types]) -> Types:
+def union_of_types(several: Iterable[Types]) -> Types:
     """Return the possible types of several values together; None if those of one value are not known."""
     found: frozenset[int] = frozenset()
     for types in several:

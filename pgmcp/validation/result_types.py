@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Final
 
 from pgmcp.validation.grammar import Node, strings
-from pgmcp.validation.item_columns import Types, either
+from pgmcp.validation.item_columns import Types, union_of_types
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape
@@ -115,7 +115,7 @@ class ResultTypes:
         known = self.operands_of(tuple(sides))
         lefts = self._lookup.left_types_of_operator("", "=", self._path, known)
         given = self._types_of(sides[0]) if lefts and not lefts.isdisjoint(RECORDS) else frozenset()
-        return None if given is None else either([self._of_results(lefts, sides), given - {UNKNOWN}])
+        return None if given is None else union_of_types([self._of_results(lefts, sides), given - {UNKNOWN}])
 
     def _of_overloads(
         self, results: Set[int] | None, name: str, call: CallShape, arguments: list[Node]
@@ -140,7 +140,9 @@ class ResultTypes:
         plain = frozenset(each for each in results if not is_polymorphic(each))
         if plain == results:
             return plain
-        given = either(map(self._types_of, arguments))  # of all arguments, although not all decide the type
+        given = union_of_types(
+            map(self._types_of, arguments)
+        )  # of all arguments, although not all decide the type
         if given is None:
             return None
         given = self._types.with_bases(given)

@@ -21,7 +21,7 @@ _SYSTEM_COLUMNS: Final = frozenset({"oid", "tableoid", "ctid", "xmin", "xmax", "
 
 
 @dataclass(frozen=True, slots=True)
-class _Guarded:
+class _SecretCatalog:
     """A catalog with secret columns, and the other columns that PostgreSQL 13 to 18 gives it.
 
     Attributes:
@@ -35,13 +35,13 @@ class _Guarded:
     shows_samples: bool = False
 
 
-def _guarded(column: str, others: str) -> _Guarded:
-    return _Guarded(frozenset({column}), _SYSTEM_COLUMNS.union(others.split()))
+def _guarded(column: str, others: str) -> _SecretCatalog:
+    return _SecretCatalog(frozenset({column}), _SYSTEM_COLUMNS.union(others.split()))
 
 
-def _samples(others: str) -> _Guarded:
+def _samples(others: str) -> _SecretCatalog:
     columns = frozenset({"most_common_vals", "histogram_bounds", "most_common_elems"})
-    return _Guarded(columns, frozenset(others.split()), shows_samples=True)
+    return _SecretCatalog(columns, frozenset(others.split()), shows_samples=True)
 
 
 _GUARDED: Final = {
@@ -218,7 +218,7 @@ class _Search:
             yield from self._inside(fields["relation"])
 
 
-def _of(relation: Node) -> _Guarded:
+def _of(relation: Node) -> _SecretCatalog:
     return _GUARDED[relation.get("schemaname", "pg_catalog"), relation["relname"]]
 
 

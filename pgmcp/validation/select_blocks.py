@@ -11,7 +11,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lexer import tokenize
-from pgmcp.validation.written_query import WrittenQuery, cut
+from pgmcp.validation.written_query import WrittenQuery, slice_with_insertions
 
 
 class ColumnName(NamedTuple):
@@ -85,12 +85,12 @@ class SelectBlock:
 
     def with_sql(self, inserted: Mapping[int, str]) -> str:
         """Return "WITH …" of the whole query, with texts inserted at offsets of the query."""
-        return cut(self.text, 0, self.with_end, inserted)
+        return slice_with_insertions(self.text, 0, self.with_end, inserted)
 
     def rows_sql(self, inserted: Mapping[int, str]) -> str:
         """Return "FROM … WHERE …", with texts inserted at offsets of the query."""
         begin, end = self.rows_span or (0, 0)
-        return cut(self.text, begin, end, inserted).strip()
+        return slice_with_insertions(self.text, begin, end, inserted).strip()
 
 
 class _UnreadableError(Exception):

@@ -33,11 +33,11 @@ _BUILT_IN_SYMBOLS = frozenset(_BUILT_IN.split())
 _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
 _FOR_TEXT = "/text"
-"""A verdict with this suffix becomes a `Listed` with `is_for_text`."""
+"""A verdict with this suffix becomes a `ListedFunction` with `is_for_text`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedFunction:
     """A line of the shipped lists.
 
     Attributes:
@@ -67,14 +67,14 @@ class Listed:
         return None if is_other else self.reason
 
 
-def builtin(schema: str, name: str) -> Listed | None:
+def builtin(schema: str, name: str) -> ListedFunction | None:
     """Return the entry of a function of PostgreSQL; None without one. The schema "" counts as pg_catalog."""
     if schema == "information_schema":
         return _builtin_functions().get(f"{schema}.{name}")
     return _builtin_functions().get(name) if schema in ("", "pg_catalog") else None
 
 
-def extension_function(name: str, extension: str = "") -> Listed | None:
+def extension_function(name: str, extension: str = "") -> ListedFunction | None:
     """Return the entry of a function of an extension, in any schema; None without one.
 
     A row allows functions only of its own extension: `st_*` of postgis does not cover an `st_` function of
@@ -100,22 +100,22 @@ def judged_by_types() -> tuple[str, ...]:
 
 
 @cache
-def _builtin_functions() -> dict[str, Listed]:
+def _builtin_functions() -> dict[str, ListedFunction]:
     return {name: _listed(verdict) for name, verdict, _ in _rows("builtin_functions.tsv")}
 
 
 class _ExtensionFunctions(NamedTuple):
     """The listed names, and the listed prefixes (`st_*`), longest first."""
 
-    exact: dict[str, Listed]
-    prefixes: tuple[tuple[str, Listed], ...]
+    exact: dict[str, ListedFunction]
+    prefixes: tuple[tuple[str, ListedFunction], ...]
 
 
 @cache
 def _extension_functions(extension: str) -> _ExtensionFunctions:
     """Return the entries of one extension; for "", those of all extensions, where a refusal wins."""
-    exact: dict[str, Listed] = {}
-    prefixes: list[tuple[str, Listed]] = []
+    exact: dict[str, ListedFunction] = {}
+    prefixes: list[tuple[str, ListedFunction]] = []
     for owner, name, verdict, _ in _rows("extension_functions.tsv"):
         if extension not in ("", owner):
             continue
@@ -132,13 +132,13 @@ def _rows(file_name: str) -> Iterable[list[str]]:
     return (line.split("\t") for line in text.splitlines()[2:])
 
 
-def _listed(verdict: str) -> Listed:
+def _listed(verdict: str) -> ListedFunction:
     if verdict == "allowed":
-        return Listed(None)
+        return ListedFunction(None)
     reason, _, overload = verdict.removeprefix("refused:").partition("/")
     if verdict.endswith(_FOR_TEXT):
-        return Listed(RefusalReason(reason), is_for_text=True)
-    return Listed(RefusalReason(reason), int(overload) if overload else None)
+        return ListedFunction(RefusalReason(reason), is_for_text=True)
+    return ListedFunction(RefusalReason(reason), int(overload) if overload else None)
 
 
 def is_known_operator(symbol: str) -> bool:

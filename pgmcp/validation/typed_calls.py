@@ -11,7 +11,7 @@ from pgmcp.validation.body_statement import BodyStatement, OperatorUse
 from pgmcp.validation.catalog_objects import CatalogFunction, ResolutionFacts
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node, name_of, strings
-from pgmcp.validation.item_columns import either
+from pgmcp.validation.item_columns import union_of_types
 from pgmcp.validation.name_lookup import ANY_SCHEMA, Lookup
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.scopes import with_references
@@ -41,7 +41,7 @@ class RecordFields:
         if key not in self._found:
             self._found[key] = None  # ends the recursion if a query of the record uses the record itself
             queries = self._records.get(record, ())
-            types = either(self._types_in(query).of_output(query, field) for query in queries)
+            types = union_of_types(self._types_in(query).of_output(query, field) for query in queries)
             self._found[key] = types or None
         return self._found[key]
 

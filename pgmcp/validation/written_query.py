@@ -92,7 +92,7 @@ def _depth_change(token: Token) -> int:
     return (token.text == "(") - (token.text == ")")
 
 
-def cut(text: str, begin: int, end: int, inserted: Mapping[int, str]) -> str:
+def slice_with_insertions(text: str, begin: int, end: int, inserted: Mapping[int, str]) -> str:
     """Return a part of a text, with texts inserted at offsets of the whole text."""
     for offset in sorted(inserted, reverse=True):
         if begin < offset < end:

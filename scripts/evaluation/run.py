@@ -8,7 +8,7 @@ from pgmcp.cli.evaluate import share_table, show_outcome
 from pgmcp.cli.terminal import Terminal
 from pgmcp.composition import make_model, open_pipeline
 from pgmcp.evaluation import report
-from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
+from pgmcp.evaluation.contestants import Contestant, Meter, PgmcpContestant, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation
 from pgmcp.settings.load import load_settings
@@ -72,13 +72,13 @@ async def ask_database(
     prompter = Prompter(script[0], database, script[1]) if script else None
 
     def start(question: Question, contestant: str) -> None:
-        if contestant == Ours.name:
+        if contestant == PgmcpContestant.name:
             begin(question)
         if prompter is not None:
             prompter.begin(question, contestant)
 
     async with open_pipeline(settings, None, observers=[meter]) as (pipeline, _):
-        contestants: list[Contestant] = [Ours(pipeline, meter)]
+        contestants: list[Contestant] = [PgmcpContestant(pipeline, meter)]
         if with_baseline and model is not None:
             catalog = await pipeline.databases.catalog(None)
             schema = create_tables(catalog)

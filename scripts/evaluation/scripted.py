@@ -7,7 +7,7 @@ from typing import Final
 import psycopg
 
 from pgmcp.evaluation.comparison import Row, compare
-from pgmcp.evaluation.contestants import Ours
+from pgmcp.evaluation.contestants import PgmcpContestant
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import CannotAskError
 from scripts.evaluation.databases import Database
@@ -73,13 +73,15 @@ class Prompter:
             CannotAskError: the script's mistake cannot be added to the gold SQL.
         """
         self.note_prompt()
-        if contestant == Ours.name:
+        if contestant == PgmcpContestant.name:
             self._number += 1
             self._replies, miss = self._script_of(question)
             if miss is not None:
                 self.misses[question.id] = miss
             self._current = question.id
-        self._endpoint.begin(self._replies(Form.CONTRACT if contestant == Ours.name else Form.PLAIN))
+        self._endpoint.begin(
+            self._replies(Form.CONTRACT if contestant == PgmcpContestant.name else Form.PLAIN)
+        )
 
     def note_prompt(self) -> None:
         """Keep the prompt of the question that was asked last."""

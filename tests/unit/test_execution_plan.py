@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pgmcp.execution.plan import MAX_CHEAP_COST, CheapShapes, Plan, read_plan
+from pgmcp.execution.plan import MAX_CHEAP_COST, CheapStatements, Plan, read_plan
 from pgmcp.execution.result import Column, JsonScalar, Rows
 
 PLAN = {
@@ -61,7 +61,7 @@ LOOKUP = b"select name from orders where id = 17 and status = 'paid'"
     ],
 )
 def test_statements_that_differ_in_literals_have_one_shape(sql: bytes, is_known: bool) -> None:
-    shapes = CheapShapes()
+    shapes = CheapStatements()
     shapes.add(LOOKUP)
     shapes.add(b"select 1" + b" " * 20_000)
 
@@ -69,7 +69,7 @@ def test_statements_that_differ_in_literals_have_one_shape(sql: bytes, is_known:
 
 
 def test_a_stored_shape_can_be_removed() -> None:
-    shapes = CheapShapes()
+    shapes = CheapStatements()
     shapes.add(LOOKUP)
 
     shapes.forget(LOOKUP)
@@ -78,7 +78,7 @@ def test_a_stored_shape_can_be_removed() -> None:
 
 
 def test_the_most_recently_used_shapes_are_kept() -> None:
-    shapes = CheapShapes()
+    shapes = CheapStatements()
     shapes.add(LOOKUP)
     for number in range(600):
         shapes.add(b"select a%d" % number)

@@ -107,7 +107,7 @@ async def test_at_a_limit_of_connections_attempts_are_made_one_at_a_time_and_eve
     for _ in range(9):
         await attempt(starts)
         assert not starts.may_begin or connector.attempts <= FREE_ATTEMPTS
-        retries.fire()
+        retries.run_retry()
     await attempt(starts)
 
     assert connector.attempts == 10
@@ -142,7 +142,7 @@ async def test_no_retry_is_made_after_the_pool_was_closed() -> None:
     starts.begin(1)
     await attempt(starts)
     starts.cancel()
-    retries.fire()
+    retries.run_retry()
 
     assert connector.attempts == 1
 

@@ -12,7 +12,14 @@ from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo
 from pgmcp.settings.libpq_keywords import FILE_KEYWORDS, FILE_VARIABLES
 from pgmcp.settings.load import find_unknown_names, load_settings
-from pgmcp.settings.sources import Given, names_path, read_config_file, read_env_file, spec_of, spec_of_path
+from pgmcp.settings.sources import (
+    GivenValue,
+    names_path,
+    read_config_file,
+    read_env_file,
+    spec_of,
+    spec_of_path,
+)
 from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, SettingPath, variable_of
 
 _PAIR: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -105,23 +112,23 @@ def is_secret(variable: str, value: str) -> bool:
     return has_secret_name or _PASSWORD_IN_URL.search(text) is not None
 
 
-def _find_paths(variables: Mapping[str, str]) -> Iterator[Given]:
+def _find_paths(variables: Mapping[str, str]) -> Iterator[GivenValue]:
     """Yield the values that are paths, of variables and of the files of settings that they name."""
     named, in_file = _read_all(variables)
     yield from (value for name, value in named.items() if names_path(name))
     yield from (value for path, value in in_file.items() if (spec := spec_of_path(path)) and spec.is_path)
 
 
-def _find_urls(variables: Mapping[str, str]) -> Iterator[Given]:
+def _find_urls(variables: Mapping[str, str]) -> Iterator[GivenValue]:
     """Yield the connection strings of variables and of the files of settings that they name."""
     named, in_file = _read_all(variables)
     yield from (value for name, value in named.items() if (spec := spec_of(name)) and spec.path[-1] == "url")
     yield from (value for path, value in in_file.items() if path[-1] == "url")
 
 
-def _read_all(variables: Mapping[str, str]) -> tuple[dict[str, Given], dict[SettingPath, Given]]:
+def _read_all(variables: Mapping[str, str]) -> tuple[dict[str, GivenValue], dict[SettingPath, GivenValue]]:
     """Return the variables, with those of the .env file that they name, and the values of the YAML file."""
-    named = {name: Given(text, name) for name, text in variables.items()}
+    named = {name: GivenValue(text, name) for name, text in variables.items()}
     env_file = named.get(variable_of(ENV_FILE))
     if env_file and _is_absolute(env_file.text):
         named = read_env_file(Path(env_file.text).expanduser(), problems=[]) | named
@@ -131,9 +138,9 @@ def _read_all(variables: Mapping[str, str]) -> tuple[dict[str, Given], dict[Sett
     return named, {}
 
 
-def _find_libpq_paths(variables: Mapping[str, str]) -> Iterator[Given]:
+def _find_libpq_paths(variables: Mapping[str, str]) -> Iterator[GivenValue]:
     """Yield the paths in connection strings and in libpq's own variables."""
-    yield from (Given(text, name) for name, text in variables.items() if name in FILE_VARIABLES)
+    yield from (GivenValue(text, name) for name, text in variables.items() if name in FILE_VARIABLES)
     for given in _find_urls(variables):
         try:
             parameters = conninfo.values(given.text.strip())
@@ -141,10 +148,10 @@ def _find_libpq_paths(variables: Mapping[str, str]) -> Iterator[Given]:
             continue
         for keyword, text in parameters.items():
             if keyword in FILE_KEYWORDS:
-                yield Given(text, f"{keyword} in {given.name}")
+                yield GivenValue(text, f"{keyword} in {given.name}")
 
 
-def _check_libpq_path(given: Given) -> None:
+def _check_libpq_path(given: GivenValue) -> None:
     if given.text in ("", _SYSTEM_ROOTS):
         return
     path = Path(given.text)

@@ -25,9 +25,9 @@ from pgmcp.catalog.rendering import column_name
 from pgmcp.cli.catalog_commands import KINDS_BY_COMMAND
 from pgmcp.cli.shell.inputs import InputKind, kind_of
 from pgmcp.cli.shell.sources import (
-    Derived,
+    DefinedTables,
     Source,
-    find_derived,
+    find_defined_tables,
     find_open_string,
     find_sources,
     listed_values,
@@ -112,7 +112,7 @@ def complete(
 def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> list[Candidate]:
     """Return the candidates for a word that follows `head` in a statement."""
     qualifier, dot, prefix = word.rpartition(".")
-    derived = find_derived(statement, catalog)
+    derived = find_defined_tables(statement, catalog)
     sources = [*find_sources(statement, catalog, derived.queries), *derived.subqueries]
     queries = [
         (escape_untrusted(quote_identifier(each.name)), "WITH query") for each in derived.queries.values()
@@ -207,7 +207,7 @@ def _tables_and_schemas(
 
 
 def _qualified(
-    qualifier: str, sources: Sequence[Source], derived: Derived, catalog: Catalog
+    qualifier: str, sources: Sequence[Source], derived: DefinedTables, catalog: Catalog
 ) -> Iterator[tuple[str, str]]:
     """Yield what can follow `qualifier.`: columns of a table, alias or WITH query, tables of a schema."""
     wanted = qualifier.lower()

@@ -91,7 +91,7 @@ class Conversation:
         self._timed = False
         self._follows = False
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
-            "again": self._again,
+            "again": self._retry,
             "c": self._connect,
             "csv": self._write_csv,
             "follow": self._set_following,
@@ -150,7 +150,7 @@ class Conversation:
             answer = await self._session.pipeline.execute_sql(
                 sql, CallOptions(database=self.database, caller=CALLER, on_stage=self._stages(say))
             )
-        self._remember(Turn("", sql))
+        self._set_last(Turn("", sql))
         self._show(answer, started_at_s, as_records=as_records)
 
     async def _ask(self, question: str, *, refers_back: bool = False, reading: str = "") -> None:
@@ -177,10 +177,10 @@ class Conversation:
         except (SqlRejectedError, StatementFailedError) as error:
             suggest_other_words(error, "type corrected SQL")
             raise
-        self._remember(Turn(question, answer.sql or "", answer.other_readings or self._readings_of(question)))
+        self._set_last(Turn(question, answer.sql or "", answer.other_readings or self._readings_of(question)))
         self._show(answer, started_at_s)
 
-    def _remember(self, turn: Turn) -> None:
+    def _set_last(self, turn: Turn) -> None:
         self._last, self._failed = turn, None
 
     def _stages(self, say: Callable[[str], None]) -> OnStage:
@@ -222,7 +222,7 @@ class Conversation:
                     self._terminal.say_line(line)
         return True
 
-    async def _again(self, question: str) -> None:
+    async def _retry(self, question: str) -> None:
         if question:
             self._need_last()
             await self._ask(question, refers_back=True)
@@ -242,7 +242,7 @@ class Conversation:
         try:
             await self._run_sql(last.sql, as_records=as_records)
         finally:
-            self._remember(last)  # so that it can be run again, even if it failed this time
+            self._set_last(last)  # so that it can be run again, even if it failed this time
 
     async def _answer_reading(self, chosen: str) -> None:
         last = self._need_last()

@@ -84,7 +84,7 @@ _TEXT: Final = re.compile(r"'(?:[^']|'')*'?|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class DefinedTables:
     """The tables that a statement defines.
 
     Attributes:
@@ -112,7 +112,7 @@ class _Body:
     is_query: bool
 
 
-def find_derived(statement: str, catalog: Catalog) -> Derived:
+def find_defined_tables(statement: str, catalog: Catalog) -> DefinedTables:
     """Return the WITH queries and subqueries of a statement; unclosed ones extend to its end."""
     text = _TEXT.sub(lambda found: "'" + " " * (len(found[0]) - 1), statement)
     queries: dict[str, Table] = {}
@@ -124,7 +124,7 @@ def find_derived(statement: str, catalog: Catalog) -> Derived:
             queries[table.name.lower()] = table
         else:
             subqueries[body.start] = Source(table, body.name.lower(), "")
-    return Derived(queries, [subqueries[start] for start in sorted(subqueries)])
+    return DefinedTables(queries, [subqueries[start] for start in sorted(subqueries)])
 
 
 def _bodies(text: str) -> Iterator[_Body]:

@@ -58,7 +58,9 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
     for method, params_type, answer in _handlers(surface):
         server.add_request_handler(method, params_type, _handler(answer))
     if changes is not None:
-        server.add_request_handler("server/discover", types.RequestParams, _handler(_at_once(_discover)))
+        server.add_request_handler(
+            "server/discover", types.RequestParams, _handler(_async_handler(_discover))
+        )
         server.add_request_handler(
             "subscriptions/listen", types.SubscriptionsListenRequestParams, changes.listen
         )
@@ -80,13 +82,17 @@ def _handlers(surface: Surface) -> list[tuple[str, type[types.RequestParams], An
             paged,
             lambda context, params: surface.list_resources(params.cursor, principal_of(context)),
         ),
-        ("resources/templates/list", paged, _at_once(lambda params: surface.list_templates(params.cursor))),
+        (
+            "resources/templates/list",
+            paged,
+            _async_handler(lambda params: surface.list_templates(params.cursor)),
+        ),
         (
             "resources/read",
             types.ReadResourceRequestParams,
             lambda context, it: surface.read_resource(str(it.uri), _caller(context)),
         ),
-        ("prompts/list", paged, _at_once(lambda params: surface.list_prompts(params.cursor))),
+        ("prompts/list", paged, _async_handler(lambda params: surface.list_prompts(params.cursor))),
         (
             "prompts/get",
             types.GetPromptRequestParams,
@@ -129,7 +135,7 @@ async def _run_in_own_task(work: Awaitable[T]) -> T:
         raise
 
 
-def _at_once(answer: Callable[[Any], dict[str, Any]]) -> Answer:
+def _async_handler(answer: Callable[[Any], dict[str, Any]]) -> Answer:
     async def handle(_: Context, params: Any) -> dict[str, Any]:
         return answer(params)
 

@@ -78,20 +78,22 @@ class Session:
             "tools/list": self._list_tools,
             "tools/call": self._call_tool,
             "resources/list": self._list_resources,
-            "resources/templates/list": _at_once(lambda request: surface.list_templates(_cursor(request))),
+            "resources/templates/list": _async_handler(
+                lambda request: surface.list_templates(_cursor(request))
+            ),
             "resources/read": lambda request, caller: surface.read_resource(text_of(request, "uri"), caller),
-            "prompts/list": _at_once(lambda request: surface.list_prompts(_cursor(request))),
+            "prompts/list": _async_handler(lambda request: surface.list_prompts(_cursor(request))),
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
         }
         self._session_handlers: dict[str, Handler] = common_handlers | {
-            "ping": _at_once(lambda _: {}),
-            "logging/setLevel": _at_once(self._set_level),
+            "ping": _async_handler(lambda _: {}),
+            "logging/setLevel": _async_handler(self._set_level),
             "resources/subscribe": self._subscribe,
-            "resources/unsubscribe": _at_once(self._unsubscribe),
+            "resources/unsubscribe": _async_handler(self._unsubscribe),
         }
         self._stateless_handlers: dict[str, Handler] = common_handlers | {
-            "server/discover": _at_once(discover),
+            "server/discover": _async_handler(discover),
             "subscriptions/listen": self._listen,
         }
 
@@ -273,7 +275,7 @@ class Session:
 
     async def _traced(self, request: Request, handler: Handler, caller: Caller) -> dict[str, Any]:
         if request.method == "tools/call" and not self._surface.is_settled:
-            await self._surface.settled()
+            await self._surface.wait_until_built()
         trace = self._surface.trace
         if trace is None:
             self._is_untraced = self._surface.is_settled  # once settled, this does not change
@@ -382,7 +384,7 @@ class _Batch:
             self._send(self._answers)
 
 
-def _at_once(answer: Callable[[Request], dict[str, Any]]) -> Handler:
+def _async_handler(answer: Callable[[Request], dict[str, Any]]) -> Handler:
     async def handle(request: Request, _: Caller) -> dict[str, Any]:
         return answer(request)
 

@@ -53,7 +53,7 @@ class LineSplitter:
         *ended, rest = chunk.split(b"\n")
         for line in ended:
             yield self._end(line)
-        self._hold(rest)
+        self._append(rest)
 
     def end(self) -> Iterator[bytes | Oversized]:
         """Yield the rest after the last line feed."""
@@ -61,13 +61,13 @@ class LineSplitter:
             yield self._end(b"")
 
     def _end(self, last: bytes) -> bytes | Oversized:
-        self._hold(last)
+        self._append(last)
         line = b"".join(self._parts)
         is_whole = not self._is_skipping
         self._parts, self._held_bytes, self._is_skipping = [], 0, False
         return line if is_whole else Oversized.LINE
 
-    def _hold(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         if not part:
             return
         self._held_bytes += len(part)

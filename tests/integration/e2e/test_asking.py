@@ -149,7 +149,7 @@ def test_a_question_to_a_person_keeps_no_connection_busy(
     assert question["method"] == "elicitation/create"
     assert asked_server.result_of(call).rows == [[2]]
     assert "waiting for your choice" in [
-        each["message"] for each in asked_server.heard("notifications/progress")
+        each["message"] for each in asked_server.notifications("notifications/progress")
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_cancelled_call_withdraws_its_question(asked_server: RawServer, endpoi
     question = asked_server.next_question()
     asked_server.notify("notifications/cancelled", requestId=call)
 
-    (withdrawn,) = asked_server.hear("notifications/cancelled")
+    (withdrawn,) = asked_server.wait_for_notifications("notifications/cancelled")
     assert withdrawn["requestId"] == question["id"]
     asked_server.respond(question, result={"action": "accept", "content": {"reading": OTHER}})  # too late
     assert asked_server.call("execute_sql", sql="SELECT 1 AS n").rows == [[1]]

@@ -27,7 +27,7 @@ def test_a_host_with_a_session_gets_warnings_unasked(careless: dict[str, str], f
     with RawServer(careless, folder) as server:
         server.initialize()
 
-        messages = server.hear(MESSAGE, 2)
+        messages = server.wait_for_notifications(MESSAGE, 2)
 
     assert {(each["level"], each["logger"]) for each in messages} == {("warning", "pgmcp")}
     assert "read-only transactions are off" in texts(messages)
@@ -40,7 +40,7 @@ def test_a_database_that_is_down_is_reported_once_not_at_every_attempt(folder: P
         for _ in range(3):
             assert server.call("execute_sql", sql="select 'a secret value'").code == "unreachable"
 
-        messages = server.hear(MESSAGE)
+        messages = server.wait_for_notifications(MESSAGE)
 
     assert len(messages) == 1
     assert "127.0.0.1" in texts(messages)
@@ -55,7 +55,7 @@ def test_a_host_that_wants_only_errors_gets_no_warnings(folder: Path) -> None:
         server.call("execute_sql", sql="select 1")
         server.request("ping")
 
-        assert server.heard(MESSAGE) == []
+        assert server.notifications(MESSAGE) == []
 
 
 CLIENT = {"name": "raw", "version": "1"}
@@ -69,12 +69,12 @@ def test_only_a_stateless_request_that_asks_for_warnings_gets_the_earlier_ones(
         server.call("execute_sql", sql="select 1")
         server.call("search_schema")
         server.request("tools/list", _meta={"io.modelcontextprotocol/logLevel": "error"})
-        before = server.heard(MESSAGE)
+        before = server.notifications(MESSAGE)
         level = server.request("logging/setLevel", level="error")
         server.request("tools/list", **ASKING)
-        messages = server.heard(MESSAGE)
+        messages = server.notifications(MESSAGE)
         server.request("tools/list", **ASKING)
-        again = server.heard(MESSAGE)
+        again = server.notifications(MESSAGE)
 
     assert before == []
     assert level["error"]["code"] == -32601  # this request sets the level of a session
@@ -90,4 +90,4 @@ def test_no_statement_is_sent_to_the_hosts_log(careless: dict[str, str], folder:
         server.call("execute_sql", sql="select 'a secret value'")
         server.call("execute_sql", sql="drop table customers -- a secret value")
 
-        assert "secret" not in texts(server.hear(MESSAGE, 2))
+        assert "secret" not in texts(server.wait_for_notifications(MESSAGE, 2))

@@ -41,7 +41,7 @@ def call_with_progress(server: RawServer, token: str, tool: str, **arguments: An
     """Call a tool with a progress token, and return its notifications before the reply."""
     request = server.send("tools/call", name=tool, arguments=arguments, _meta={"progressToken": token})
     server.receive(request)
-    return [reported for reported in server.heard(PROGRESS) if reported["progressToken"] == token]
+    return [reported for reported in server.notifications(PROGRESS) if reported["progressToken"] == token]
 
 
 def messages(reported: list[dict[str, Any]]) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_host_that_did_not_ask_gets_no_progress(shop_environment: dict[str, st
         server.call("query", question=VERIFIED)
         server.call("execute_sql", sql="select 1")
 
-        assert server.heard(PROGRESS) == []
+        assert server.notifications(PROGRESS) == []
 
 
 def test_a_failed_statement_also_reports_its_stages(server: RawServer) -> None:

@@ -128,13 +128,13 @@ def test_questions_and_changes_are_what_the_published_schema_says(
         with psycopg.connect(url) as connection:
             connection.execute("create table parts (id int)")
         server.call("refresh_schema")
-        server.hear("notifications/resources/updated")
-        server.hear("notifications/resources/list_changed")
+        server.wait_for_notifications("notifications/resources/updated")
+        server.wait_for_notifications("notifications/resources/list_changed")
         if version == SESSION_VERSION:
             call = server.send("tools/call", **question)
             server.next_question()
             server.notify("notifications/cancelled", requestId=call)
-            server.hear("notifications/cancelled")
+            server.wait_for_notifications("notifications/cancelled")
         else:
             forms: dict[str, Any] = {
                 "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}

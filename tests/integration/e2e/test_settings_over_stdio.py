@@ -207,7 +207,7 @@ def test_a_server_with_unusable_settings_keeps_running_and_every_call_says_why(
             server.request("resources/read", uri="databases://list"),
             server.request("prompts/get", name="explore_database"),
         ]
-        warned = server.hear("notifications/message")
+        warned = server.wait_for_notifications("notifications/message")
         server.close_stdin()
         exit_code = server.wait()
 

@@ -60,7 +60,7 @@ def test_a_subscribed_schema_and_table_are_notified_of_a_change_found_by_refresh
 
         server.call("refresh_schema")
 
-        assert uris(server.hear(UPDATED, 3)) == [
+        assert uris(server.wait_for_notifications(UPDATED, 3)) == [
             "schema://stock",
             "schema://stock/parts",
             "schema://stock/public.parts",
@@ -76,7 +76,7 @@ def test_a_change_found_by_another_call_is_notified_too(stock: Stock, folder: Pa
 
         assert server.call("execute_sql", sql="select * from parts").is_error
 
-        assert uris(server.hear(UPDATED)) == ["schema://stock"]
+        assert uris(server.wait_for_notifications(UPDATED)) == ["schema://stock"]
 
 
 def test_unchanged_or_unsubscribed_resources_cause_no_notification(stock: Stock, folder: Path) -> None:
@@ -94,7 +94,7 @@ def test_unchanged_or_unsubscribed_resources_cause_no_notification(stock: Stock,
         stock.run("COMMENT ON TABLE shelves IS 'where parts lie'")
         server.call("refresh_schema")
 
-        assert uris(server.hear(UPDATED)) == ["schema://stock/shelves"]
+        assert uris(server.wait_for_notifications(UPDATED)) == ["schema://stock/shelves"]
 
 
 def test_a_host_that_neither_subscribed_nor_listed_gets_no_notification(stock: Stock, folder: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_host_that_neither_subscribed_nor_listed_gets_no_notification(stock: S
         server.call("refresh_schema")
         server.request("ping")
 
-        assert server.heard(UPDATED) == []
-        assert server.heard(LIST_CHANGED) == []
+        assert server.notifications(UPDATED) == []
+        assert server.notifications(LIST_CHANGED) == []
 
 
 def test_a_host_that_read_the_list_is_notified_when_it_changes(stock: Stock, folder: Path) -> None:
@@ -114,14 +114,14 @@ def test_a_host_that_read_the_list_is_notified_when_it_changes(stock: Stock, fol
         server.initialize()
         before = listed(server)
         server.call("search_schema")
-        server.hear(LIST_CHANGED)
+        server.wait_for_notifications(LIST_CHANGED)
         with_tables = listed(server)
         stock.run("ALTER TABLE parts ADD COLUMN name text")
         server.call("refresh_schema")  # a new column does not change the list
         stock.run("CREATE TABLE shelves (id int)")
         server.call("refresh_schema")
 
-        assert len(server.hear(LIST_CHANGED, 2)) == 2
+        assert len(server.wait_for_notifications(LIST_CHANGED, 2)) == 2
         assert "schema://stock/parts" not in before
         assert "schema://stock/parts" in with_tables
         assert "schema://stock/shelves" in listed(server)
@@ -161,7 +161,7 @@ def test_without_a_stream_a_stateless_host_gets_no_notification(stock: Stock, fo
         server.call("refresh_schema")
         server.request("resources/list")
 
-        assert server.heard(UPDATED) == server.heard(LIST_CHANGED) == []
+        assert server.notifications(UPDATED) == server.notifications(LIST_CHANGED) == []
 
 
 def test_subscriptions_are_bounded(stock: Stock, folder: Path) -> None:

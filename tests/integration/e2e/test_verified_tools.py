@@ -231,7 +231,7 @@ def test_a_changed_context_file_changes_the_tool_list_and_notifies_a_session(
         context.write_text(entry.replace("tool: one", "tool: uno").replace("SELECT 1", "SELECT 2"))
         renamed = server.call("query", question="one")  # any call reads the file
 
-        server.hear("notifications/tools/list_changed")
+        server.wait_for_notifications("notifications/tools/list_changed")
         assert (before, list(tools_of(server))) == ([*OWN, "one"], [*OWN, "uno"])
         assert renamed.rows == server.call("uno").rows == [[2]]
         gone = server.request("tools/call", name="one", arguments={})
@@ -239,7 +239,7 @@ def test_a_changed_context_file_changes_the_tool_list_and_notifies_a_session(
 
         context.write_text("databases: {main: {}}")
         assert list(tools_of(server)) == OWN
-        server.hear("notifications/tools/list_changed", 2)
+        server.wait_for_notifications("notifications/tools/list_changed", 2)
 
 
 async def test_a_stateless_stream_is_notified_of_verified_tools_and_can_call_them(

@@ -132,7 +132,7 @@ async def test_no_attack_has_an_effect_or_reads_a_secret(target: Target, role: s
             effects = await find_effects(
                 watched,
                 run,
-                [target.aim(each) for each in [*attacks(), *trap_attacks(), *trap_policy_attacks()]],
+                [target.adapt(each) for each in [*attacks(), *trap_attacks(), *trap_policy_attacks()]],
             )
             wal_bytes = watched.wal_bytes() - wal_before_bytes
 
@@ -221,7 +221,7 @@ async def test_each_layer_alone_stops_the_attacks_that_the_threat_model_lists(
     async with supervisor_to(target.url_by_role[role], spawn=spawn, read_only=read_only) as supervisor:
         run = unvalidated(supervisor, timeout_s=5)
         with watch(target) as watched:
-            effects = await find_effects(watched, run, [target.aim(each) for each in statements])
+            effects = await find_effects(watched, run, [target.adapt(each) for each in statements])
 
     assert effects == {}
     assert run.leaks(target.secrets) == set()

@@ -217,13 +217,13 @@ async def test_attempts_at_a_reached_limit_become_seldom_and_each_is_one_line_in
         starts.begin(1)
         for _ in range(8):
             await asyncio.gather(*starts.tasks)
-            retries.fire()
+            retries.run_retry()
         await asyncio.gather(*starts.tasks)
         log = tls_server.log()[len(log_before) :]
-    retries.fire()  # the other connection has ended
+    retries.run_retry()  # the other connection has ended
     await asyncio.gather(*starts.tasks)
     (worker,) = connected
-    await worker.leave()
+    await worker.shut_down()
 
     assert retries.delays_s == [0.5, 0.5, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
     assert log.count("too many connections for role") == 9

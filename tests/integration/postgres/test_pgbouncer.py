@@ -114,7 +114,7 @@ async def test_no_backend_is_mistaken_for_the_workers(spawn: Spawn, bounced: Bou
     async def backend_of(url: str) -> object:
         worker = WorkerProcess(await spawn())
         await worker.request(Open(1, url, {}, connect_timeout_s=5, memory_limit_mb=0))
-        await worker.leave()
+        await worker.shut_down()
         return worker.backend
 
     assert await backend_of(bounced.url) is None

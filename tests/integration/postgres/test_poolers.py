@@ -61,7 +61,7 @@ def pgpool_url(direct_url: str) -> Iterator[str]:
 async def connect(spawn: Spawn, url: str) -> WorkerProcess:
     worker = WorkerProcess(await spawn())
     await worker.request(Open(1, url, {}, connect_timeout_s=5, memory_limit_mb=0))
-    await worker.leave()
+    await worker.shut_down()
     return worker
 
 

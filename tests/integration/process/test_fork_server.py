@@ -59,7 +59,7 @@ async def test_a_worker_serves_and_leaves_when_its_channel_is_closed(spawn: Spaw
     worker = await answers(await spawn())
 
     with anyio.fail_after(TIMEOUT_S):
-        await worker.leave()
+        await worker.shut_down()
 
     await until_gone(worker.pid)
 
@@ -78,7 +78,7 @@ async def test_a_stopped_worker_is_killed_when_it_does_not_leave(spawn: Spawn) -
     os.kill(worker.pid, signal.SIGSTOP)
 
     with anyio.fail_after(TIMEOUT_S):
-        await worker.leave()
+        await worker.shut_down()
 
     await until_gone(worker.pid)
 
@@ -180,7 +180,7 @@ async def test_a_stopped_worker_does_not_outlive_the_fork_server(fork_server: Fo
 
 async def test_the_fork_server_keeps_no_zombies(fork_server: ForkServer) -> None:
     for _ in range(3):
-        await (await answers(await fork_server.spawn())).leave()
+        await (await answers(await fork_server.spawn())).shut_down()
     worker = await answers(await fork_server.spawn())
 
     assert children_of(parent_of(worker.pid)) == {worker.pid}
