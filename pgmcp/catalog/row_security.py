@@ -23,7 +23,7 @@ WITH RECURSIVE views (id, owner, is_invoker) AS (
 ), reads (id, relation) AS (
     SELECT DISTINCT r.ev_class, d.refobjid
     FROM pg_catalog.pg_rewrite AS r
-    JOIN views AS v ON v.id OPERATOR(pg_catalog.=) r.ev_class
+    JOIN views AS v ON v.id OPERATOR(pg_catalog.=) r.ev_class AND r.ev_type OPERATOR(pg_catalog.=) '1'
     JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 2618::pg_catalog.oid
          AND d.objid OPERATOR(pg_catalog.=) r.oid AND d.refclassid OPERATOR(pg_catalog.=) 1259::pg_catalog.oid
          AND d.refobjid OPERATOR(pg_catalog.<>) r.ev_class

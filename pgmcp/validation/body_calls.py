@@ -65,13 +65,13 @@ class BodyCalls:
         """
         yield from self._behind_text(body, path)
         yield from self._behind_signature(node, body)
-        yield from self._behind_trees(body, path)
+        yield from self._behind_trees(node, body, path)
         if body.sql is None:
             found = [*self._of_names(body), *self._relations_named_in(body, path)]
             yield from self._without_written_casts(found, body, path)
             return
         for root in body.sql.statements:
-            yield from self._behind_statement(body, body.sql, BodyStatement(root), path)
+            yield from self._behind_statement(node, body, body.sql, BodyStatement(root), path)
         for root, type_name in body.sql.defaults:
             statement = BodyStatement(root)
             yield from self._behind_types(statement)
@@ -92,28 +92,36 @@ class BodyCalls:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
 
-    def _behind_trees(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+    def _behind_trees(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         """Yield the functions that three kinds of parse trees call: defaults, SQL in strings, PL/pgSQL."""
         defaults = [root for root, _ in body.signature.defaults] if body.signature else []
-        roots: list[tuple[Node, VariableTypes]] = [(root, {}) for root in (*defaults, *body.quoted_roots)]
-        roots += [(root, body.variables) for root in (body.plpgsql.roots if body.plpgsql else ())]
+        roots: list[tuple[Node, VariableTypes, bool]] = [(root, {}, True) for root in defaults]
+        roots += [(root, {}, False) for root in body.quoted_roots]
+        roots += [(root, body.variables, False) for root in (body.plpgsql.roots if body.plpgsql else ())]
         records = self._record_fields(body, path)
-        for root, variables in roots:
-            calls = self._typed_calls(body, BodyStatement(root), variables, path, records)
+        for root, variables, is_stored in roots:
+            statement = BodyStatement(root)
+            calls = self._typed_calls(body, statement, variables, path, records)
             called = calls.called()
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
-            yield from calls.behind_operators()
-        for root in defaults:
-            yield from self._implied_operators(BodyStatement(root))
+            yield from self._behind_operators(node, statement, calls, is_stored=is_stored)
 
-    def _implied_operators(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
-        """Yield the functions that implement the operators that a stored tree may imply.
+    def _behind_operators(
+        self, node: CatalogFunction, statement: BodyStatement, calls: TypedCalls, *, is_stored: bool
+    ) -> Iterator[CatalogFunction]:
+        """Yield the functions that implement the operators of a statement.
 
-        The server looked up these operators when it stored the tree, perhaps with another search path. It
-        prints them without their schemas.
+        The server looked up the operators of a stored tree when it stored the tree, perhaps with another
+        search path, and it prints implied ones without their schemas. So the operators that the catalog
+        records for its function are used, and if they are not known, all operators that it may imply.
         """
-        for operator in statement.operators:
+        if is_stored and node.stored_operators is not None:
+            for schema, name, types in node.stored_operators:
+                yield from self._lookup.with_signature(schema, name, types)
+            return
+        yield from calls.behind_operators()
+        for operator in statement.operators if is_stored else ():
             if operator.is_implied:
                 yield from self._lookup.behind_symbol(operator.symbol)
 
@@ -187,16 +195,19 @@ class BodyCalls:
         return self._given.text_may_cast(body, targets, path)
 
     def _behind_statement(
-        self, body: BodyText, function: SqlFunction, statement: BodyStatement, path: Path
+        self,
+        node: CatalogFunction,
+        body: BodyText,
+        function: SqlFunction,
+        statement: BodyStatement,
+        path: Path,
     ) -> Iterator[CatalogNode]:
         """Yield the functions and relations that a statement of a body in LANGUAGE sql uses."""
         records = self._record_fields(body, path)
         calls = self._typed_calls(body, statement, body.variables, path, records)
         called = calls.called()
         yield from called
-        yield from calls.behind_operators()
-        if function.is_standard:
-            yield from self._implied_operators(statement)
+        yield from self._behind_operators(node, statement, calls, is_stored=function.is_standard)
         relations = list(self._relations_read(statement, path))
         yield from relations
         yield from self._behind_types(statement)

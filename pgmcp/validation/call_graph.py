@@ -104,6 +104,7 @@ class CallGraph:
         self._search_path = tuple(search_path)
         self._names_pg_catalog = names_pg_catalog
         self._schemas = {schema for schema, _ in (*self._functions, *self._relations)}
+        self._lookup = lookup
         self._own_refusals = NodeRefusals(lookup, settings_verdict)
         self._bodies = BodyCalls(lookup, facts, casts, given, self._relations)
         self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
@@ -239,12 +240,7 @@ class CallGraph:
         These implement the negators and commutators of the operators that call the function.
         """
         for schema, name, types in function.counterparts:
-            argument_types = tuple(map(int, types.split()))
-            yield from (
-                each
-                for each in self._functions.get((schema, name), ())
-                if each.argument_types in (None, argument_types)
-            )
+            yield from self._lookup.with_signature(schema, name, types)
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that may be a part of an aggregate and whose body has to be read.

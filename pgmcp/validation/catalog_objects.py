@@ -130,6 +130,9 @@ class CatalogFunction:
         state_types: names of the user-defined types of an aggregate's arguments and states, of which it
             makes values.
         makes_state: whether an aggregate makes a state of any type from a text (initcond).
+        stored_operators: the functions of the operators in its stored trees, which are the defaults of its
+            parameters and a body in BEGIN ATOMIC or RETURN: schema, name and argument types. PostgreSQL's own
+            operators are left out. None if they are not known.
     """
 
     schema: str
@@ -166,6 +169,7 @@ class CatalogFunction:
     counterparts: tuple[tuple[str, str, str], ...] = ()
     state_types: tuple[str, ...] = ()
     makes_state: bool = False
+    stored_operators: tuple[tuple[str, str, str], ...] | None = None
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call, in the order of the call; None if not known."""

@@ -73,6 +73,16 @@ class Lookup:
         """Return the database's functions of this name, in any schema."""
         return self._functions.get(name, ())
 
+    def with_signature(self, schema: str, name: str, types: str) -> list[CatalogFunction]:
+        """Return the database's function with these argument types, as pg_proc.proargtypes shows them.
+
+        Functions of that name with unknown argument types are returned, too.
+        """
+        signature = (None, tuple(map(int, types.split())))
+        return [
+            each for each in self.named(name) if each.schema == schema and each.argument_types in signature
+        ]
+
     def may_default_polymorphic(self, name: str, call: CallShape) -> bool:
         """Return whether a parameter's default may decide the type of a call's polymorphic result."""
         return any(

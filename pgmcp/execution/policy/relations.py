@@ -66,7 +66,8 @@ _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # al
 
 # Reads views, row policies, foreign tables that run programs, relations that have such tables as partitions
 # or children, and columns of types that may be cast implicitly. Views of extensions are left out, because
-# they do what the extension does. `funcid` is also the end of `opfuncid`, and `fnoid` the end of `aggfnoid`
+# they do what the extension does. A read runs only a view's SELECT rule (ev_type '1'), not its rules for
+# INSERT, UPDATE and DELETE. `funcid` is also the end of `opfuncid`, and `fnoid` the end of `aggfnoid`
 # and `winfnoid`. A stored tree is split at these words, because searching it by pattern takes three times as
 # long (measured: 0.15 s for 1,000 views of 40 KB). For a catalog with secret columns, `selectedCols` shows
 # which columns are read: its bits count from -7, the lowest system column, and 7 is the whole row. Up to
@@ -81,7 +82,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     SELECT r.ev_class::pg_catalog.int8, r.ev_action::pg_catalog.text
     FROM pg_catalog.pg_rewrite AS r
     JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= '16384'
-    WHERE NOT EXISTS (
+    WHERE r.ev_type = '1' AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend AS e
         WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e'
           AND {IS_SUPERUSER.format(role="c.relowner")})

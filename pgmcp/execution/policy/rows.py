@@ -30,7 +30,7 @@ _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
 _decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int, int]]).decode
-_decode_counterparts = msgspec.json.Decoder(tuple[tuple[str, str, str], ...]).decode
+_decode_signatures = msgspec.json.Decoder(tuple[tuple[str, str, str], ...]).decode
 _decode_oids = msgspec.json.Decoder(frozenset[int]).decode
 _Part = tuple[str, str, Volatility, bool, str, str, tuple[str, ...] | None]
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
@@ -47,6 +47,8 @@ def mark_unreadable(function: CatalogFunction, unreadable: Collection[str]) -> C
     An aggregate has the language `internal`. So an `internal` function outside pg_catalog counts as an
     aggregate, whose parts are in pg_aggregate.
     """
+    if "pg_depend" in unreadable:
+        function = replace(function, stored_operators=None)
     is_aggregate = function.language == "internal" and function.schema != "pg_catalog"
     if "pg_proc" in unreadable or (is_aggregate and "pg_aggregate" in unreadable):
         parts = tuple(replace(part, is_unreadable=True) for part in function.parts)
@@ -74,7 +76,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
     owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type, *named = runs_as
-    names, counterparts, state_types, makes_state = named
+    names, counterparts, state_types, makes_state, stored_operators = named
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -106,9 +108,10 @@ def read_function(row: list[Any]) -> CatalogFunction:
         spares_literals=spares_literals,
         result_type=result_type,
         argument_names=decode_texts(names) if names else (),
-        counterparts=_decode_counterparts(counterparts) if counterparts else (),
+        counterparts=_decode_signatures(counterparts) if counterparts else (),
         state_types=decode_texts(state_types) if state_types else (),
         makes_state=makes_state,
+        stored_operators=_decode_signatures(stored_operators) if stored_operators else (),
     )
 
 

@@ -195,6 +195,15 @@ WITH RECURSIVE operators (id, symbols) AS (
     JOIN functions AS f ON f.oid = c.oprcode::pg_catalog.oid
     WHERE o.oprnamespace <> '11'
     GROUP BY 1
+), stored_operators (id, list) AS (
+    -- The operators of parameter defaults and of bodies that are stored as trees, without PostgreSQL's own.
+    SELECT d.objid, pg_catalog.json_agg(pg_catalog.json_build_array(
+               f.nspname, f.proname, pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes))))
+    FROM pg_catalog.pg_depend AS d
+    JOIN pg_catalog.pg_operator AS o ON o.oid = d.refobjid
+    JOIN functions AS f ON f.oid = o.oprcode::pg_catalog.oid
+    WHERE d.classid = '1255' AND d.refclassid = '2617'
+    GROUP BY d.objid
 )
 SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
        f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_one,
@@ -216,7 +225,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
        COALESCE(w.is_written, false), COALESCE(w.spares_literals, false), f.prorettype::pg_catalog.int8,
        f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list)),
-       pg_catalog.textin(pg_catalog.json_out(s.types)), COALESCE(s.is_made, false)
+       pg_catalog.textin(pg_catalog.json_out(s.types)), COALESCE(s.is_made, false),
+       pg_catalog.textin(pg_catalog.json_out(d.list))
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -225,5 +235,6 @@ LEFT JOIN casts AS c ON c.id = f.oid
 LEFT JOIN cast_functions AS w ON w.id = f.oid
 LEFT JOIN counterparts AS k ON k.id = f.oid
 LEFT JOIN states AS s ON s.id = f.oid
+LEFT JOIN stored_operators AS d ON d.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants

@@ -474,6 +474,142 @@ async def test_views_of_an_extension_and_harmless_views_pass(new_database: Calla
     assert passes("select * from mine", policy)
 
 
+_WRITER = """
+create table written (n int);
+create schema hidden;
+create function hidden.strike(int default 1) returns int language plpgsql volatile
+    as 'begin insert into public.written values (1); return 1; end';
+"""
+
+
+def acts(url: str, sql: str) -> bool:
+    """Return whether a statement calls the writer of `_WRITER`; undo what it wrote."""
+    with psycopg.connect(url) as connection:
+        connection.execute(sql.encode())
+        (count,) = connection.execute("select count(*) from public.written").fetchone() or (0,)
+        connection.rollback()
+    return bool(count)
+
+
+async def test_only_the_rule_for_select_counts_when_a_view_is_read(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(
+        url,
+        _WRITER
+        + """
+        create table base (id int); insert into base values (1);
+        create rule added as on insert to base do also select hidden.strike();
+        create view ruled as select id from base;
+        create rule added as on insert to ruled do instead select hidden.strike();
+        create rule changed as on update to ruled do instead insert into base select hidden.strike();
+        create rule removed as on delete to ruled do also select hidden.strike();
+        create view above_ruled as select id from ruled where id > 0;
+        create view striking as select hidden.strike() as id;
+        create rule added as on insert to striking do instead nothing;
+        create view above_striking as select r.id from ruled as r, striking;
+        """,
+    )
+    policy = await reader(url).read()
+    reads = ["select * from base", "select * from ruled", "select count(*) from above_ruled"]
+    twins = ["select * from striking", "select * from above_striking", "insert into ruled values (1)"]
+
+    assert [sql for sql in reads if acts(url, sql) or not passes(sql, policy)] == []
+    assert [sql for sql in twins if not acts(url, sql) or passes(sql, policy)] == []
+
+
+_STORED_EQUALS = """
+create type mood as enum ('sad', 'glad');
+create table felt (id int, mood mood, n numeric); insert into felt values (1, 'sad', 1), (2, 'glad', 1);
+create function hidden.equals(mood, text) returns bool language plpgsql volatile
+    as 'begin perform hidden.strike(); return true; end';
+create operator hidden.= (function = hidden.equals, leftarg = mood, rightarg = text);
+create function hidden.equals(numeric, int) returns bool language plpgsql volatile
+    as 'begin perform hidden.strike(); return true; end';
+create operator hidden.= (function = hidden.equals, leftarg = numeric, rightarg = int);
+create operator hidden.< (function = hidden.equals, leftarg = mood, rightarg = text);
+create operator hidden.<= (function = hidden.equals, leftarg = mood, rightarg = text);
+create operator hidden.>= (function = hidden.equals, leftarg = mood, rightarg = text);
+"""
+_STORED_BODIES = {
+    "by_in": "select count(*) from felt where id in (1, 2) and mood in ({0}, {0})",
+    "by_any": "select count(*) from felt where mood in (select {0})",
+    "by_case": "select max(case mood when {0} then 1 end) from felt",
+    "by_distinct": "select count(*) from felt where mood is distinct from {0}",
+    "by_nullif": "select count(nullif(mood, {0})) from felt",
+    "by_between": "select count(*) from felt where mood between {0} and {0}",
+    "by_using": "select count(*) from felt join (select {1} as n) as f using (n)",
+    "by_natural": "select count(*) from felt natural join (select {1} as n) as f",
+    "by_operator": "select count(*) from felt where mood = {0}",
+}
+
+
+async def test_a_stored_tree_calls_only_the_operators_that_the_catalog_records_for_it(
+    new_database: Callable[[], str],
+) -> None:
+    """The operators of `hidden` are on the path only while the functions are created."""
+    url = new_database()
+    stored = "create function {}() returns bigint stable begin atomic {}; end"
+    bodies = _STORED_BODIES.items()
+    harmless = [stored.format(name, body.format("'glad'::mood", "1.0")) for name, body in bodies]
+    striking = [stored.format(f"{name}_strikes", body.format("'glad'::text", "1")) for name, body in bodies]
+    defaults = """
+        create function defaulting(n mood default nullif('sad'::mood, 'glad'::mood)) returns int
+            language plpgsql stable as 'begin return 1; end';
+        create function defaulting_strikes(n mood default nullif('sad'::mood, 'glad'::text)) returns int
+            language plpgsql stable as 'begin return 1; end';
+        create function in_both(n mood default 'sad') returns bool stable
+            return n is distinct from 'glad'::mood;
+        create function in_both_strikes(n mood default nullif('sad'::mood, 'glad'::text)) returns bool stable
+            return n is distinct from 'glad'::mood;
+        create view seen as select mood in ('sad', 'glad') as is_felt from felt;
+        create view seen_strikes as select mood in ('sad'::text, 'glad') as is_felt from felt;
+    """
+    execute(
+        url,
+        _WRITER
+        + _STORED_EQUALS
+        + "set search_path = public, hidden;"
+        + ";".join([*harmless, *striking])
+        + ";"
+        + defaults,
+    )
+    policy = await reader(url).read()
+    functions = [*_STORED_BODIES, "defaulting", "in_both"]
+    reads = [*(f"select {name}()" for name in functions), "select * from seen"]
+    twins = [*(f"select {name}_strikes()" for name in functions), "select * from seen_strikes"]
+
+    assert [sql for sql in reads if acts(url, sql) or not passes(sql, policy)] == []
+    assert [sql for sql in twins if not acts(url, sql) or passes(sql, policy)] == []
+
+
+async def test_without_pg_depend_a_stored_tree_may_call_any_operator_that_it_implies(
+    new_database: Callable[[], str],
+) -> None:
+    url, role = new_database(), f"r{uuid4().hex[:8]}"
+    execute(
+        url,
+        _WRITER
+        + _STORED_EQUALS
+        + f"""
+        create function plain() returns bigint stable
+            begin atomic select count(*) from felt where id = 1; end;
+        create function implied() returns bool stable return 'sad'::mood is distinct from 'glad'::mood;
+        set search_path = public, hidden;
+        create function strikes() returns bool stable return 'sad'::mood is distinct from 'glad'::text;
+        create role {role}; grant usage on schema hidden to {role};
+        revoke select on pg_catalog.pg_depend from public;
+        """,
+    )
+
+    policy = await reader(url, role=role).read()
+
+    assert [passes(f"select {name}()", policy) for name in ("plain", "implied", "strikes")] == [
+        True,
+        False,
+        False,
+    ]
+
+
 _ACTING = {
     "app": ["select audit.write('{}')"],
     "applications": ["select nextval('users_id_seq')"],

@@ -33,6 +33,7 @@ create view of_owner as select * from rls_filtered;
 create view of_caller with (security_invoker = t) as select * from rls_filtered;
 create view above_of_caller with (security_invoker = on) as select * from of_caller;
 create view of_open as select * from rls_open;
+create rule added as on insert to of_open do instead insert into rls_forced values (new.id);
 create materialized view kept as select * from rls_filtered;
 """
 RELATIONS = [
