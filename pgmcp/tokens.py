@@ -71,7 +71,8 @@ class TokenCounter:
         try:
             self._encoding = self._load(self._model)
         except Exception as error:  # a download can fail in many ways, and none must be an error
-            logger.info("tokens are estimated: the encoding could not be loaded (%s)", type(error).__name__)
+            failed = "downloaded" if isinstance(error, OSError) else "loaded"
+            logger.info("tokens are estimated: the model's encoding could not be %s", failed)
 
 
 def load_encoding(model: str) -> "Encoding":

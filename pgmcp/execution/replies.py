@@ -58,7 +58,7 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
         case Failure():
             raise failure_error(reply, timeout_s=timeout_s)
         case _:
-            raise WorkerLostError(f"the worker answered with {type(reply).__name__}")
+            raise WorkerLostError("the worker sent an unexpected kind of reply")
 
 
 def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:

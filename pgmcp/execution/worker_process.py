@@ -196,7 +196,7 @@ class WorkerProcess:
         if reply.id != asked.id:
             return self._lost(f"worker {self.pid} answered request {reply.id}, not {asked.id}")
         if not isinstance(reply, _REPLIES_BY_REQUEST[type(asked)]):
-            return self._lost(f"worker {self.pid} answered with {type(reply).__name__}")
+            return self._lost(f"worker {self.pid} sent an unexpected kind of reply")
         self.is_whole = True
         if isinstance(reply, Result):
             self.should_recycle = reply.should_recycle

@@ -48,7 +48,7 @@ def main() -> None:
         reply: dict[str, Any] = {"bytes": _write(header, sys.stdin.buffer.read())}
     except OSError as error:
         reply = {
-            "failure": error.strerror or type(error).__name__,
+            "failure": error.strerror or str(error),
             "is_full": error.errno in FULL_DISK_ERRORS,
         }
     except MemoryError:

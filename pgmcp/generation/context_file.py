@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING
 from pgmcp.errors import SettingsError
 from pgmcp.generation.verified import VerifiedQuestion, normalise, word_similarity
 from pgmcp.generation.verified_reader import Expectation, read_entry
-from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise
+from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise, describe_yaml_error
 
 if TYPE_CHECKING:
     import yaml
@@ -226,17 +226,16 @@ def load_context(path: Path, *, named_by: str = "PG_MCP_CONTEXT_FILE: ") -> dict
     import yaml
 
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsError(
             f"{named_by}cannot read {path}: {reason}", hint="name a readable YAML file"
         ) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SettingsError(f"{path}:{line}: not YAML: {error.problem}", hint=EXAMPLE_HINT) from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {error}", hint=EXAMPLE_HINT) from error
+        raise SettingsError(describe_yaml_error(path, error, text), hint=EXAMPLE_HINT) from error
     return _Reader(path).read_file(root)
 
 

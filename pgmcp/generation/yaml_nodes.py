@@ -114,6 +114,20 @@ def advise(name: str, known: tuple[str, ...]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
 
 
+def describe_yaml_error(path: Path, error: "yaml.YAMLError", text: str) -> str:
+    """Return why a file is not YAML, with the line."""
+    import yaml
+
+    line, problem = 1, "it cannot be read"
+    if isinstance(error, yaml.reader.ReaderError):
+        line += text.count("\n", 0, error.position)
+        problem = f"the character U+{error.character:04X} is not allowed"
+    elif isinstance(error, yaml.MarkedYAMLError):
+        line += error.problem_mark.line if error.problem_mark else 0
+        problem = error.problem or problem
+    return f"{path}:{line}: not YAML: {problem}"
+
+
 def is_nothing(node: "yaml.Node | None") -> bool:
     """Return whether a value is left out or null."""
     return node is None or node.tag == "tag:yaml.org,2002:null"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp.errors import SettingsError
+from pgmcp.generation.yaml_nodes import describe_yaml_error
 from pgmcp.knowledge.entries import LeftOut, items_of, mapping_of, text_of
 from pgmcp.untrusted import escape_untrusted
 
@@ -136,8 +137,10 @@ def _parse_json(path: Path, text: str) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise SettingsError(f"{path}: it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{path}:{error.lineno}: not JSON from column {error.colno} on") from error
     except ValueError as error:
-        raise SettingsError(f"{path}: not JSON: {escape_untrusted(str(error))}") from error
+        raise SettingsError(f"{path}: it has a number with too many digits") from error
 
 
 def _parse_yaml(path: Path, text: str) -> Any:
@@ -149,12 +152,9 @@ def _parse_yaml(path: Path, text: str) -> Any:
     except RecursionError as error:
         raise SettingsError(f"{path}: it is nested too deeply") from error
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
         is_template = "{%" in text or "{{" in text
         hint = "it has a template, which import does not render: use the rendered file" if is_template else ""
-        raise SettingsError(f"{place}: not YAML: {escape_untrusted(problem)}", hint=hint) from error
+        raise SettingsError(escape_untrusted(describe_yaml_error(path, error, text)), hint=hint) from error
 
 
 class _PlainYaml:

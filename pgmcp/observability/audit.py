@@ -134,7 +134,7 @@ class _PrivateFile(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Log that a line is lost; the call continues."""
         error = sys.exception()
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error)
         logger.error("a line of the audit file could not be written: %s", reason.lower())
 
 

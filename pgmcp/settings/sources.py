@@ -273,11 +273,7 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
     """Return the settings of a YAML file as texts, so that `0123` stays a password."""
     try:
         document = _load_yaml(path.expanduser().read_text(encoding="utf-8-sig"))
-        return {
-            setting: GivenValue(text, f"{'.'.join(setting)} ({path.name})", str(path))
-            for setting, text in _leaves(document, ())
-            if text.strip() not in _YAML_NULLS
-        }
+        return dict(_given_values(document, path, problems))
     except RecursionError:  # also for an anchor that contains itself
         problems.append(f"{path}: expected settings, but it is nested too deeply")
     except UnicodeDecodeError:
@@ -307,14 +303,27 @@ def resolve_references(
     return resolved
 
 
-def _leaves(node: Any, path: SettingPath) -> Iterator[tuple[SettingPath, str]]:
+def _given_values(
+    document: dict[str, Any], file: Path, problems: list[str]
+) -> Iterator[tuple[SettingPath, GivenValue]]:
+    for setting, value in _leaves(document, ()):
+        name = f"{'.'.join(setting)} ({file.name})"
+        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
+            problems.append(f"{name}: expected text, or a list of texts")
+            continue
+        text = ",".join(value) if isinstance(value, list) else value
+        if text.strip() not in _YAML_NULLS:
+            yield setting, GivenValue(text, name, str(file))
+
+
+def _leaves(node: Any, path: SettingPath) -> Iterator[tuple[SettingPath, str | list[Any]]]:
     if isinstance(node, dict) and path and path[-1] in _PAIRS:
-        yield path, ",".join(f"{key}={value}" for key, value in node.items())
+        yield path, [f"{key}={value}" if isinstance(value, str) else value for key, value in node.items()]
     elif isinstance(node, dict):
         for key, below in node.items():
             yield from _leaves(below, (*path, str(key)))
     else:
-        yield path, ",".join(map(str, node)) if isinstance(node, list) else node
+        yield path, node
 
 
 def _load_yaml(text: str) -> dict[str, Any]:

@@ -58,20 +58,27 @@ def read_questions(file: Path, databases: Collection[str] = ()) -> list[Question
 
 def _parse(line: str, where: str) -> Question:
     try:
-        given: dict[str, Any] = json.loads(line)
-        gold = given["gold_sql"]
-        statements = (gold,) if isinstance(gold, str) else tuple(gold)
-        return Question(
-            id=str(given["id"]),
-            database=given.get("db", ""),
-            text=given["question"],
-            gold_sql=statements,
-            category=given.get("category", ""),
-            context=given.get("context") or "",
-            is_ordered=given.get("ordered", is_order_asked_for(given["question"], statements)),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise QuestionFileError(f"{where}: expected a question in JSON with {error}") from error
+        given = json.loads(line)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise QuestionFileError(f"{where}: expected a question as a JSON object")
+    if missing := [key for key in ("id", "question", "gold_sql") if key not in given]:
+        raise QuestionFileError(f"{where}: the question has no {' and no '.join(missing)}")
+    gold = [given["gold_sql"]] if isinstance(given["gold_sql"], str) else given["gold_sql"]
+    if not isinstance(gold, list) or not gold or not all(isinstance(sql, str) for sql in gold):
+        raise QuestionFileError(f"{where}: gold_sql must be a text or a list of texts")
+    if not isinstance(given["question"], str):
+        raise QuestionFileError(f"{where}: the question is not a text")
+    return Question(
+        id=str(given["id"]),
+        database=given.get("db", ""),
+        text=given["question"],
+        gold_sql=tuple(gold),
+        category=given.get("category", ""),
+        context=given.get("context") or "",
+        is_ordered=given.get("ordered", is_order_asked_for(given["question"], gold)),
+    )
 
 
 _CLUSTER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

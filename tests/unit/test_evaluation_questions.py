@@ -39,12 +39,27 @@ def test_a_question_can_be_asked_for_each_of_its_expected_statements(file: Path)
     assert [(each.id, each.gold_sql[0]) for each in variants] == [("7", "select 1"), ("7#2", "select 2")]
 
 
-@pytest.mark.parametrize("line", ["no JSON", "[]", '{"id": 1}', '{"id": 1, "question": "How many?"}'])
-def test_a_line_that_is_not_a_question_is_named(line: str, file: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("no JSON", "expected a question as a JSON object"),
+        ("[]", "expected a question as a JSON object"),
+        ('{"id": 1}', "the question has no question and no gold_sql"),
+        ('{"id": 1, "question": "How many?"}', "the question has no gold_sql"),
+        (
+            '{"id": 1, "question": "How many?", "gold_sql": null}',
+            "gold_sql must be a text or a list of texts",
+        ),
+        ('{"id": 1, "question": ["a"], "gold_sql": "select 1"}', "the question is not a text"),
+    ],
+)
+def test_a_line_that_is_not_a_question_is_described(line: str, problem: str, file: Path) -> None:
     file.write_text(f"{ONE}\n{line}\n")
 
-    with pytest.raises(QuestionFileError, match=r"questions\.jsonl:2"):
+    with pytest.raises(QuestionFileError) as caught:
         read_questions(file)
+
+    assert str(caught.value) == f"{file}:2: {problem}"
 
 
 def test_only_questions_about_some_databases_are_read(file: Path) -> None:

@@ -124,7 +124,9 @@ def test_a_file_in_another_encoding_is_named(path: Path) -> None:
 
 
 def test_control_characters_are_not_yaml(path: Path) -> None:
-    assert "not YAML" in failure_of(path, "databases:\n  main\x07:\n")
+    message = failure_of(path, "databases:\n  main\x07:\n")
+
+    assert message == f"{path}:2: not YAML: the character U+0007 is not allowed"
 
 
 @pytest.mark.parametrize(

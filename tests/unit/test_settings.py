@@ -675,6 +675,14 @@ def test_an_unknown_name_in_the_env_file_is_an_error_too(tmp_path: Path) -> None
         ),
         ("server: hush", "server (c.yaml): expected settings below it, not a value"),
         ("databases: {a: hush}", "databases.a (c.yaml): expected settings below it, not a value"),
+        (
+            "server: {allowed_functions: [lower, {name: upper}]}",
+            "server.allowed_functions (c.yaml): expected text, or a list of texts",
+        ),
+        (
+            "databases: {a: {host: h, roles: {alice: [a, b]}}}",
+            "databases.a.roles (c.yaml): expected text, or a list of texts",
+        ),
     ],
 )
 def test_an_unknown_key_in_yaml_is_an_error_with_the_nearest_name(

@@ -1,11 +1,13 @@
 """The issuer's keys over time: rotation, outage, invented key ids, with a controlled clock."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import httpx2
 import pytest
+import trustme
 from starlette.datastructures import Headers
 
 from pgmcp.identity import Principal
@@ -154,8 +156,36 @@ class _Dripping(httpx2.AsyncBaseTransport):
 
 async def test_a_whole_answer_of_the_issuer_has_a_time_limit() -> None:
     fetcher = Fetcher(timeout_s=0.01, transport=_Dripping())
-    with anyio.fail_after(10), pytest.raises(IssuerUnavailableError, match="TimeoutError"):
+    with anyio.fail_after(10), pytest.raises(IssuerUnavailableError, match="no answer in time"):
         await fetcher.get("https://issuer.test/keys")
+    await fetcher.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:1/keys", "no connection"),
+        ("ftp://issuer.test/keys", "it is not an http or https URL"),
+    ],
+)
+async def test_a_failed_request_has_a_reason_in_words(url: str, reason: str) -> None:
+    fetcher = Fetcher()
+    with pytest.raises(IssuerUnavailableError) as caught:
+        await fetcher.get(url)
+    await fetcher.close()
+
+    assert str(caught.value) == f"{url} cannot be reached ({reason})"
+
+
+async def test_an_untrusted_certificate_is_the_reason_of_a_failed_request() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    server = await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=context)
+    fetcher = Fetcher()
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(IssuerUnavailableError, match="its certificate is not trusted on this machine"):
+            await fetcher.get(f"https://localhost:{port}/keys")
     await fetcher.close()
 
 

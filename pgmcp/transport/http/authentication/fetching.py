@@ -66,9 +66,24 @@ class Fetcher:
                         raise IssuerUnavailableError(f"{url} answered with more than {MAX_BYTES} bytes")
             content = json.loads(body)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            raise IssuerUnavailableError(f"{url} cannot be reached ({type(error).__name__})") from None
+            raise IssuerUnavailableError(f"{url} cannot be reached ({_reason(error)})") from None
         except (ValueError, RecursionError):
             raise IssuerUnavailableError(f"{url} did not answer with JSON") from None
         if not isinstance(content, dict):
             raise IssuerUnavailableError(f"{url} did not answer with a JSON object")
         return content
+
+
+def _reason(error: Exception) -> str:
+    """Return why a request has no answer."""
+    match error:
+        case TimeoutError() | httpx2.TimeoutException():
+            return "no answer in time"
+        case httpx2.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "its certificate is not trusted on this machine"
+        case httpx2.ConnectError():
+            return "no connection"
+        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
+            return "it is not an http or https URL"
+        case _:
+            return "the connection broke"
