@@ -1,5 +1,6 @@
-"""Keeps child processes away from terminals and secrets; ends those for charts and exports."""
+"""Keeps child processes away from terminals and secrets, and ends them."""
 
+import os
 import subprocess
 import sys
 from asyncio.subprocess import Process
@@ -11,6 +12,9 @@ _INHERITED_NAMES: Final = (
     "HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP",
     "TMPDIR", "VIRTUAL_ENV",
 )  # fmt: skip
+
+_PR_SET_PDEATHSIG: Final = 1
+"""prctl(2), linux/prctl.h."""
 
 
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -38,6 +42,22 @@ def away_from_terminal() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
+
+
+def end_with_parent(parent: int, number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends, even if that is killed (Linux).
+
+    Exits at once if the parent has already ended.
+
+    Args:
+        parent: the expected pid of the parent.
+        number: the number of the signal.
+    """
+    import ctypes  # later than at the start, where it would take time
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 async def end(process: Process) -> None:

@@ -12,18 +12,17 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from pgmcp.child_process import end_with_parent
 from pgmcp.errors import SettingsError
 
 if TYPE_CHECKING:
     from pgmcp.settings import Settings
 
 _CAN_FORK: Final = sys.platform == "linux"
-_PR_SET_PDEATHSIG: Final = 1
-"""prctl(2), linux/prctl.h."""
 
 
 class SettingsReader:
-    """Reads the settings once: `start` begins, `result` waits.
+    """Reads the settings once: `start` begins, `result` waits, `stop` ends the wait.
 
     Attributes:
         pid: the process that reads; 0 before the start, and if this process reads.
@@ -32,6 +31,7 @@ class SettingsReader:
     def __init__(self) -> None:
         self.pid = 0
         self._pipe = -1
+        self._is_stopped = False
 
     def start(self) -> None:
         """Fork the process that reads; `result` reads here if that is not possible.
@@ -58,9 +58,14 @@ class SettingsReader:
         """Wait until the settings are read, and return them.
 
         Raises:
-            SettingsError: they are invalid.
+            SettingsError: they are invalid, or `stop` was called.
         """
         outcome = self._receive() if self.pid else None
+        if outcome is None and self._is_stopped:
+            raise SettingsError(
+                "the settings were still being read when the server was stopped",
+                hint="a .env that is a pipe blocks the server until a program writes to it",
+            )
         if outcome is None:  # nothing was forked, or that process failed: the same error then occurs here
             from pgmcp.settings.load import load_settings
 
@@ -68,6 +73,13 @@ class SettingsReader:
         if isinstance(outcome, SettingsError):
             raise outcome
         return outcome
+
+    def stop(self) -> None:
+        """Kill the process that reads; without such a process, `result` cannot be stopped."""
+        self._is_stopped = True
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _receive(self) -> "Settings | SettingsError | None":
         with os.fdopen(self._pipe, "rb") as pipe:
@@ -89,21 +101,12 @@ def _read_and_exit(parent: int, reading: int, writing: int) -> None:
         signal.set_wakeup_fd(-1)  # or a signal to this process would be reported to the server's event loop
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        _die_with(parent)
+        end_with_parent(parent, signal.SIGKILL)  # a `.env` that is a pipe may block for long
         os.close(reading)
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(pickle.dumps(_outcome()))
     finally:
         os._exit(0)  # without the clean-up that the server registered before the fork
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when the server ends; a `.env` that is a pipe may block for long."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _outcome() -> "Settings | SettingsError":

@@ -13,7 +13,7 @@ import logging
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp.ending_signals import run_coroutine
 from pgmcp.errors import PgmcpError
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pgmcp.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_READING_GRACE_S: Final = 5.0
+"""How long the settings may still be read after the server has been stopped; usually 0.2 s are enough."""
 
 OpenBackend = Callable[
     ["Settings", "ContextFile | None", "ForkServer | None", SurfaceSettings],
@@ -96,7 +99,7 @@ async def _load(
         reader = SettingsReader()
         reader.start()
         load_composition = asyncio.ensure_future(asyncio.to_thread(_load_composition))
-        settings = await asyncio.to_thread(reader.result)
+        settings = await _read_settings(reader, server.ended)
         context_file, surface_settings = await asyncio.to_thread(use_settings, settings)
         await asyncio.to_thread(surface.load)
         settings_ready.set_result(surface_settings)
@@ -113,6 +116,18 @@ async def _load(
         _log_unusable(error)
         await server.ended.wait()
         raise
+
+
+async def _read_settings(reader: SettingsReader, ended: asyncio.Event) -> "Settings":
+    """Return the settings; stop reading if that takes longer than the server runs, as from a pipe."""
+    reading = asyncio.ensure_future(asyncio.to_thread(reader.result))
+    ending = asyncio.ensure_future(ended.wait())
+    await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    await asyncio.wait({reading}, timeout=_READING_GRACE_S)
+    if not reading.done():
+        reader.stop()
+    return await reading
 
 
 def use_settings(settings: "Settings") -> "tuple[ContextFile | None, SurfaceSettings]":

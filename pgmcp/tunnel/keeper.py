@@ -10,7 +10,6 @@ still need a moment to cancel their statements.
 """
 
 import asyncio
-import ctypes
 import os
 import re
 import secrets
@@ -19,10 +18,13 @@ import socket
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+from pgmcp.child_process import end_with_parent
 
 _CHUNK_BYTES: Final = 64 << 10
 _CONNECTIONS: Final = Path("/proc/net/tcp")
@@ -140,8 +142,6 @@ def _as_in_proc(end: tuple[str, int]) -> str:
 
 
 _POLL_S: Final = 0.02
-_PR_SET_PDEATHSIG: Final = 1
-"""prctl(2), linux/prctl.h."""
 
 
 async def run(target: Path, port: int, ssh: Sequence[str]) -> int:
@@ -154,8 +154,12 @@ async def run(target: Path, port: int, ssh: Sequence[str]) -> int:
     """
     end = ssh.index("--")
     command = [*ssh[:end], *_stay_in_foreground(ssh[0]), *ssh[end:]]
+    end_with_this = partial(end_with_parent, os.getpid(), signal.SIGTERM)
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=DEVNULL, stdout=DEVNULL, preexec_fn=_die_with_parent()
+        *command,
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        preexec_fn=end_with_this if sys.platform == "linux" else None,
     )
     # From here on, only ssh writes to standard error, so the front sees its end as the end of ssh.
     with open(os.devnull, "wb") as null:  # noqa: PTH123
@@ -221,20 +225,6 @@ async def _end(process: Process) -> None:
         with suppress(ProcessLookupError):
             process.terminate()
     await process.wait()
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """Return a function that makes ssh end with this process, even if this process is killed (Linux)."""
-    if sys.platform != "linux":
-        return None
-    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
-
-    def run() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return run
 
 
 def main() -> None:

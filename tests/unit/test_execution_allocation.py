@@ -118,7 +118,7 @@ def test_the_reserved_workers_stay_free_of_general_statements_whatever_happens()
     """Twenty general statements wait for a pool that is starting: its workers become ready one by one."""
     general, idle, waiting = 0, 2, 20
     starting = 0
-    while True:
+    for _ in range(100):
         allocation = allocate(
             PoolState(idle=idle, general=general, starting=starting, waiting_general=waiting, max_workers=10)
         )

@@ -228,18 +228,25 @@ async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
     async with serve(HttpLimits(), tls=tls) as port, connect(port) as (reader, writer):
+
+        async def read_more() -> None:
+            with anyio.fail_after(20):
+                chunk = await reader.read(65536)
+            assert chunk, "the server closed the connection"
+            incoming.write(chunk)
+
         while True:
             try:
                 client.do_handshake()
                 break
             except ssl.SSLWantReadError:
                 writer.write(outgoing.read())
-                incoming.write(await reader.read(65536))
+                await read_more()
         client.write(whole(PING))
         writer.write(outgoing.read())  # sends the handshake's last message and the request together
         answer = b""
         while not answer.endswith(b"}"):
-            incoming.write(await reader.read(65536))
+            await read_more()
             with suppress(ssl.SSLWantReadError):
                 answer += client.read(65536)
 
@@ -317,7 +324,7 @@ async def test_a_connection_whose_client_reads_nothing_is_closed() -> None:
                 writer.write(whole(LIST))
                 await writer.drain()
 
-        with pytest.raises(ConnectionError):
+        with anyio.fail_after(20), pytest.raises(ConnectionError):
             await ask_for_ever()
 
 

@@ -66,7 +66,9 @@ async def test_a_host_that_does_not_read_blocks_nothing_and_gets_everything_late
 def read_all(descriptor: int, size: int) -> bytes:
     found = b""
     while len(found) < size:
-        found += os.read(descriptor, MEGABYTE)
+        chunk = os.read(descriptor, MEGABYTE)
+        assert chunk, "the writer closed the pipe"
+        found += chunk
     return found
 
 

@@ -420,7 +420,9 @@ def test_a_proxy_passes_on_progress_at_once_and_a_close_too(
         connection = send_request(proxy.port, headers | authorization("watcher"), body)
         received = b""
         while b"running the statement" not in received:
-            received += connection.recv(4096)
+            chunk = connection.recv(4096)
+            assert chunk, "the server closed the connection"
+            received += chunk
         activity.until_running("generate_series")
 
         connection.close()

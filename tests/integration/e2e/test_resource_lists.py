@@ -20,6 +20,7 @@ def listed(server: RawServer) -> list[list[str]]:
     while True:
         result = server.request("resources/list", **({"cursor": cursor} if cursor else {}))["result"]
         pages.append([resource["uri"] for resource in result["resources"]])
+        assert pages[-1], "an empty page"
         cursor = result.get("nextCursor")
         if cursor is None:
             return pages

@@ -189,3 +189,17 @@ def test_a_server_that_is_stopped_while_it_loads_answers_and_ends_in_order(
     assert "the server is stopping" in answer["error"]["message"]
     assert exit_code == 0
     assert "Traceback" not in server.stderr
+
+
+def test_a_server_can_be_stopped_while_it_reads_settings_from_a_pipe_without_a_writer(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    os.mkfifo(folder / ".env")
+    with RawServer(shop_environment, folder) as server:
+        server.initialize()
+        server.send_signal(signal.SIGTERM)
+        exit_code = server.wait()
+
+    assert "the settings were still being read when the server was stopped" in server.stderr
+    assert exit_code == 2
+    assert "Traceback" not in server.stderr

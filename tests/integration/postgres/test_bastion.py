@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
 from pgmcp.errors import DeadlineExceededError, TunnelError, UnreachableError
@@ -146,7 +147,8 @@ async def test_statements_fail_clearly_when_the_bastion_is_killed_and_later_ones
         with Backends(tls_server.url("postgres"), "tunnelled") as backends:
             await backends.until_running("pg_sleep")
         bastion.kill(descendants(bastion.pid))
-        await asyncio.gather(*calls)
+        with anyio.fail_after(60):
+            await asyncio.gather(*calls)
 
         assert {type(error) for error in errors} == {TunnelError}
         assert any("the SSH tunnel through bastion ended" in str(error) for error in errors)

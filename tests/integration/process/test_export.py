@@ -205,8 +205,8 @@ async def write_until_signalled(name: str, inherited: signal.Handlers, folder: P
     paths = {"path": str(folder / "a.csv"), "partial_path": str(folder / "a.part"), "is_private": True}
     row_count = 400_000
     header = json.dumps(paths | {"format": "csv", "columns": [("a", "text")], "row_count": row_count})
-    async with anyio.create_task_group() as group:
-        with anyio.fail_after(20):
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
             group.start_soon(send_signal_once_written, process, name, folder)
             reply, _ = await process.communicate(header.encode() + b"\n" + b'["x, y"]\n' * row_count)
     read: dict[str, Any] = json.loads(reply)
@@ -215,6 +215,7 @@ async def write_until_signalled(name: str, inherited: signal.Handlers, folder: P
 
 async def send_signal_once_written(process: Process, name: str, folder: Path) -> None:
     while not list(folder.iterdir()):
+        assert process.returncode is None, "the process ended before it wrote"
         await anyio.lowlevel.checkpoint()
     process.send_signal(signal.Signals[name])
 
