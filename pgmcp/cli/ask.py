@@ -31,7 +31,7 @@ from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.settings import Settings
 
 MAX_INPUT_BYTES: Final = 1 << 20
-"""Read limit for standard input. It is above the limit of validation, which refuses longer statements."""
+"""Maximum size of standard input, which may have several statements. Validation limits one statement."""
 
 EXPLAIN: Final = "EXPLAIN "
 
@@ -39,7 +39,7 @@ _Command = Callable[[Session, OutputOptions, OnStage], Awaitable[CommandResult]]
 
 
 def ask(question: str, options: OutputOptions, extras: Mapping[str, Any], *, reading: str = "") -> None:
-    """Answer a question in plain language.
+    r"""Answer a question in plain language, or run a command such as `\dt`.
 
     Args:
         extras: values of the options that features add, by name.
@@ -50,9 +50,10 @@ def ask(question: str, options: OutputOptions, extras: Mapping[str, Any], *, rea
 
 
 def run_sql(sql: str | None, options: OutputOptions, extras: Mapping[str, Any]) -> None:
-    """Run or explain one statement; None and "-" read it from standard input.
+    r"""Run or explain one statement, or run a command such as `\dt`.
 
     Args:
+        sql: None and "-" read it from standard input.
         extras: values of the options that features add, by name.
     """
     text = _read_statement() if sql is None or sql == "-" else sql
@@ -66,7 +67,7 @@ def _run_catalog_command(text: str, options: OutputOptions) -> bool:
     if command is None:
         return False
     terminal = Terminal()
-    if first_name(command.name) == "l":  # of all databases, and without a connection
+    if first_name(command.name) == "l":  # lists all databases, and needs no connection
         found = list_databases(load_settings_of_all(terminal.warning_handler(), options.database))
     else:
         settings = load_quiet_settings(terminal.warning_handler(), options.database)
@@ -171,17 +172,20 @@ async def _plan(sql: str, session: Session, on_stage: OnStage) -> list[str]:
 def _read_statement() -> str:
     if sys.stdin.isatty():
         sys.stderr.write("enter the statement, then Ctrl-D on a line of its own:\n")
-    return read_text(MAX_INPUT_BYTES)
+    return read_text()
 
 
-def read_text(max_bytes: int) -> str:
-    """Return the beginning of standard input.
+def read_text() -> str:
+    """Return standard input.
 
     Raises:
-        InvalidArgumentError: it is not UTF-8.
+        InvalidArgumentError: it is too long, or not UTF-8.
     """
+    given = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+    if len(given) > MAX_INPUT_BYTES:
+        raise InvalidArgumentError(f"standard input has more than {MAX_INPUT_BYTES} bytes")
     try:
-        return sys.stdin.buffer.read(max_bytes).decode("utf-8-sig")
+        return given.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(
             f"standard input is not UTF-8 (byte {error.start})", hint="convert it, for example with iconv"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
+from pgmcp.cli.ask import read_text
 from pgmcp.cli.catalog_commands import COMMANDS
 from pgmcp.cli.command_session import Session, load_settings_of_all, open_session
 from pgmcp.cli.errors import ExitCode, exit_code_of
@@ -18,7 +18,6 @@ from pgmcp.cli.shell.inputs import Input, split
 from pgmcp.cli.terminal import Terminal
 from pgmcp.ending_signals import ending_signals, exit_code_of_signal, run_coroutine
 from pgmcp.errors import (
-    InvalidArgumentError,
     PgmcpError,
     RateLimitedError,
     SqlRejectedError,
@@ -46,10 +45,8 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
     settings = load_settings_of_all(terminal.warning_handler(), database)
     if sys.stdin.isatty():
         return run_coroutine(lambda: _run_interactively(settings, terminal, keeps_history=keeps_history))
-    text = read_text(MAX_INPUT_BYTES + 1)
-    if len(text.encode("utf-8", "replace")) > MAX_INPUT_BYTES:
-        raise InvalidArgumentError(f"standard input has more than {MAX_INPUT_BYTES} bytes")
-    return run_coroutine(lambda: _run_batch(settings, terminal, split(text, is_whole=True)[0]))
+    inputs = split(read_text(), is_whole=True)[0]
+    return run_coroutine(lambda: _run_batch(settings, terminal, inputs))
 
 
 async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]) -> ExitCode:

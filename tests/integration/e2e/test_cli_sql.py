@@ -67,6 +67,15 @@ def test_standard_input_that_is_not_text_is_refused(shop_environment: dict[str, 
     assert b"not UTF-8 (byte 7)" in done.stderr
 
 
+def test_standard_input_that_is_too_long_is_refused_as_that(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(shop_environment, folder, "sql", stdin=b"select  '" + "é".encode() * 600_000 + b"'")
+
+    assert done.returncode == 2
+    assert b"standard input has more than 1048576 bytes" in done.stderr
+
+
 def test_explain_plans_a_statement_without_running_it(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "sql", "--explain", RUNAWAY)
 
