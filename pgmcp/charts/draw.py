@@ -60,7 +60,7 @@ class Drawer:
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
 
     async def draw(self, specification: Mapping[str, Any]) -> bytes:
-        """Return the PNG of a chart that is 720 pixels wide, with 1.5 pixels of the image for each of these.
+        """Return the PNG of a chart: laid out with a width of 720 pixels, and enlarged 1.5 times.
 
         Raises:
             ChartNotDrawnError: drawing failed; the message says why.
@@ -173,6 +173,6 @@ async def illustrate(answer: Answer, drawer: Drawer) -> Illustration:
 
 
 _NONE_FITS = (
-    "No chart fits these rows. One takes few columns: a date or one or two categories with a number, "
-    "two numbers, or a single number."
+    "No chart fits these rows. A chart needs one of these: a date with a number, one or two categories with "
+    "a number, two numbers, or a single number."
 )

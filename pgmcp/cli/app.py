@@ -283,7 +283,10 @@ app.add_typer(set_up_commands)
 
 @app.command(rich_help_panel=SERVE, epilog=examples("pgmcp token alice"))
 def token(
-    name: Annotated[str, typer.Argument(help="The principal's name, for the log and the audit file.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A name for the token's user, for the log, the audit file and database roles."),
+    ],
 ) -> None:
     """Make a bearer token for `serve --http`. It is shown once; the settings need only its hash."""
     from pgmcp.transport.http.authentication.static_tokens import make_token

@@ -194,7 +194,8 @@ LimitOption = Annotated[
         "-n",
         metavar="ROWS",
         min=1,
-        help="Maximum rows, up to PG_MCP_SERVER_MAX_RESULT_ROWS, or _EXPORT_MAX_ROWS for CSV and Parquet.",
+        help="Maximum rows, up to PG_MCP_SERVER_MAX_RESULT_ROWS; for CSV and Parquet, up to "
+        "PG_MCP_SERVER_EXPORT_MAX_ROWS.",
     ),
 ]
 ExplainOption = Annotated[

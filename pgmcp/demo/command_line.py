@@ -118,8 +118,8 @@ def demo(
     question: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A question instead of the tour. Twelve are answered without a model; others need "
-            "PG_MCP_OPENAI_*."
+            help="A question instead of the tour. The demo has SQL for twelve questions; all others need a "
+            "model: PG_MCP_OPENAI_API_KEY or PG_MCP_OPENAI_BASE_URL."
         ),
     ] = None,
     serve: Annotated[

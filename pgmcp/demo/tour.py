@@ -294,9 +294,10 @@ def _describe(answer: dict[str, Any]) -> str:
     rows = f"{'the first ' if truncated else ''}{count} row{'' if count == 1 else 's'}"
     source = _WORDS_BY_SOURCE.get(answer["source"], answer["source"])
     facts = f"{rows}, {sum(answer['elapsed_ms'].values()):.0f} ms, {source}"
-    return (
-        f"{facts}; more than the limit of {truncated['reason']}: {truncated['hint']}" if truncated else facts
-    )
+    if not truncated:
+        return facts
+    limit = truncated["reason"].removesuffix("s")
+    return f"{facts}; more rows exceed the {limit} limit: {truncated['hint']}"
 
 
 def _count_rows(shop: Shop) -> int:

@@ -45,7 +45,7 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_namespace": "the schema is not shown, and no statement can be checked",
     "pg_operator": "no statement can be checked",
     "pg_parameter_acl": "whether the role may change settings of the server is not known",
-    "pg_policy": "tables whose row-level security holds for this role are refused",
+    "pg_policy": "tables whose row-level security applies to this role are refused",
     "pg_proc": "functions of the database are refused, and it is not known whether the role owns any",
     "pg_range": "no statement can be checked",
     "pg_roles": (

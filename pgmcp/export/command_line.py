@@ -54,7 +54,10 @@ PARQUET_OPTION: Final = AnswerOption(
     Annotated[
         Path | None,
         typer.Option(
-            "--parquet", metavar="FILE", dir_okay=False, help="Write all rows to a Parquet file instead."
+            "--parquet",
+            metavar="FILE",
+            dir_okay=False,
+            help="Write all rows to a Parquet file, and print none.",
         ),
     ],
     check=check_parquet,

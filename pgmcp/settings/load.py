@@ -31,7 +31,7 @@ from pgmcp.settings.specs import (
 
 _NO_DATABASE = (
     "no database is configured: set PG_MCP_DATABASE_URL=postgresql://user:password@host:5432/dbname, "
-    "or PG_MCP_DATABASE_HOST, _DBNAME, _USER and _PASSWORD, or name a file of several in PG_MCP_CONFIG_FILE; "
+    "or PG_MCP_DATABASE_HOST, _DBNAME, _USER and _PASSWORD, or PG_MCP_CONFIG_FILE for several databases; "
     "names without PG_MCP_, such as DATABASE_URL, are not read; `pgmcp demo` needs no database, and "
     "`pgmcp demo --shell` sets these variables for a shell"
 )

@@ -201,7 +201,8 @@ def _syntax_error(sql: str, error: _Error) -> SqlRejectedError:
     position = error.cursorpos - 1 if error.cursorpos > 0 else None
     return SqlRejectedError(
         error.message.decode("utf-8", errors="replace"),
-        hint="write it in PostgreSQL's syntax; names of mixed case or with spaces need double quotes",
+        hint="write it in PostgreSQL's syntax; names need double quotes if they are keywords, or have "
+        "capital letters or spaces",
         offending="" if position is None else _word_at(sql, position),
         position=position,
     )

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 
 class RefusalReason(StrEnum):
-    """What a refused function does, or why this is not known; the data files use these names."""
+    """What a refused function does, or why it is refused without knowing that.
+
+    `builtin_functions.tsv` and `extension_functions.tsv` contain these values.
+    """
 
     SLEEP = "sleep"
     FILES = "files"
@@ -53,7 +56,7 @@ _REASONS_OF_CATALOG = UNREADABLE | {
     RefusalReason.UNKNOWN,
     RefusalReason.VOLATILE,
 }
-"""Reasons for functions that are not on a list of PostgreSQL's own or of extensions."""
+"""Reasons that the shipped list of PostgreSQL's own functions does not give."""
 
 ALLOW_HINT = "an operator who trusts it can add it to PG_MCP_SERVER_ALLOWED_FUNCTIONS"
 
@@ -96,7 +99,7 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
         "known"
     ),
     RefusalReason.UNREADABLE_POLICY: (
-        "row-level security holds, and the role of this connection may not read pg_policy, so what its "
+        "row-level security applies, and the role of this connection may not read pg_policy, so what its "
         "policies call is not known"
     ),
     RefusalReason.UNREADABLE_VIEW: (
@@ -114,7 +117,10 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.LARGE_OBJECTS: "query columns of ordinary tables instead",
     RefusalReason.SQL_TEXT: "write the inner query as part of this statement instead, as a subquery or WITH",
     RefusalReason.NETWORK: "query a database configured for this server by its name instead",
-    RefusalReason.SECRETS: "pg_stat_replication and pg_stat_subscription show replication without them",
+    RefusalReason.SECRETS: (
+        "pg_roles shows roles without passwords; pg_stat_replication and pg_stat_subscription show "
+        "replication without connection strings"
+    ),
     RefusalReason.LOCKS: "leave it out; a read needs no lock of its own",
     RefusalReason.SEQUENCES: "pg_sequences shows the last value of each sequence",
     RefusalReason.NOTIFICATIONS: "leave it out",

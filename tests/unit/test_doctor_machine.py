@@ -46,7 +46,7 @@ async def test_the_guards_pass_their_self_test() -> None:
     result = await check_guards()
 
     assert result.status is Status.OK
-    assert "both grammars" in result.text
+    assert "both parsers" in result.text
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
         return await _advise_to_grant(context, check, grants)
     text = f"the role may read {count_relations(grants.readable)}{_describe_filters(grants, unreadable)}"
     if not grants.unreadable:
-        return CheckResult(Status.OK, check, f"{text}, and no other is in its schemas")
+        return CheckResult(Status.OK, check, f"{text}; its schemas contain no others")
     return CheckResult(
         Status.WARN,
         check,
@@ -286,7 +286,9 @@ async def check_context_names(context: CheckContext, check: str) -> CheckResult 
     catalog = await context.database.schema.get()
     unknown = await asyncio.to_thread(find_unknown_names, notes, catalog)
     if not unknown:
-        return CheckResult(Status.OK, check, "all tables and columns in the context file are listed")
+        return CheckResult(
+            Status.OK, check, "all tables and columns that the context file names are in the schema"
+        )
     explanation = await explain_unknown_names(unknown, catalog, context.database.find_hidden)
     if not explanation.text:  # PostgreSQL's own relations
         return CheckResult(Status.OK, check, "all tables and columns in the context file exist")

@@ -53,7 +53,8 @@ def _look_for_env_file() -> CheckResult:
     return CheckResult(
         Status.OK,
         CHECK,
-        f"{path} does not exist; hosts start servers in other folders and do not need it",
+        f"{path} does not exist; it is optional: servers that hosts start read the file that "
+        "`pgmcp install --env-file` names",
     )
 
 

@@ -119,7 +119,7 @@ class Conversation:
             case InputKind.QUESTION if item.meant:
                 self._failed = ""
                 raise InvalidArgumentError(
-                    f"this ends as SQL does; did you mean {item.meant}?",
+                    f"the line ends like SQL, but does not begin with a keyword; did you mean {item.meant}?",
                     hint="begin with ? to ask it as a question",
                 )
             case InputKind.QUESTION:
