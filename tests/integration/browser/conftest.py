@@ -29,7 +29,7 @@ def browser() -> Iterator["Browser"]:
     if program is None:
         pytest.skip("there is no Chromium on PATH")
     if not (NODE_MODULES / "axe-core").is_dir():
-        pytest.skip("npm packages are missing: python scripts/build_view.py --install")
+        pytest.skip("npm packages are missing: uv run scripts/build_view.py --install")
     with playwright.sync_playwright() as driver:
         # Chromium has no sandbox as root; it loads only pgmcp's own page here.
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])

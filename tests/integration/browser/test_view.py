@@ -277,9 +277,9 @@ def test_the_host_can_close_the_view(show: Show) -> None:
 
 def test_the_committed_page_is_what_its_source_builds() -> None:
     if not (NODE_MODULES / "esbuild").is_dir():
-        pytest.skip("npm packages are missing: python scripts/build_view.py --install")
+        pytest.skip("npm packages are missing: uv run scripts/build_view.py --install")
 
     view = build()
 
-    assert view.page == PAGE.read_text("utf-8"), "run python scripts/build_view.py"
-    assert view.licenses == LICENSES.read_text("utf-8"), "run python scripts/build_view.py"
+    assert view.page == PAGE.read_text("utf-8"), "run uv run scripts/build_view.py"
+    assert view.licenses == LICENSES.read_text("utf-8"), "run uv run scripts/build_view.py"

@@ -22,7 +22,7 @@ BASELINES = Path(__file__).parents[2] / "data" / "conformance"
 def server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServerProcess]:
     if not is_installed("conformance", CONFORMANCE):
         pytest.skip(
-            f"{CONFORMANCE} is missing: python scripts/prepare_clients.py (Linux on x86-64, with npm)"
+            f"{CONFORMANCE} is missing: uv run scripts/prepare_clients.py (Linux on x86-64, with npm)"
         )
     environment = server_environment(
         shop_url, database_name="shop", context_file=str(SHOP_CONTEXT), rate_limit_enabled="false"

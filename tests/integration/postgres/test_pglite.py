@@ -35,7 +35,7 @@ select time_bucket('1 day', at) as day, sensor, avg(value) from reading group by
 
 def _url(build: Build, engine: str, *extension: str) -> Iterator[str]:
     if not is_prepared(build.name, build.wanted):
-        pytest.skip(f"npm's packages are missing: python -m scripts.check_engines {engine}")
+        pytest.skip(f"npm's packages are missing: uv run python -m scripts.check_engines {engine}")
     with build.serve(*extension) as url:
         yield url
 

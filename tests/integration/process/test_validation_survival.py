@@ -2,7 +2,7 @@
 
 The validator runs in a child process, on a thread with a small stack. It reads every attack, texts just
 inside each bound, and random texts. Statements that a grammar writes are fuzzed for ten seconds here, and for
-longer by `python -m scripts.fuzz_validator`.
+longer by `uv run python -m scripts.fuzz_validator`.
 """
 
 import json
