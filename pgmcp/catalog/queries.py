@@ -22,7 +22,10 @@ MAX_SAMPLED_TABLES: Final = 200
 """Maximum number of tables that are sampled after one read of the catalog, if sampling is on."""
 
 MAX_LISTED_VALUES: Final = 100
-"""Maximum number of values of one column. By default, ANALYZE keeps 100 common values and 101 bounds."""
+"""Maximum number of values that are listed for one column.
+
+By default, ANALYZE keeps 100 common values and 101 bounds of a histogram.
+"""
 
 
 def _may_read(relation: str) -> str:
@@ -40,11 +43,12 @@ def _may_read(relation: str) -> str:
 # User schemas cannot begin with pg_, so this leaves out pg_catalog, pg_toast and every pg_temp_n.
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-# A partition is left out if the role may read a table above it, or may not read pg_inherits. An inheritance
-# child is left out if it has only columns of a readable parent, and its name begins with the parent's name: a
-# query of the parent returns the child's rows, too. Other children are listed as tables.
-# Relations of extensions are left out, and so are those in an extension's own schema. `hidden` explains what
-# is left out.
+# A partition is left out if the role may read a table above it. If the role may not read pg_inherits, an
+# empty relation replaces it (`execution.catalog_access`), and all partitions are left out. An inheritance
+# child is left out if it has only columns of a readable parent, and its name begins with the parent's name,
+# because a query of the parent also returns the child's rows. Other children are listed as tables. Relations
+# of extensions are left out, and so are those in an extension's own schema. `hidden` explains what is left
+# out.
 _RELATIONS = f"""
     pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND {_USER_SCHEMA}
@@ -81,8 +85,8 @@ def _type_name(type_id: str, modifier: str) -> str:
     """Return an expression for a type's name, without its schema if the caller's search path finds it.
 
     pgmcp's statements have only pg_catalog in their search path, so format_type() writes the schema of every
-    other type. The caller's schemas are in a setting (`worker.protocol`). The schema stays in the name if
-    the role may not read pg_type.
+    other type. The setting pgmcp.schemas has the schemas of the caller's search path (`worker.protocol`). The
+    schema stays in the name if the role may not read pg_type.
     """
     return f"""COALESCE((
         SELECT pg_catalog.substr(
@@ -192,7 +196,7 @@ GROUP BY a.attrelid"""
 
 
 def constraints(first_id: int, last_id: int, server_version: int) -> str:
-    """Return the statement that reads the constraints of these relations.
+    """Return the statement that reads the constraints of relations from one OID to another.
 
     Of NOT NULL constraints, it reads only those that are not validated; the others are properties of the
     columns. A key counts as not validated if its index is invalid, such as the index of a key that ALTER
@@ -221,7 +225,7 @@ GROUP BY k.conrelid"""
 
 
 def indexes(first_id: int, last_id: int) -> str:
-    """Return the statement that reads the indexes of these relations.
+    """Return the statement that reads the indexes of relations from one OID to another.
 
     Invalid indexes, and indexes of primary keys, unique and exclusion constraints, are left out. INCLUDE
     columns are in the definition, but not among the column numbers.
@@ -314,7 +318,7 @@ CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
 
 
 def statistics(first_id: int, last_id: int) -> str:
-    """Return the statement that reads the statistics of these relations from the last ANALYZE.
+    """Return the statement that reads the last ANALYZE's statistics of relations from one OID to another.
 
     The second element of a part, `StatisticsRow.listed`, has all values of the column if they are known and
     few. The third, `bounds`, is for dates and numbers that are not keys. It has the ends of the histogram and

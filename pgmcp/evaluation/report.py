@@ -40,7 +40,7 @@ def share_right(outcome: Outcome) -> float:
 
 
 def plausible_but_wrong(results: Iterable[Result], name: str) -> list[Result]:
-    """Return the results of a contestant with wrong rows and without a note: nothing warns a reader."""
+    """Return the results in which a contestant gave wrong rows and no note that warns a reader."""
     return [
         result
         for result in results

@@ -1,4 +1,4 @@
-"""Reads a chat completion from bytes: a `SqlReply` with its token counts, or one clear error."""
+"""Reads the reply of a model, and its token counts, from the bytes of a chat completion."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class Completion:
 
 
 class _Part(msgspec.Struct):
-    """A part of a message; only parts of type "text" have text."""
+    """A part of a message; only the text of parts with a type in `_TEXT_PARTS` is used."""
 
     type: str = "text"
     text: str | None = None
@@ -125,7 +125,7 @@ def read_text(body: bytes, *, asked_model: str) -> TextCompletion:
     """Return the text of the first choice of the completion in `body`.
 
     Raises:
-        ModelReplyError: the body is not a completion, or has no whole reply.
+        ModelReplyError: the body is not a completion, or its reply is missing, cut off or refused.
     """
     envelope = _read_envelope(body)
     usage = envelope.usage or _Usage()
@@ -142,7 +142,7 @@ def read_text(body: bytes, *, asked_model: str) -> TextCompletion:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in the first choice of the completion in `body`.
+    """Return the last JSON object in the first choice of the completion in `body`.
 
     Raises:
         ModelReplyError: the body is not a completion, or its reply has no object.

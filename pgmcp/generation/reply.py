@@ -161,10 +161,12 @@ def parse_reply(text: str) -> SqlReply:
     """Return the reply in `text`, ignoring the text around it.
 
     The last matching JSON object counts, because models that think aloud end with their answer. Without one,
-    the text must contain exactly one SQL code block, or be a single SQL statement.
+    the text must contain exactly one SQL statement: in code blocks, after a line that announces it, or at the
+    beginning.
 
     Raises:
-        ModelReplyError: there is no such object, or it has neither SQL nor a reason.
+        ModelReplyError: the text has no such object or statement, the object is cut off, or it says that the
+            question can be answered but has no SQL.
     """
     answer = _without_reasoning(text)
     if not answer.strip():
@@ -264,9 +266,9 @@ def _replies_in(text: str) -> Iterator[_LooseReply]:
 
 
 def _nested(candidate: Any) -> Iterator[dict[str, Any]]:
-    """Yield the object, with other names of the SQL replaced, and then the objects that are its members.
+    """Yield the object, with its SQL as the member `sql`, and then each member that is an object.
 
-    A tool call or a wrapper has the reply in a member.
+    A tool call or a wrapper has the reply in a member. The names of all members are in lower case.
     """
     if not isinstance(candidate, dict):
         return

@@ -52,7 +52,7 @@ class Expectation:
         also_right: other SQL whose rows are right, too.
         rows: the expected rows, if they are given instead of SQL.
         is_unanswerable: whether the right answer is that the schema cannot answer the question.
-        notes: text that a user adds to the question.
+        notes: background that the asker sends with the question.
         is_ordered: whether the order of the rows counts; None lets question and SQL decide.
         category: the group of the question in the report.
         examples: arguments for the question's parameters; each set of arguments gives one question to ask.
@@ -150,7 +150,7 @@ def _read_verified(
 
 
 def _parameter(reader: NodeReader, node: "yaml.Node", where: str) -> Parameter:
-    """Return a parameter: the name of its type, or a mapping with `type` and bounds."""
+    """Return the parameter of a node, which is the name of a type, or a mapping with `type` and bounds."""
     import yaml
 
     if isinstance(node, yaml.ScalarNode):

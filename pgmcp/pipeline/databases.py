@@ -111,8 +111,8 @@ class Databases:
     async def verified_questions(self, name: str, principal: Principal | None = None) -> list[str]:
         """Return the questions whose SQL the operator has verified.
 
-        A caller with a role of its own gets only questions whose SQL reads relations of that role's cached
-        catalog alone, and none if that catalog is not cached.
+        If the caller has a database role, a question is left out unless its SQL names relations, and all of
+        them are in the cached catalog of this role. If that catalog is not cached, no question is returned.
 
         Raises:
             UnmappedPrincipalError: the caller has no role in the database.
@@ -131,6 +131,6 @@ class Databases:
 
 
 def _reads_only(verified: VerifiedQuestion, catalog: Catalog) -> bool:
-    """Return whether all relations that the SQL names are in the catalog."""
+    """Return whether the SQL names relations, and all of them are in the catalog."""
     references = find_references(verified.sample_sql)
     return bool(references.relations) and all(catalog.find(name) for _, name in references.relations)

@@ -141,7 +141,7 @@ def broken_error(lines: Iterable[str], bastion: str) -> TunnelError:
 
 
 def last_line(lines: Iterable[str]) -> str:
-    """Return the last line with text, bounded and printable; earlier ones may be the bastion's banner."""
+    """Return the last line with text, shortened and printable; earlier ones may be the bastion's banner."""
     line = next((line for line in reversed(list(lines)) if line.strip()), "").strip()
     shown = "".join(character if character.isprintable() else " " for character in line)
     return shown if len(shown) <= _MAX_CHARACTERS else shown[: _MAX_CHARACTERS - 1] + "…"

@@ -21,7 +21,7 @@ _ROW_SOURCES: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
 
 
 class ValueKind(IntFlag):
-    """How values of a column contain values of the type in question; 0 if they do not.
+    """How a column's values contain values of the type that is searched for; 0 if they do not.
 
     A domain over such a type has the same kind as that type.
     """
@@ -62,7 +62,7 @@ class Surroundings:
     Attributes:
         has_function: returns whether the database itself has a function of this name that takes this number
             of arguments; None stands for any number.
-        takes_one: returns whether it has a function of this name that `value.name` can call.
+        takes_one: returns whether the database has a function of this name that `value.name` can call.
         is_polymorphic: returns whether it has a function of this name that gives several arguments the type
             of one of them.
         has_written_operator: returns whether it has an operator with this symbol whose function has a body,
@@ -243,12 +243,12 @@ def _argument_count(call: Node) -> int | None:
 
 
 def result_of(function: str) -> str:
-    """Return the name that stands for the result of a function among names of columns."""
+    """Return the key for a function's result in a mapping by column name; it is not a column's name."""
     return f"{function}{_RESULT}"
 
 
 def is_result(column: str) -> bool:
-    """Return whether a name among names of columns stands for the result of a function."""
+    """Return whether a key of such a mapping stands for the result of a function."""
     return column.endswith(_RESULT)
 
 
@@ -274,7 +274,7 @@ def names_of_columns(root: Node) -> Set[str]:
 
 
 def arms(select: Node) -> Iterator[Node]:
-    """Yield the SELECTs and VALUES of a set operation, the one that names the columns first."""
+    """Yield the SELECTs and VALUES of a set operation. The first one names the columns."""
     pending = [select]
     while pending:
         arm = pending.pop()

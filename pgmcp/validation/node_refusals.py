@@ -1,7 +1,8 @@
 """Refuses functions and relations for what they do themselves.
 
-A function is judged by its declaration and the text of its body, a relation by the catalogs and built-in
-functions that it uses. `pgmcp.validation.call_graph` follows the calls of both.
+A function is judged by its declaration and the text of its body. A relation is judged by the catalogs and
+built-in functions that it uses, and by whether a program produces its rows. `pgmcp.validation.call_graph`
+follows the calls of both.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,7 +43,8 @@ class NodeRefusals:
         """Return why a node itself is refused; the functions and relations that it uses do not count.
 
         Behind a view or row policy, a function is not refused for SECURITY DEFINER alone, because it is meant
-        to read what its owner may read. Its body is judged like that of any other function.
+        to read what its owner may read. Its body is then judged like that of any other function; without a
+        body that can be read, it is refused.
 
         Args:
             node: the function or relation.

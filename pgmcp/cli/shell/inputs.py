@@ -106,7 +106,7 @@ def kind_of(text: str) -> InputKind:
 
 
 def find_misspelt_keyword(text: str) -> str:
-    """Return the keyword that the first word of a question resembles, if the question ends as SQL does."""
+    """Return the keyword that the first word of a question resembles, if the question ends like SQL."""
     word = _first_word(text)
     if word is None or not text.rstrip().endswith(";"):
         return ""

@@ -1,6 +1,6 @@
 """Reads the caller and the trace context of an HTTP request.
 
-Hosts before 2026-07-28 have sessions, whose ids contain what the host said in `initialize`:
+Hosts of protocols before 2026-07-28 have sessions, whose ids contain what the host said in `initialize`:
 
     initialize ─▶ the answer has Mcp-Session-Id: `HostFacts`, encrypted, bound to the principal
     request    ─▶ with that id ─▶ `HostFacts`

@@ -1,8 +1,8 @@
-"""Notifies hosts with an open `subscriptions/listen` stream (2026-07-28) of changed resources and tools.
+"""Notifies hosts with a `subscriptions/listen` stream (protocol 2026-07-28) of changed resources and tools.
 
     surface.changes ─▶ ChangeBus ─▶ the SDK's ListenHandler, a stream for each request
 
-Hosts before 2026-07-28 cannot subscribe, because the server has no session to send a change to.
+Hosts of protocols before 2026-07-28 cannot subscribe, because the server has no session to send a change to.
 """
 
 import math

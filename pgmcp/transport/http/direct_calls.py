@@ -106,7 +106,7 @@ class DirectCalls:
 
         Args:
             takes_events: whether the client accepts an event stream.
-            may_ask: whether the call may ask a host before 2026-07-28 on that stream.
+            may_ask: whether the call may ask a host of a protocol before 2026-07-28 on that stream.
         """
         versions = headers.getlist(_VERSION_HEADER)
         version = versions[0] if len(versions) == 1 else ""

@@ -1,4 +1,4 @@
-"""Asks hosts before 2026-07-28 questions on the response stream of a running call, and takes the answers.
+"""Asks hosts of protocols before 2026-07-28 questions on the stream of a running call, and takes the answers.
 
     call ─▶ Questions.ask ─▶ event on the call's stream ─▶ host
                                                             │ a POST of its own

@@ -46,7 +46,7 @@ class Exchanges:
         streaming: answers clients that accept an event stream.
         plain: answers other clients with JSON.
         direct: answers plain tool calls.
-        sessions: reads what a host before 2026-07-28 said in `initialize`.
+        sessions: reads what a host of a protocol before 2026-07-28 said in `initialize`.
         questions: asks such hosts, and takes their answers.
         limits: limits of the size of a request and the time to receive it.
         clock: returns the current time in seconds.

@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
 """How long an answer may wait for progress notifications that are still to be sent."""
 
-# For `server/discover`, which only clients since 2026-07-28 call; earlier ones get no notifications.
+# For `server/discover`, which only clients since protocol 2026-07-28 call; earlier ones get no notifications.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "extensions": {APPS_EXTENSION: {}},
