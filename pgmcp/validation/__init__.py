@@ -12,6 +12,7 @@ What is decided where:
 - `reading`: whether everything in the tree only reads. It asks `functions` about calls, operators and types,
   and `secret_relations` and `secret_columns` about relations. Other modules find what the text only implies:
   - `operands`: the operators of CASE, IN and BETWEEN.
+  - `sql_texts`: the SQL texts that a function runs as they are. Each is validated like a statement.
   - `qualified_names`: which `name.column` is a call.
   - `refused_casts`: where the server may call the function of a cast, or the CHECK of a domain, that may not
     be called. It uses `implicit_casts`, `explicit_casts` and `domain_literals`. The last two follow the
@@ -42,11 +43,14 @@ class, the input function of a type), functions in C with a wrong volatility, an
 was read.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar, reading, self_test, statement_kind
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.functions import FunctionPolicy
-from pgmcp.validation.memo import ValidationMemo
+from pgmcp.validation.memo import SPACES, ValidationMemo
 from pgmcp.validation.self_test import check_parsers, check_second_grammar
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
@@ -79,10 +83,16 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
             refused, where it is, and what to write instead.
         GuardFailedError: the checks do not work in this environment.
     """
+    return _validate(sql, functions, partial(_validate_text, functions=functions))
+
+
+def _validate(
+    sql: str, functions: FunctionPolicy, validate_text: Callable[[str], ValidatedStatement] | None
+) -> ValidatedStatement:
     self_test.check_parsers()
     text, token_count = bounds.trim_and_bound(sql)
     kind, root = statement_kind.classify(text, grammar.parse(text))
-    check = reading.ReadingCheck(text, functions)
+    check = reading.ReadingCheck(text, functions, validate_text)
     check.walk(root)
     if kind is StatementKind.QUERY:
         self_test.check_second_grammar()
@@ -90,6 +100,18 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
 
         second_opinion.check(text, token_count)
     return ValidatedStatement(text, kind, check.tables, check.depends_on_literals)
+
+
+def _validate_text(text: str, *, functions: FunctionPolicy) -> ValidatedStatement:
+    """Return the query that a function of the statement would run as it is."""
+    statement = _validate(text, functions, None)
+    if statement.kind is not StatementKind.QUERY:
+        raise SqlRejectedError("it is not a query", hint="write a SELECT")
+    if text.rstrip(SPACES).removesuffix(";").rstrip(SPACES) != statement.text:
+        raise SqlRejectedError(
+            "it has more than spaces and a semicolon around the query", hint="leave out what is around it"
+        )
+    return statement
 
 
 def refuse_other_kinds(sql: str) -> None:

@@ -42,6 +42,7 @@ from pgmcp.validation.shipped_lists import (
     is_built_in_operator,
     is_known_operator,
 )
+from pgmcp.validation.sql_texts import runs_texts_as_written
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, spares_literals
 from pgmcp.validation.type_system import NAME_TYPE, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.uncertain_calls import UncertainCalls
@@ -159,6 +160,19 @@ class FunctionPolicy:
         if schema in ("pg_catalog", "information_schema"):
             return RefusalReason.UNKNOWN
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
+
+    def runs_texts_as_written(
+        self, schema: str, name: str, argument_count: int, arguments: _Arguments
+    ) -> bool:
+        """Return whether a call certainly means a function of which `sql_texts` knows how it runs SQL texts.
+
+        Args:
+            schema: as in `refusal`.
+            argument_count: as in `refusal`.
+            arguments: as in `refusal`.
+        """
+        found = self._choosable(schema, name, argument_count, arguments)
+        return bool(found) and all(map(runs_texts_as_written, found))
 
     def json_refusal(self, name: str) -> RefusalReason | None:
         """Return why JSON syntax is refused; None if it is not.

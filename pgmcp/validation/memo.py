@@ -44,7 +44,8 @@ _LITERAL: Final = re.compile(
     re.VERBOSE | re.ASCII,
 )
 
-_SPACES: Final = " \t\r\n"
+SPACES: Final = " \t\r\n"
+"""The characters that PostgreSQL's lexer skips between tokens, without form feeds."""
 
 
 Validate = Callable[..., ValidatedStatement]
@@ -131,7 +132,7 @@ def template_of(sql: str) -> str | None:
 
 
 def _without_end(sql: str) -> str:
-    return sql.rstrip(_SPACES).removesuffix(";").rstrip(_SPACES)
+    return sql.rstrip(SPACES).removesuffix(";").rstrip(SPACES)
 
 
 def _is_safe_template(bare: str, statement: ValidatedStatement) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.body_statement import (
     CALLS_BY_JSON_NODE,
@@ -32,10 +33,12 @@ from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
+from pgmcp.validation.sql_texts import written_texts
 from pgmcp.validation.statement_kind import (
     NODES_OF_A_READ,
     SECRET_SETTINGS,
     StatementRefusals,
+    ValidatedStatement,
 )
 from pgmcp.validation.uncertain_calls import Explanation
 
@@ -52,9 +55,23 @@ class ReadingCheck(StatementRefusals):
         depends_on_literals: whether a check used the value of a literal; every check that does must set this.
     """
 
-    def __init__(self, sql: str, functions: FunctionPolicy) -> None:
+    def __init__(
+        self,
+        sql: str,
+        functions: FunctionPolicy,
+        validate_text: Callable[[str], ValidatedStatement] | None = None,
+    ) -> None:
+        """Prepare the check of one statement.
+
+        Args:
+            sql: the statement.
+            functions: decides which functions, operators and types it may use.
+            validate_text: checks a SQL text that a function would run; None if the statement is such a text.
+        """
         super().__init__(sql)
         self._functions = functions
+        self._validate_text = validate_text
+        self._tables_of_texts: list[str] = []
         self.depends_on_literals = False
         self._named_relations: list[tuple[int, str]] = []  # byte offset, relation
         self._with_names: set[str] = set()
@@ -70,9 +87,12 @@ class ReadingCheck(StatementRefusals):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The relations as written, in the order of first mention, without the statement's WITH queries."""
-        names = dict.fromkeys(name for _, name in sorted(self._named_relations))
-        return tuple(name for name in names if name not in self._with_names)
+        """The relations as written, in the order of first mention, without the statement's WITH queries.
+
+        Those in SQL texts come last.
+        """
+        names = (name for _, name in sorted(self._named_relations) if name not in self._with_names)
+        return tuple(dict.fromkeys([*names, *self._tables_of_texts]))
 
     def walk(self, root: Node) -> None:
         """Check `root` and every node below it.
@@ -129,7 +149,10 @@ class ReadingCheck(StatementRefusals):
             argument_count += len(fields["agg_order"])
         self._check_call_on_older_servers(call_on_older_servers("", fields), fields)
         known = partial(self._argument_types_of_call, fields)
-        if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
+        refusal = self._functions.refusal(".".join(schemas), name, argument_count, known)
+        if refusal is RefusalReason.SQL_TEXT and self._runs_checked_texts(names, fields, known):
+            refusal = None
+        if refusal:
             explain = self._functions.uncertain_calls.of_function
             is_denied = refusal is RefusalReason.DENIED
             of_call = self._argument_types_of_call
@@ -142,6 +165,23 @@ class ReadingCheck(StatementRefusals):
             self._check_rows_made_of(name, fields)
         if name in TAKES_TYPE_AS_TEXT:
             self._check_type_text(arguments, fields)
+
+    def _runs_checked_texts(self, names: list[Node], call: Node, known: Callable[[], CallArguments]) -> bool:
+        """Return whether a call runs only SQL texts that are written in it, after a check of these texts."""
+        *schemas, name = strings(names)
+        texts = written_texts(call, self._sql)
+        if self._validate_text is None or texts is None:
+            return False
+        if not self._functions.runs_texts_as_written(".".join(schemas), name, len(call["args"]), known):
+            return False
+        self.depends_on_literals = True
+        for text in texts:
+            try:
+                self._tables_of_texts += self._validate_text(text).tables
+            except SqlRejectedError as error:
+                message = f"the SQL text in {name}() is not allowed: {error}"
+                self._refuse(message, call, offending=name, hint=error.hint)
+        return True
 
     def _argument_types_of_call(self, call: Node) -> CallArguments:
         return self._argument_types().of_call(call)

@@ -164,7 +164,10 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
 }
 
 
-_PIVOT_HINT = "pivot with an aggregate for each column instead: sum(x) FILTER (WHERE kind = 'a') AS a"
+_PIVOT_HINT = (
+    "pivot with an aggregate for each column instead: sum(x) FILTER (WHERE kind = 'a') AS a; or give it the "
+    "query as one plain string"
+)
 _XML_HINT = "write the query itself: select xmlagg(xmlelement(name row, xmlforest(a, b))) from t"
 _DIFFERENCE_HINT = "subtract: a - b, or extract(epoch FROM a - b) for seconds"
 _FORMAT_HINT = "to_char(a, 'YYYY-MM-DD') formats a date"

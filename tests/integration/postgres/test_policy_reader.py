@@ -412,7 +412,7 @@ async def test_functions_of_an_extension_are_allowed_and_refused_with_it(
         create function crosstab(int) returns int language sql as 'select 1';
         """,
     )
-    crosstab = "select * from crosstab('select 1, 2, 3') as (a int, b int)"
+    crosstab = "select * from crosstab('select 1, 2, pg_sleep(3)') as (a int, b int)"
 
     policy = await reader(url, allowed=("extension:tablefunc",), denied=("extension:pg_trgm",)).read()
     execute(url, "drop function crosstab(int)")
@@ -608,6 +608,122 @@ async def test_without_pg_depend_a_stored_tree_may_call_any_operator_that_it_imp
         False,
         False,
     ]
+
+
+_SALES = """
+create schema ext; create extension tablefunc schema ext;
+create table sales (city text, month text, total int);
+insert into sales values ('Kiel', 'jan', 1), ('Kiel', 'feb', 2), ('Ulm', 'jan', 3), ('März', 'feb', 4);
+create function hidden.is_fine(int) returns bool language plpgsql volatile
+    as 'begin perform hidden.strike(); return true; end';
+create domain checked as int check (hidden.is_fine(value));
+create view striking as select 'a'::text as a, hidden.strike()::text as b, 'c'::text as c;
+"""
+_AS = "as ct(a text, b text)"
+_PIVOTS = {
+    "select * from ext.crosstab('select city, month, total from sales order by 1, 2') "
+    "as ct(city text, one int, two int) order by 1": "[('Kiel', 2, 1), ('März', 4, None), ('Ulm', 3, None)]",
+    "select u.name, ct.* from ext.crosstab($$select city, month, total from sales where city <> 'Ulm' "
+    "order by 1$$, $m$values ('jan'), ('feb')$m$) as ct(city text, jan int, feb int) "
+    "join (values ('Kiel', 'north')) as u (city, name) using (city)": "[('north', 'Kiel', 1, 2)]",
+    "select count(*), max(row_name) from ext.crosstab2("
+    "'select city, month, total::text from sales order by 1;')": "[(3, 'Ulm')]",
+    "select * from ext.crosstab('select city, month, total from sales where city = ''März'' order by 1', 2) "
+    "as ct(city text, one int)": "[('März', 4)]",
+}
+_STRUCK = "select ''a''::text, ''b''::text, hidden.strike()::text"
+_STRIKING_PIVOTS = [
+    f"select * from ext.crosstab('{_STRUCK}') {_AS}",
+    f"select * from ext.crosstab('select * from striking') {_AS}",
+    f"select * from ext.crosstab('select city, month, month from sales', 'select hidden.strike()') {_AS}",
+    f"select * from ext.crosstab($$select 'a'::text, 'b'::text, hidden.strike()$$, $$select 'b'$$) {_AS}",
+    f"select * from ext.crosstab3('{_STRUCK}')",
+    f"select * from ext.crosstab('select 1; {_STRUCK}') {_AS}",
+    f"select * from ext.crosstab('select ''a''::text, ''b''::text, hidden' || '.strike()::text') {_AS}",
+    f"select * from ext.crosstab('{_STRUCK}'::text) {_AS}",
+    rf"select * from ext.crosstab(E'select \'a\'::text, \'b\'::text, hidden.strike()::text') {_AS}",
+    f"select * from ext.crosstab('select ''a''::text, ''b''::text, hidden'\n'.strike()::text') {_AS}",
+    f"select * from ext.crosstab($$select a, b, b from ext.crosstab('{_STRUCK}') {_AS}$$) {_AS}",
+    "select * from ext.crosstab('select city, month, 5::checked from sales') as ct(a text, b checked)",
+    "select * from ext.crosstab('select city, month, total from sales', 'select ''jan''') "
+    "as ct(a text, b checked)",
+]
+_OTHER_PIVOTS = [
+    *(
+        f"select * from ext.crosstab('{text}') {_AS}"
+        for text in (
+            "delete from sales returning city, month, month",
+            "select rolname::text, rolname::text, rolpassword from pg_authid",
+            "select city, month, month into kept from sales",
+            "select city, month, month from sales for update",
+            "explain select 1",
+            "show work_mem",
+            "select city, month, month from sales; -- more",
+            "select city, month, month from sales; ;",
+            "\ufeffselect city, month, month from sales",
+            "select $1, $2, $3",
+            "",
+        )
+    ),
+    "select ext.crosstab(city) from sales",
+    "select * from ext.connectby('sales', 'city', 'month', 'Ulm', 0) as t(a text, b text, c int)",
+    f"select * from ext.crosstab(variadic array['select 1']) {_AS}",
+]
+
+
+async def test_a_pivot_is_accepted_if_its_text_would_be(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(url, _WRITER + _SALES)
+    policy = await reader(url).read()
+    with psycopg.connect(url) as connection:
+        rows = {sql: str(connection.execute(sql.encode()).fetchall()) for sql in _PIVOTS}
+
+    assert rows == _PIVOTS
+    assert [sql for sql in _PIVOTS if acts(url, sql) or not passes(sql, policy)] == []
+    assert [sql for sql in _STRIKING_PIVOTS if not acts(url, sql) or passes(sql, policy)] == []
+    assert [sql for sql in _OTHER_PIVOTS if passes(sql, policy)] == []
+
+
+async def test_a_refused_text_of_a_pivot_is_explained(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(url, _WRITER + _SALES)
+    policy = await reader(url).read()
+    accepted = validate(next(iter(_PIVOTS)), functions=policy)
+
+    with pytest.raises(SqlRejectedError) as refused:
+        validate(f"select a from ext.crosstab('select pg_sleep(1)') {_AS}", functions=policy)
+
+    assert (accepted.tables, accepted.depends_on_literals) == (("sales",), True)
+    assert "the SQL text in crosstab() is not allowed: function pg_sleep() is not allowed" in str(
+        refused.value
+    )
+    assert (refused.value.position, refused.value.offending) == (14, "crosstab")
+
+
+@pytest.mark.parametrize(
+    ("change", "is_accepted"),
+    [
+        ("select 1", True),
+        ("alter function ext.crosstab(text) set search_path = hidden", False),
+        ("alter function ext.crosstab(text) security definer", False),
+        ("alter function ext.crosstab(text) set role = postgres", False),
+        (
+            "create function public.crosstab(text) returns setof record language plpgsql stable "
+            "as 'begin return query execute $1; end'",
+            False,
+        ),
+        ("create function public.crosstab(int) returns int language sql volatile as 'select 1'", True),
+    ],
+)
+async def test_a_pivot_is_refused_if_its_function_is_changed_or_may_be_another(
+    new_database: Callable[[], str], change: str, is_accepted: bool
+) -> None:
+    url = new_database()
+    execute(url, _WRITER + _SALES + change)
+    policy = await reader(url, setting="set search_path = public, ext").read()
+    pivot = f"select * from crosstab('select city, month, month from sales') {_AS}"
+
+    assert passes(pivot, policy) is is_accepted
 
 
 _ACTING = {
