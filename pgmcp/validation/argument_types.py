@@ -147,9 +147,10 @@ class ArgumentTypes:
 
     def _of_call(self, call: Node) -> frozenset[int] | None:
         types = self._results.of_call(call)
-        arguments = [*call.get("args", []), *call.get("agg_order", [])]
+        arguments = call.get("args", [])
+        may_be_field = len(arguments) == 1 and "agg_order" not in call
         name = strings(call["funcname"])[-1]
-        return self._with_field(name, types, arguments[0]) if len(arguments) == 1 else types
+        return self._with_field(name, types, arguments[0]) if may_be_field else types
 
     def _with_field(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
         """Return the types of `name(value)`, which means the field `value.name` if no function fits."""

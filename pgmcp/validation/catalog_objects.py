@@ -332,7 +332,7 @@ class ResolutionFacts:
     Attributes:
         types: the known types of arguments, and their casts.
         functions: PostgreSQL's own functions with a name that the database's functions also have, or with
-            overloads that have results of several types.
+            overloads that have results of several types or of a polymorphic type.
         operators: PostgreSQL's own operators with a symbol that the database's operators also have, or with
             results of several types; and `=`.
         columns: the columns that have the name of a function, by the relation's name, then by its schema.

@@ -139,17 +139,22 @@ class Lookup:
     ) -> frozenset[int] | None:
         """Return the declared result types of the functions that a call can mean; None if not known.
 
-        The catalog's facts contain PostgreSQL's own overloads of a name only in two cases: the database has a
-        function of that name, too, or the overloads have results of several types.
+        The catalog's facts contain PostgreSQL's own overloads of a name only in three cases: the database has
+        a function of that name, too, or the overloads have results of several types or of a polymorphic type.
         """
+        return _known(each.result_type for each in self.known_overloads(schema, name, path, arguments))
+
+    def known_overloads(
+        self, schema: str, name: str, path: Sequence[str], arguments: CallArguments
+    ) -> list[CatalogFunction]:
+        """Return the functions that a call can mean; none if some with the name are not known."""
         own = (each for each in self.named(name) if each.schema != PG_CATALOG)
         are_overloads_read = name in self._built_in_functions or any(not each.extension for each in own)
         if ANY_SCHEMA in path or not are_overloads_read or self._types.may_be_type(name):
-            return None
+            return []
         built_in = [self._built_in_functions.get(name, [])]
         places = built_in if schema == PG_CATALOG else self._places_of_function(schema, name, path)
-        chosen = self._choose(places, arguments)
-        return _known(each.result_type for each in chosen)
+        return self._choose(places, arguments)
 
     def result_types_of_operator(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments

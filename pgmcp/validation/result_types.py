@@ -1,14 +1,24 @@
 """Finds the types that the results of functions and operators can have in one statement."""
 
 from collections.abc import Callable, Iterable, Sequence, Set
+from enum import Enum
 from typing import Final
 
+from pgmcp.validation.catalog_objects import CatalogFunction
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.item_columns import Types, union_of_types
 from pgmcp.validation.name_lookup import Lookup
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape
-from pgmcp.validation.type_system import RECORDS, UNKNOWN, TypeSystem, is_polymorphic
+from pgmcp.validation.type_system import (
+    COMPATIBLE_FAMILY,
+    EXACT_FAMILY,
+    POLYMORPHIC_ELEMENTS,
+    RECORDS,
+    UNKNOWN,
+    TypeSystem,
+    is_polymorphic,
+)
 
 _BOOL: Final = frozenset({16})
 _COMPARING_KINDS: Final = frozenset(
@@ -21,6 +31,20 @@ _ARRAYS: Final = frozenset({2277, 5078})
 
 _RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
 """Declared results of PostgreSQL's own unnest(): anyelement (arrays), record (tsvector), anyrange."""
+
+
+class _Kind(Enum):
+    """How values decide the type of a polymorphic result.
+
+    Attributes:
+        SAME: it has the type of each value.
+        COMMON: it has the common type of the values.
+        ANY: it can have the type of a value, of its parts, or of arrays of these.
+    """
+
+    SAME = "same"
+    COMMON = "common"
+    ANY = "any"
 
 
 class ResultTypes:
@@ -62,12 +86,19 @@ class ResultTypes:
         """
         *schemas, name = strings(call["funcname"])
         arguments = [*call.get("args", []), *_sorted_by(call)]
+        schema = ".".join(schemas)
         results: Set[int] | None = self._types.results_by_function.get(name)
         if results and len(results) > 1 and name != "substring":  # PostgreSQL 13 always calls its own
             known = self.arguments_of(call)
-            results = self._lookup.result_types(".".join(schemas), name, self._path, known) or results
+            results = self._lookup.result_types(schema, name, self._path, known) or results
         if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
             return self.of_elements(arguments[0])
+        if any(map(is_polymorphic, results or ())):
+            known = self.arguments_of(call)
+            if not self._lookup.may_default_polymorphic(name, known.shape):
+                overloads = self._lookup.known_overloads(schema, name, self._path, known)
+                if deciding := _deciding(overloads, known):
+                    return self._of_given(results or frozenset(), *deciding)
         return self._of_overloads(results, name, _shape(call, arguments), arguments)
 
     def of_function(self, name: str, value: Node) -> Types:
@@ -130,30 +161,41 @@ class ResultTypes:
         return self._of_results(results, arguments)
 
     def _of_results(self, results: Set[int] | None, arguments: list[Node]) -> Types:
-        """Return the types that a result can have.
+        """Return the types that a result can have, if all arguments may decide its type."""
+        if not any(map(is_polymorphic, results or ())):
+            return None if results is None else frozenset(results)
+        return self._of_given(results or frozenset(), list(map(self._types_of, arguments)))
 
-        For a polymorphic result, these are the possible types of the arguments, of their parts, and of arrays
-        of both.
+    def _of_given(self, results: Set[int], values: Sequence[Types], kind: _Kind = _Kind.ANY) -> Types:
+        """Return the types that a result can have, if some of its declared types are polymorphic.
+
+        Args:
+            results: its declared types.
+            values: the types of the values that decide a polymorphic one.
+            kind: how they decide it.
         """
-        if results is None:
+        known = [each for each in values if each is not None]
+        if len(known) < len(values):
             return None
         plain = frozenset(each for each in results if not is_polymorphic(each))
-        if plain == results:
-            return plain
-        given = union_of_types(
-            map(self._types_of, arguments)
-        )  # of all arguments, although not all decide the type
-        if given is None:
-            return None
-        given = self._types.with_bases(given)
+        given = self._types.with_bases(frozenset().union(*known))
         held = self._array_types(given)  # also arrays of domains
         for each in map(self._types.base, given):
             parts = None if each is None else self._types.parts_of(each)
             if parts is None:
                 return None
             held |= parts | self._array_types(parts)  # int2vector becomes int2[]
+        if kind is not _Kind.ANY:
+            return plain | (self._in_common(known) if kind is _Kind.COMMON else given)
         is_array = results - plain <= _ARRAYS
         return plain | {each for each in given | held if not is_array or self._may_be_array(each)}
+
+    def _in_common(self, values: Sequence[frozenset[int]]) -> frozenset[int]:
+        """Return the common types of arguments. Unlike for COALESCE, untyped literals do not count."""
+        typed = [each for each in values if each != {UNKNOWN}]
+        if typed and not any(UNKNOWN in each for each in typed):
+            return self._types.common(typed)
+        return self._types.with_bases(frozenset().union(*values))
 
     def _array_types(self, elements: Iterable[int]) -> set[int]:
         return {each.array for each in map(self._types.get, elements) if each} - {0}
@@ -161,6 +203,31 @@ class ResultTypes:
     def _may_be_array(self, type_oid: int) -> bool:
         base = self._types.base(type_oid)
         return base is None or base.is_array
+
+
+def _deciding(overloads: Sequence[CatalogFunction], call: CallArguments) -> tuple[list[Types], _Kind] | None:
+    """Return the types of the arguments that decide the type of a polymorphic result; None if not known.
+
+    PostgreSQL uses the arguments for parameters of the same family of polymorphic types
+    (enforce_generic_type_consistency).
+    """
+    places: set[int] = set()
+    kinds: set[_Kind] = set()
+    for each in overloads:
+        types = each.effective_types(call.shape)
+        if not each.result_type or types is None or len(types) != call.count:
+            return None
+        family = COMPATIBLE_FAMILY if each.result_type in COMPATIBLE_FAMILY else EXACT_FAMILY
+        if each.result_type in family:
+            deciding = [place for place, oid in enumerate(types) if oid in family]
+            are_elements = {each.result_type, *(types[place] for place in deciding)} <= POLYMORPHIC_ELEMENTS
+            of_elements = _Kind.SAME if family is EXACT_FAMILY else _Kind.COMMON
+            kinds.add(of_elements if are_elements else _Kind.ANY)
+            places.update(deciding)
+    if not places:
+        return None
+    kind = kinds.pop() if len(kinds) == 1 else _Kind.ANY
+    return [call.types[place] for place in sorted(places)], kind
 
 
 def _sorted_by(call: Node) -> list[Node]:

@@ -50,6 +50,13 @@ TAKEN_BY_POLYMORPHIC: Final = {
     4538: "m",  # anycompatiblemultirange
 }
 
+EXACT_FAMILY: Final = frozenset({2283, 2277, 2776, 3500, 3831, 4537})
+COMPATIBLE_FAMILY: Final = frozenset({5077, 5078, 5079, 5080, 4538})
+"""Families of polymorphic types: the types of a family's arguments decide those of its result."""
+
+POLYMORPHIC_ELEMENTS: Final = frozenset({2283, 2776, 3500, 5077, 5079})
+"""Polymorphic types that are the type of a value itself, not of an array or range of such values."""
+
 _KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
 """Kinds of types (pg_type.typtype) that have no bounds: all but ranges, multiranges and pseudo-types."""
 

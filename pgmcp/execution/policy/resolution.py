@@ -9,7 +9,9 @@ from typing import Final
 
 from pgmcp.execution.policy.statements import INPUT_NAMES
 from pgmcp.validation.shipped_lists import judged_by_types
+from pgmcp.validation.type_system import COMPATIBLE_FAMILY, EXACT_FAMILY
 
+_POLYMORPHIC_TYPES: Final = ", ".join(f"'{oid}'" for oid in sorted(EXACT_FAMILY | COMPATIBLE_FAMILY))
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
 
 # These CTEs define the database's own functions and operators. Those of extensions do not count as own,
@@ -134,6 +136,10 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     SELECT p.proname FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = '11' AND (SELECT o.is_contested FROM contested AS o)
     GROUP BY p.proname HAVING pg_catalog.count(DISTINCT p.prorettype) > 1
+), polymorphic_results (name) AS (
+    SELECT p.proname FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = '11' AND p.prorettype IN ({_POLYMORPHIC_TYPES})
+      AND (SELECT o.is_contested FROM contested AS o)
 ), operators_with_several (symbol) AS (
     -- NULLIF has the type of the left operand of its `=`.
     SELECT o.oprname FROM pg_catalog.pg_operator AS o
@@ -165,7 +171,8 @@ SELECT 'function', '', p.proname::pg_catalog.text,
            p.prorettype::pg_catalog.int8, {INPUT_NAMES})))
 FROM pg_catalog.pg_proc AS p
 WHERE p.pronamespace = '11' AND p.prokind <> 'p' AND p.prorettype NOT IN ('2279', '3838')
-  AND p.proname IN (SELECT n.name FROM names AS n UNION SELECT s.name FROM several_results AS s)
+  AND p.proname IN (SELECT n.name FROM names AS n UNION SELECT s.name FROM several_results AS s
+                    UNION SELECT r.name FROM polymorphic_results AS r)
 UNION ALL
 SELECT 'operator', '', o.oprname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(

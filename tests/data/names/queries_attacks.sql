@@ -160,3 +160,15 @@ select lower(anydef2(a => 1))
 select lower(anytwo('sad'))
 select lower(anytwo(y => 'sad'))
 select lower(anyrest())
+select lab(lag(id, 1) over (order by name)) from people
+select lab(lag(id, 1, 5) over (order by name)) from people
+select lab(nth_value(id, 2) over (order by name)) from people
+select lab(percentile_disc(0.5) within group (order by id)) from people
+select lab((array_agg(id order by name))[1]) from people
+select lab((array_fill(id, array[2]))[1]) from people
+select lab(compat(id, id)) from people
+select lab(compat(5, id)) from people
+select lag(mood, 1) over (order by id) - 1 from people
+select x - 1 from (select compat(mood, 'sad') as x from people) p
+select tagd(compat(x, 1)) from d1
+select tagd(coalesce(x, null)) from d1

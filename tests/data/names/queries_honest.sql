@@ -118,3 +118,11 @@ with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where 
 with recursive w(id, n) as (select 1, 2 union all select id + 1, n from w where id < 2) cycle id set c to 'x' default 'y' using p select lab(c), lab(p[1] is null) from w
 select q.a + 1 from (select (prs()).*) q
 select lab(anytwo('sad', 'x'::text)), lab(anyrest('x'::text, 'y'::text)), lab(anyrest(true, true))
+select lab(lag(name, 1) over (order by id)), lab(lead(amount, 1, 0) over (order by id)) from people
+select lab(nth_value(name, 1) over (order by id)) from people
+select lab(percentile_disc(0.5) within group (order by at::text)), lab(mode() within group (order by name)) from people
+select lab((array_agg(name order by id))[1]), lab((array_fill(name, array[id]))[1]) from people group by name, id
+select lab((array_remove(tags, 'a'))[1]), lab((trim_array(tags, 0))[1]) from people
+select amount - lag(amount, 1) over (order by id), born - lag(born, 1) over (order by id) from people
+select lab(compat(amount, id)), lab(compat('a', name)), lab(compat(null, 'a')) from people
+select tagd(compat(x, null)), tagd(compat('1', x)), tagd(lag(x, 1, null) over ()) from d1
