@@ -269,7 +269,7 @@ class Service:
         columns = self._type_names.named(outcome.columns)
         if columns is None:
             ask_own = partial(self._ask, connection, timeout_s=OWN_TIMEOUT_S)
-            columns = self._type_names.look_up(ask_own, outcome.columns)
+            columns = self._type_names.look_up(ask_own, outcome.columns, connection.facts.encoding)
         reply = Result(
             request_id,
             columns,

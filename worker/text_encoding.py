@@ -8,8 +8,10 @@ client_encoding.
 Names of encodings: PostgreSQL manual, "Character Set Support".
 """
 
-from dataclasses import dataclass
-from typing import Final
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 _UTF8: Final = "utf-8"
 _SQL_ASCII: Final = "SQL_ASCII"
@@ -20,9 +22,9 @@ _CODEC_BY_NAME: Final = {
     "unicode": _UTF8,
     "sqlascii": _UTF8,
     "euccn": "gb2312",
-    "eucjis2004": "euc_jis_2004",
-    "eucjp": "euc_jp",
-    "euckr": "euc_kr",
+    "eucjis2004": "postgresql_euc_jis_2004",
+    "eucjp": "postgresql_euc_jp",
+    "euckr": "postgresql_euc_kr",
     "koi8r": "koi8-r",
     "koi8": "koi8-r",
     "koi8u": "koi8-u",
@@ -51,8 +53,123 @@ _CLIENT_CODEC_BY_NAME: Final = {
     **dict.fromkeys(("uhc", "win949", "windows949"), "cp949"),
     "gb18030": "gb18030",
     "johab": "johab",
-    "shiftjis2004": "shift_jis_2004",
+    "shiftjis2004": "postgresql_shift_jis_2004",
 }
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """A codec of Python, corrected so that each character is the one that PostgreSQL converts it to.
+
+    Attributes:
+        decoder, encoder: the codecs of Python.
+        other: PostgreSQL's character for a character of Python's codec.
+        missing: characters that Python's codec lacks, by their bytes.
+    """
+
+    decoder: str
+    encoder: str
+    other: Mapping[str, str]
+    missing: Mapping[bytes, str] = field(default_factory=dict)
+
+    def as_codec(self, name: str) -> codecs.CodecInfo:
+        return codecs.CodecInfo(self._encode, self._decode, name=name)
+
+    def _decode(self, value: Any, errors: str = "strict") -> tuple[str, int]:
+        data = bytes(value)
+        text, _ = codecs.lookup(self.decoder).decode(data, self._handler(errors))
+        return text.translate({ord(own): theirs for own, theirs in self.other.items()}), len(data)
+
+    def _encode(self, text: str, errors: str = "strict") -> tuple[bytes, int]:
+        own_by_other = {ord(own): "\ufffd" for own in self.other}  # not encodable
+        own_by_other |= {ord(theirs): own for own, theirs in self.other.items()}
+        data, _ = codecs.lookup(self.encoder).encode(text.translate(own_by_other), self._handler(errors))
+        return data, len(text)
+
+    def _handler(self, errors: str) -> str:
+        """Return the name of an error handler that knows the missing characters; others go to `errors`."""
+        name = f"postgresql.{self.encoder}.{errors}"
+
+        def handle(error: UnicodeError) -> tuple[str | bytes, int]:
+            if isinstance(error, UnicodeDecodeError):
+                for end in (error.start + 2, error.start + 3):
+                    if character := self.missing.get(error.object[error.start : end]):
+                        return character, end
+            elif isinstance(error, UnicodeEncodeError):
+                for encoded, character in self.missing.items():
+                    if character == error.object[error.start]:
+                        return encoded, error.start + 1
+            return codecs.lookup_error(errors)(error)
+
+        codecs.register_error(name, handle)
+        return name
+
+
+_JIS_X_0208_AS_MICROSOFT: Final = {
+    "\u301c": "\uff5e",
+    "\u2016": "\u2225",
+    "\u2212": "\uff0d",
+    "\u00a2": "\uffe0",
+    "\u00a3": "\uffe1",
+    "\u00ac": "\uffe2",
+    "\u00a6": "\uffe4",
+}
+_JIS_X_0213: Final = {"\u2015": "\u2014", "\u2985": "\uff5f", "\u2986": "\uff60"}
+
+
+def _of_cp932(first: int, last: int) -> list[str]:
+    """Return the characters of a range of code page 932, in order."""
+    texts = [number.to_bytes(2, "big").decode("cp932", "ignore") for number in range(first, last + 1)]
+    return [text for text in texts if len(text) == 1 and len(text.encode("cp932")) == 2]
+
+
+def _of_euc_jp(first: int, last: int) -> list[bytes]:
+    """Return the bytes of the characters of a range of EUC_JP, in order."""
+    numbers = (number.to_bytes(3 if number > 0xFFFF else 2, "big") for number in range(first, last + 1))
+    return [number for number in numbers if 0xA1 <= number[-1] <= 0xFE]
+
+
+def _euc_jp() -> _Corrected:
+    """Return EUC_JP with the characters of NEC and IBM, which code page 932 has in the same order."""
+    nec = [*_of_euc_jp(0xADA1, 0xADBE), *_of_euc_jp(0xADC0, 0xADD6), *_of_euc_jp(0xADDF, 0xADFC)]
+    ibm = [
+        character
+        for character in _of_cp932(0xFA40, 0xFC4B)
+        if character not in _JIS_X_0208_AS_MICROSOFT.values()
+        and (character == "№" or not character.encode("euc_jp", "ignore"))
+    ]
+    missing = dict(zip(nec, _of_cp932(0x8740, 0x879C), strict=True))
+    missing |= dict(zip(_of_euc_jp(0x8FF3F3, 0x8FF4FE), ibm, strict=True))
+    return _Corrected("euc_jp", "euc_jp", _JIS_X_0208_AS_MICROSOFT, missing)
+
+
+def _euc_jis_2004() -> _Corrected:
+    other = {**_JIS_X_0213, "\uffe3": "\u203e", "\uffe5": "\u00a5"}
+    return _Corrected("euc_jis_2004", "euc_jis_2004", other)
+
+
+def _euc_kr() -> _Corrected:
+    """Return EUC_KR; Python's own codec joins four characters to one that PostgreSQL's does not have."""
+    return _Corrected("cp949", "euc_kr", {}, {b"\xa2\xe8": "㉾"})
+
+
+def _shift_jis_2004() -> _Corrected:
+    return _Corrected("shift_jis_2004", "shift_jis_2004", {**_JIS_X_0213, "\u00a5": "\\", "\u203e": "~"})
+
+
+_CORRECTED_BY_NAME: Final = {
+    "postgresql_euc_jp": _euc_jp,
+    "postgresql_euc_jis_2004": _euc_jis_2004,
+    "postgresql_euc_kr": _euc_kr,
+    "postgresql_shift_jis_2004": _shift_jis_2004,
+}
+
+
+def _find_corrected(name: str) -> codecs.CodecInfo | None:
+    return _CORRECTED_BY_NAME[name]().as_codec(name) if name in _CORRECTED_BY_NAME else None
+
+
+codecs.register(_find_corrected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import psycopg
 from psycopg import pq
 
+from worker.text_encoding import TextEncoding
+
 Ask = Callable[[bytes, list[bytes], list[int]], pq.abc.PGresult]
 """Runs one of pgmcp's own statements; the arguments are the SQL, the parameters and their type OIDs."""
 
@@ -59,22 +61,25 @@ class TypeNames:
         except KeyError:
             return None
 
-    def look_up(self, ask: Ask, columns: Columns) -> list[tuple[str, str]]:
+    def look_up(self, ask: Ask, columns: Columns, encoding: TextEncoding) -> list[tuple[str, str]]:
         """Return the columns with the names of their types; query the server for names that are not cached.
 
         A type that the server does not name is "unknown".
+
+        Args:
+            encoding: that of the connection.
 
         Raises:
             FailedError: raised by `ask`, because the connection broke.
         """
         unseen = sorted({oid for _, oid in columns if oid not in self._name_by_oid})
         if unseen:
-            self._ask(ask, unseen)
+            self._ask(ask, unseen, encoding)
         return [(name, self._name_by_oid.get(oid, _UNKNOWN)) for name, oid in columns]
 
-    def _ask(self, ask: Ask, oids: list[int]) -> None:
+    def _ask(self, ask: Ask, oids: list[int], encoding: TextEncoding) -> None:
         array = "{" + ",".join(str(oid) for oid in oids) + "}"
         result = ask(_ASK_SQL, [array.encode()], [_OID_ARRAY_OID])
         for row in range(result.ntuples):
             oid, name = (result.get_value(row, column) or b"" for column in (0, 1))
-            self._name_by_oid[int(oid)] = name.decode("utf8", "replace")
+            self._name_by_oid[int(oid)] = encoding.decode(name)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
@@ -15,6 +15,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.settings.load import load_settings
 from testing.attack_run import pipeline_to
 from testing.pgbouncer import PgBouncer, find_pgbouncer
+from worker.text_encoding import choose_encoding
 
 pytestmark = pytest.mark.anyio
 
@@ -217,3 +218,106 @@ async def test_a_text_that_utf8_lacks_is_marked_and_the_rest_is_read(
     (plain,), (marked,) = rows.rows
     assert (plain, set(str(marked)), set(items.comment)) == ("plain", {"\ufffd"}, {"\ufffd"})
     assert (found.rows, texts.comment) == ([[text]], text)
+
+
+@contextmanager
+def _database_in(cluster: EmbeddedPostgres, encoding: str) -> Iterator[str]:
+    name = f"in_{encoding.lower()}"
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        options = f"encoding {encoding} locale_provider libc locale 'C' template template0"
+        admin.execute(f"create database {name} {options}".encode())
+        try:
+            yield cluster.url(name)
+        finally:
+            admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("EUC_JP", "10～20㎡ ①㈱髙－￡"), ("EUC_JIS_2004", "¥100—‾"), ("EUC_KR", "㉾ 가격")],  # noqa: RUF001
+)
+async def test_characters_that_python_lacks_in_an_encoding_are_read_and_found(
+    cluster: EmbeddedPostgres, encoding: str, text: str
+) -> None:
+    with _database_in(cluster, encoding) as url:
+        with psycopg.connect(url, client_encoding="utf8", autocommit=True) as connection:
+            for statement in (
+                f"create type kind as enum ('{text}')",
+                f'create domain "{text}" as text',
+                f"create table items (label \"{text}\" default '{text}', kind kind)",
+                f"comment on table items is '{text}'",
+                f"insert into items values ('{text}', '{text}'), ('other', null)",
+            ):
+                connection.execute(statement.encode())
+        async with pipeline_to(url) as pipeline:
+            _, (items,) = await pipeline.schema.find_tables("", database=None, names=[], limit=1)
+            sql = f"select label, kind from items where label = '{text}' and kind = '{text}'"
+            rows = (await pipeline.execute_sql(sql)).rows
+            composite = (await pipeline.execute_sql("select items from items where kind is null")).rows
+
+    assert items.comment == text
+    assert rows is not None
+    assert rows.rows == [[text, text]]
+    assert composite is not None
+    assert composite.rows == [["(other,)"]]
+
+
+async def test_the_name_of_a_type_is_read_in_the_databases_encoding(cluster: EmbeddedPostgres) -> None:
+    with _database_in(cluster, "LATIN2") as url:
+        with psycopg.connect(url, client_encoding="utf8", autocommit=True) as connection:
+            connection.execute("create type barwa as enum ('żółty')".encode())
+            connection.execute('create table "łąki" (kolor barwa)'.encode())
+            connection.execute("create type odcień as enum ('ciemny')".encode())
+        async with pipeline_to(url) as pipeline:
+            rows = (await pipeline.execute_sql("select 'żółty'::barwa as kolor, 'ciemny'::odcień as o")).rows
+
+    assert rows is not None
+    assert [column.type for column in rows.columns] == ["barwa", '"odcień"']
+    assert rows.rows == [["żółty", "ciemny"]]
+
+
+async def test_statements_with_a_backslash_or_a_tilde_can_be_sent_beside_shift_jis_2004(
+    database: str,
+) -> None:
+    async with pipeline_to(f"{database}?client_encoding=shift_jis_2004") as pipeline:
+        rows = (await pipeline.execute_sql(r"select 'C:\dir' as path, '~', 'a' ~ '\w'")).rows
+
+    assert rows is not None
+    assert rows.rows == [["C:\\dir", "~", True]]
+
+
+_ENCODINGS_OF_SERVERS = """
+EUC_CN EUC_JP EUC_JIS_2004 EUC_KR ISO_8859_5 ISO_8859_6 ISO_8859_7 ISO_8859_8 KOI8R KOI8U LATIN1 LATIN2 LATIN3
+LATIN4 LATIN5 LATIN6 LATIN7 LATIN8 LATIN9 LATIN10 WIN866 WIN874 WIN1250 WIN1251 WIN1252 WIN1253 WIN1254
+WIN1255 WIN1256 WIN1257 WIN1258 SHIFT_JIS_2004
+"""
+
+
+@pytest.mark.parametrize("encoding", _ENCODINGS_OF_SERVERS.split())
+def test_every_character_is_the_one_that_postgresql_converts_it_to(
+    cluster: EmbeddedPostgres, encoding: str
+) -> None:
+    high = range(0xA1, 0xFF)
+    characters = [bytes([byte]) for byte in range(1, 256)]
+    if encoding.startswith(("EUC", "SHIFT")):
+        leads = range(0x81, 0xFF)
+        characters += [bytes([lead, trail]) for lead in leads for trail in range(0x40, 0xFF)]
+    if encoding == "EUC_JP":
+        characters += [bytes([0x8F, lead, trail]) for lead in high for trail in high]
+
+    with psycopg.connect(cluster.url()) as connection:
+        connection.execute(
+            """
+            create function pg_temp.as_utf8(bytes bytea, encoding name) returns text language plpgsql as $$
+            begin return convert_from(bytes, encoding); exception when others then return null; end $$
+            """
+        )
+        converted = connection.execute(
+            "select bytes, pg_temp.as_utf8(bytes, %s) from unnest(%s::bytea[]) as bytes",
+            (encoding, characters),
+        ).fetchall()
+    known = choose_encoding("SQL_ASCII", encoding)
+
+    read = [(character, known.decode(character)) for character, text in converted if text is not None]
+    assert len(read) > 127
+    assert read == [(character, text) for character, text in converted if text is not None]
