@@ -13,13 +13,13 @@ The API key is only in the client and in the request header; it is never logged,
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from pgmcp.errors import ModelError, ModelNotConfiguredError
+from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.completion import (
     Completion,
     TextCompletion,
@@ -128,6 +128,17 @@ def _without_system_role(messages: Sequence[Message]) -> list[Message]:
     return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *others]
 
 
+def _encodable(messages: Sequence[Message]) -> list[Message]:
+    """Return the conversation with U+FFFD for halves of surrogate pairs, which rejected SQL may contain."""
+    return [
+        {"role": each["role"], "content": _LONE_SURROGATE.sub("\ufffd", each["content"])} for each in messages
+    ]
+
+
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+_Read = TypeVar("_Read")
+
 # Deadline of the request in this task, in event-loop time.
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -177,7 +188,7 @@ class ModelClient:
         """
         try:
             body = await self._request(messages, "sql_reply", REPLY_SCHEMA, timeout_s)
-            return read_completion(body, asked_model=self._model)
+            return self._read(lambda: read_completion(body, asked_model=self._model))
         except ModelNotConfiguredError:
             raise
         except ModelError as error:
@@ -196,7 +207,8 @@ class ModelClient:
         Raises:
             ModelError: as `complete`.
         """
-        return read_object(await self._request(messages, name, schema, timeout_s))
+        body = await self._request(messages, name, schema, timeout_s)
+        return self._read(lambda: read_object(body))
 
     async def complete_text(self, messages: Sequence[Message], *, timeout_s: float) -> TextCompletion:
         """Return the model's reply to `messages` as text, in any form.
@@ -205,7 +217,15 @@ class ModelClient:
             ModelError: as `complete`.
         """
         body = await self._request(messages, "", None, timeout_s)
-        return read_text(body, asked_model=self._model)
+        return self._read(lambda: read_text(body, asked_model=self._model))
+
+    def _read(self, read: Callable[[], _Read]) -> _Read:
+        """Read an answer; an error text of the endpoint in it is shown without the key."""
+        try:
+            return read()
+        except ModelReplyError as error:
+            error.args = (self._errors.without_key(str(error)),)
+            raise
 
     @property
     def reply_format(self) -> ReplyFormat:
@@ -240,7 +260,7 @@ class ModelClient:
         try:
             async with asyncio.timeout(timeout_s) as timeout:
                 _deadline.set(timeout.when())
-                return await self._post(messages, name, schema)
+                return await self._post(_encodable(messages), name, schema)
         except TimeoutError:
             raise self._errors.too_slow(timeout_s) from None
 
@@ -318,7 +338,8 @@ class ModelClient:
             max_retries=self._max_retries,
             timeout=openai.Timeout(self._timeout_s, connect=min(_CONNECT_TIMEOUT_S, self._timeout_s)),
             http_client=openai.DefaultAsyncHttpxClient(
-                event_hooks={"response": [_forbid_retry_beyond_deadline]}
+                event_hooks={"response": [_forbid_retry_beyond_deadline]},
+                follow_redirects=False,  # another host would get the prompt, and the key of Azure's header
             ),
         )
         # The SDK has read these from OPENAI_ORG_ID, _PROJECT_ID, _ADMIN_KEY and _CUSTOM_HEADERS.

@@ -1,14 +1,18 @@
 """Translates errors of the SDK and of model endpoints into `ModelError`s with a hint."""
 
 import math
+import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from pgmcp.errors import ModelAuthError, ModelError
-from pgmcp.generation.completion import in_one_line
+from pgmcp.generation.completion import describe_failure, in_one_line
 
 if TYPE_CHECKING:
     import openai
@@ -32,15 +36,17 @@ _REASON_BY_ERROR: Final[dict[type[BaseException], tuple[str, str]]] = {
     ),
 }
 
+_NO_SUCH_PATH: Final = (
+    "has no chat completions at this address",
+    "check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1, and PG_MCP_OPENAI_MODEL",
+)
 _FAILURE_BY_STATUS = {
     400: (
         "refused the request",
         "check PG_MCP_OPENAI_MODEL; this is also the answer to a prompt that is too long for the model",
     ),
-    404: (
-        "has no chat completions at this address",
-        "check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1, and PG_MCP_OPENAI_MODEL",
-    ),
+    404: _NO_SUCH_PATH,
+    405: _NO_SUCH_PATH,
     402: (
         "has no credit left for this account",
         "add credit to the account, or set PG_MCP_OPENAI_MODEL to a model that costs less",
@@ -55,6 +61,7 @@ _UNKNOWN_MODEL = (
     "knows no model {model!r}",
     "check PG_MCP_OPENAI_MODEL; endpoints list their models at /models below PG_MCP_OPENAI_BASE_URL",
 )
+_INVALID_KEY = re.compile(r"\bapi[ _]key[ _](?:is )?(?:not valid|invalid)", re.IGNORECASE)
 _SERVER_FAILURE = ("failed", "try again; PG_MCP_OPENAI_MAX_RETRIES sets the number of automatic retries")
 _OTHER_FAILURE = ("refused the request", "check PG_MCP_OPENAI_BASE_URL and PG_MCP_OPENAI_MODEL")
 
@@ -103,10 +110,13 @@ class ModelErrors:
                 f"the content filter of {self.endpoint} blocked the prompt (HTTP {status})",
                 hint="rephrase the question; values and comments of the schema are a part of the prompt, too",
             )
-        if status in (401, 403):
-            return self._explain_auth(status)
-        what, hint = _FAILURE_BY_STATUS.get(status, _SERVER_FAILURE if status >= 500 else _OTHER_FAILURE)
         detail = self._detail(error.body)
+        # Gemini answers with status 400 to an invalid key.
+        if status in (401, 403) or (status == 400 and _INVALID_KEY.search(detail)):
+            return self._explain_auth(status)
+        if status < 400:
+            return self._explain_redirect(status, error.response.headers.get("location", ""))
+        what, hint = _FAILURE_BY_STATUS.get(status, _SERVER_FAILURE if status >= 500 else _OTHER_FAILURE)
         # Not all servers give a code. All of them mention "model", unless the path is wrong.
         if status == 404 and "model" in f"{error.code} {detail}".lower():
             what, hint = _UNKNOWN_MODEL
@@ -128,14 +138,24 @@ class ModelErrors:
             hint="check PG_MCP_OPENAI_API_KEY, and that it may use this endpoint and PG_MCP_OPENAI_MODEL",
         )
 
+    def _explain_redirect(self, status: int, location: str) -> ModelError:
+        target = urlsplit(location)
+        place = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
+        return ModelError(
+            f"the model endpoint {self.endpoint} redirects to {in_one_line(place) or 'no address'} "
+            f"(HTTP {status})",
+            hint="pgmcp follows no redirects, because another host would get the key and the prompt: check "
+            "PG_MCP_OPENAI_BASE_URL, and set it to the new address if that is right",
+        )
+
     def _detail(self, body: object) -> str:
         """Return the endpoint's own error text on one short line, without the key."""
-        words = body.get("message") or body.get("detail") if isinstance(body, dict) else None
-        if not isinstance(words, str):
-            return ""
-        if self.api_key:
-            words = words.replace(self.api_key, "***")
-        return in_one_line(words)
+        words = self.without_key(describe_failure(body))
+        return "" if words.startswith("<") else words  # a page of HTML
+
+    def without_key(self, text: str) -> str:
+        """Return a text of the endpoint without the key."""
+        return text.replace(self.api_key, "***") if self.api_key else text
 
 
 def _is_flagged(error: "openai.APIStatusError") -> bool:
@@ -164,9 +184,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return how many seconds an endpoint asks to wait; 0 if it gives nothing or a date."""
+    """Return how many seconds an endpoint asks to wait; 0 if it does not say so, or names a past date."""
+    milliseconds, seconds = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
     try:
-        wait_s = float(headers.get("retry-after", "0"))
+        wait_s = float(milliseconds) / 1000 if milliseconds else float(seconds)
     except ValueError:
-        return 0.0
+        wait_s = _seconds_until(seconds)
     return wait_s if 0 < wait_s < math.inf else 0.0
+
+
+def _seconds_until(date: str) -> float:
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0

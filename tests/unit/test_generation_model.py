@@ -1,9 +1,12 @@
 import asyncio
 import json
 import logging
+import re
 import threading
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
+from email.utils import formatdate
 
 import anyio
 import pytest
@@ -333,7 +336,39 @@ async def test_a_wait_longer_than_the_time_left_is_an_error_at_once(
     assert error.hint.startswith("try again in 60 s")
 
 
-@pytest.mark.parametrize("retry_after", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1", "nan", "inf"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Retry-After": formatdate(time.time() + 3600, usegmt=True)}, {"retry-after-ms": "3600000"}],
+    ids=["date", "milliseconds"],
+)
+async def test_a_wait_in_another_form_is_an_error_at_once_too(
+    headers: dict[str, str], endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(raw(b"{}", status=429, headers=headers))
+
+    error = await failure_of(connect(endpoint.base_url, max_retries=3))
+
+    assert len(endpoint.requests) == 1
+    assert re.match(r"try again in 3\d\d\d s", error.hint)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_no_redirect_carries_the_key_and_the_prompt_to_another_host(
+    status: int, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    with ScriptedEndpoint() as other:
+        new = other.base_url.replace("127.0.0.1", "localhost")
+        location = f"{new.replace('//', '//user:pass@')}/chat/completions?token=t"
+        endpoint.reply(raw(b"", status=status, headers={"Location": location}))
+
+        error = await failure_of(connect(endpoint.base_url.replace("/v1", "/openai/deployments/gpt")))
+
+        assert not other.requests
+    assert f"redirects to {new}/chat/completions (HTTP {status})" in str(error)
+    assert "PG_MCP_OPENAI_BASE_URL" in error.hint
+
+
+@pytest.mark.parametrize("retry_after", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-1", "nan", "inf"])
 async def test_a_strange_retry_after_is_not_passed_on(
     retry_after: str, endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
@@ -548,6 +583,52 @@ async def test_a_key_that_the_endpoint_repeats_is_removed(
     error = await failure_of(connect(endpoint.base_url))
 
     assert "too many requests of ***" in str(error)
+
+
+async def test_a_key_in_an_error_with_status_200_is_removed(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(raw(json.dumps({"error": f"no such key: {KEY}"}).encode()))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert "no such key: ***" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (404, b'{"error": "model \'m\' not found, try pulling it first"}', "knows no model"),
+        (405, b"", "has no chat completions at this address (HTTP 405)"),
+        (404, b"<html>nginx</html>", "has no chat completions at this address (HTTP 404)"),
+        (503, b"upstream is down", "failed (HTTP 503): upstream is down"),
+        (
+            400,
+            b'[{"error": {"message": "API key not valid. Please pass a valid API key."}}]',
+            "refused the key",
+        ),
+        (451, b'{"detail": [{"msg": "not in your country"}]}', "(HTTP 451): not in your country"),
+    ],
+)
+async def test_an_error_in_another_form_is_reported_with_its_reason(
+    status: int, body: bytes, words: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.script(lambda request: raw(body, status=status))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert words in str(error)
+
+
+async def test_half_a_character_in_the_conversation_is_replaced(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(sql("SELECT 1"))
+    rejected = Message(role="assistant", content="SELECT '\ud83d'")
+
+    await connect(endpoint.base_url).complete([*MESSAGES, rejected], timeout_s=30)
+
+    assert endpoint.requests[0].messages[-1]["content"] == "SELECT '\ufffd'"
 
 
 async def test_a_closed_client_can_be_closed_again(endpoint: ScriptedEndpoint, connect: Connect) -> None:
