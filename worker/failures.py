@@ -146,6 +146,14 @@ INSUFFICIENT_PRIVILEGE = "42501"
 _POOLER_LIMIT_BY_MESSAGE = {"query timeout": "query_timeout, set in pgbouncer.ini"}
 """Limits of PgBouncer by its message; the SQLSTATE is that of a protocol violation, 08P01."""
 
+_PACKET_TOO_LONG = re.compile(r"bad (?:packet|pkt) header")
+"""PgBouncer's message for a statement, or a row of its result, that is longer than max_packet_size."""
+
+_PACKET_HINT = (
+    "PgBouncer does not let a statement or row of this length through (max_packet_size in pgbouncer.ini): "
+    "shorten the statement, or select fewer or shorter columns, for example left(column, 1000)"
+)
+
 
 class DeniedError(psycopg.OperationalError):
     """The role may not execute a function that every transaction of the worker needs."""
@@ -192,6 +200,8 @@ def failed_result(result: pq.abc.PGresult, encoding: TextEncoding) -> FailedErro
     sqlstate = field(pq.DiagnosticField.SQLSTATE)
     message = field(pq.DiagnosticField.MESSAGE_PRIMARY) or encoding.decode(result.error_message).strip()
     position = field(pq.DiagnosticField.STATEMENT_POSITION)
+    if sqlstate.startswith("08") and _PACKET_TOO_LONG.match(message):
+        return FailedError(FailureCode.STATEMENT, message, sqlstate=sqlstate, hint=_PACKET_HINT)
     limit = _POOLER_LIMIT_BY_MESSAGE.get(message, "") if sqlstate.startswith("08") else ""
     return FailedError(
         FailureCode.TIMEOUT if limit else classify(sqlstate, message),

@@ -94,9 +94,14 @@ _HINT_BY_WORDS: Final = (
         "and auth_user in pgbouncer.ini",
     ),
     (
-        r"bad packet header",
+        r"bad packet header: '[0-9a-f]{8}0003",
         "the pooler does not support this version of the protocol: remove min_protocol_version and "
         "max_protocol_version from the URL, and unset PGMINPROTOCOLVERSION and PGMAXPROTOCOLVERSION",
+    ),
+    (
+        r"bad (?:packet|pkt) header",
+        "PgBouncer does not let pgmcp's own statements through, because they are longer than its "
+        "max_packet_size: have its administrator raise it in pgbouncer.ini",
     ),
     (
         r"PQexec disallowed",

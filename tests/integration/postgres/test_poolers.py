@@ -18,6 +18,7 @@ from pgmcp.errors import (
     DatabaseAuthError,
     DeadlineExceededError,
     ExecutionError,
+    StatementFailedError,
     UnreachableError,
     WorkerLostError,
 )
@@ -254,6 +255,28 @@ async def test_pgbouncers_own_limit_of_a_statement_is_named(supervise: Supervise
             DeadlineExceededError, match=r"may still be running .*: query_timeout, set in pgbouncer\.ini"
         ):
             await value(supervisor, "select pg_sleep(60)")
+
+
+@pytest.mark.parametrize("sql", ["select repeat('x', 50000)", f"select '{'x' * 50_000}'"], ids=["row", "sql"])
+async def test_pgbouncers_limit_of_a_packets_length_fails_only_the_statement(
+    supervise: Supervise, direct_url: str, sql: str
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="max_packet_size = 20000") as bouncer:
+        supervisor = supervise(bouncer.url(direct_url))
+        with pytest.raises(StatementFailedError, match=r"bad (packet|pkt) header") as refused:
+            await value(supervisor, sql)
+
+        assert "max_packet_size" in refused.value.hint
+        assert await value(supervisor, "select 1") == 1
+
+
+async def test_a_packet_length_that_is_too_short_for_pgmcp_is_named(
+    supervise: Supervise, direct_url: str
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="max_packet_size = 1024") as bouncer:
+        refused = await refusal(supervise(bouncer.url(direct_url)))
+
+    assert "max_packet_size" in refused.hint
 
 
 async def test_pgbouncer_with_disabled_simple_queries_works(supervise: Supervise, direct_url: str) -> None:
