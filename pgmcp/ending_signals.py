@@ -36,6 +36,8 @@ def exit_code_of_signal(number: int) -> int:
 def ended_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block as Ctrl-C does, and exit with the code of the signal.
 
+    After a signal, an OSError does not change the exit code: a closed terminal cannot be written.
+
     Outside the main thread, nothing changes.
     """
     received: list[int] = []
@@ -53,7 +55,7 @@ def ended_like_ctrl_c() -> Iterator[None]:
     with _handlers(interrupt, except_for=signal.SIGINT):
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError):
             if received:
                 sys.exit(exit_code_of_signal(received[0]))
             raise

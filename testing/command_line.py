@@ -56,6 +56,7 @@ def run_in_terminal(
     columns: int = 80,
     typed: bytes = b"",
     dialogue: Sequence[tuple[str, bytes]] = (),
+    closes_at: str = "",
     see: Callable[[str], None] = lambda shown: None,
 ) -> tuple[int, str]:
     """Run a command in a pseudo-terminal, and return its exit code and its output.
@@ -64,6 +65,7 @@ def run_in_terminal(
         typed: input that is sent at the start.
         dialogue: pairs of a text to wait for and the input to send then. The search for a text begins after
             the previous text.
+        closes_at: a text at which the terminal is closed.
         see: called with the output so far, whenever more has arrived.
     """
     pytest.importorskip("termios", reason="pseudo-terminals exist only on POSIX systems")
@@ -77,12 +79,16 @@ def run_in_terminal(
     os.close(theirs)
     try:
         os.write(ours, typed)
-        shown = _read_all(ours, see, list(dialogue))
+        shown = _read_all(ours, see, list(dialogue), closes_at)
+        if closes_at:
+            os.close(ours)
+            ours = -1
         return process.wait(TIMEOUT_S), shown
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
+        if ours >= 0:
+            os.close(ours)
 
 
 def _read_within(terminal: int, timeout_s: float, shown: bytes) -> bytes:
@@ -91,15 +97,19 @@ def _read_within(terminal: int, timeout_s: float, shown: bytes) -> bytes:
     return os.read(terminal, 65536)
 
 
-def _read_all(terminal: int, see: Callable[[str], None], dialogue: list[tuple[str, bytes]]) -> str:
+def _read_all(
+    terminal: int, see: Callable[[str], None], dialogue: list[tuple[str, bytes]], closes_at: str
+) -> str:
     shown, answered = b"", 0
     with contextlib.suppress(OSError):  # Linux: EIO when the other end is closed
         while piece := _read_within(terminal, TIMEOUT_S, shown):
             shown += piece
             see(shown.decode("utf8", "replace"))
+            if closes_at and closes_at.encode() in shown:
+                break
             while dialogue and (place := shown.find(dialogue[0][0].encode(), answered)) >= 0:
                 text, typed = dialogue.pop(0)
                 answered = place + len(text.encode())
                 if typed:
                     os.write(terminal, typed)
-    return shown.decode("utf8").replace("\r\n", "\n")
+    return shown.decode("utf8", "replace").replace("\r\n", "\n")

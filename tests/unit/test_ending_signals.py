@@ -1,6 +1,7 @@
 """Signals that end a command."""
 
 import asyncio
+import errno
 import inspect
 import signal
 import threading
@@ -31,6 +32,25 @@ def test_a_signal_ends_the_block_with_its_clean_up_and_decides_the_exit_code(num
     assert ended.value.code == 128 + number
     assert seen == ["cleaned up"]
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_an_output_that_fails_after_the_signal_does_not_change_the_exit_code() -> None:
+    def run() -> None:
+        with ended_like_ctrl_c():
+            try:
+                signal.raise_signal(signal.SIGHUP)
+            finally:
+                raise OSError(errno.EIO, "the terminal is closed")
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+
+    assert ended.value.code == 128 + signal.SIGHUP
+
+
+def test_an_output_that_fails_without_a_signal_is_raised() -> None:
+    with pytest.raises(OSError, match="disk"), ended_like_ctrl_c():
+        raise OSError(errno.ENOSPC, "the disk is full")
 
 
 def test_a_signal_ends_the_block_where_ctrl_c_is_ignored() -> None:

@@ -1,12 +1,15 @@
 """The command line in a terminal: colours, progress, width, and completion."""
 
+import json
 import re
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
 from pgmcp.cli.errors import ExitCode
+from testing.activity import Activity, with_application_name
 from testing.command_line import run, run_in_terminal
 from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, held, sql
@@ -56,6 +59,23 @@ def test_keys_typed_while_the_spinner_turns_are_not_shown(
 
     assert exit_code == ExitCode.INTERRUPTED
     assert "typed ahead" not in shown
+
+
+def test_a_closed_terminal_ends_the_command_and_its_statement(
+    shop_url: str, shop_admin_url: str, folder: Path
+) -> None:
+    name = "pgmcp-closed-terminal"
+    audit = folder / "audit.jsonl"
+    environment = server_environment(with_application_name(shop_url, name)) | {
+        "PG_MCP_AUDIT_FILE": str(audit)
+    }
+
+    exit_code, _ = run_in_terminal(environment, folder, "sql", RUNAWAY, closes_at="running the SQL")
+
+    with Activity(shop_admin_url, name) as activity:
+        assert activity.sessions() == []
+    assert exit_code == 128 + signal.SIGHUP
+    assert [json.loads(line)["outcome"] for line in audit.read_text().splitlines()] == ["cancelled"]
 
 
 def test_a_terminal_gets_colours_and_a_frame(shop_environment: dict[str, str], folder: Path) -> None:
