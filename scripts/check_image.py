@@ -32,6 +32,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.ending_signals import ended_like_ctrl_c
 
 _ROOT: Final = Path(__file__).parents[1]
 _SUITE: Final = "trixie"
@@ -297,4 +298,5 @@ _CHECKS: Final = (
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with ended_like_ctrl_c():
+        sys.exit(main())

@@ -36,6 +36,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.ending_signals import ended_like_ctrl_c
 from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import Rows
@@ -59,6 +60,7 @@ _PATHS: Final = (
     "early, pg_temp, pg_catalog, public",
 )
 
+_WITHOUT_JIT: Final = "-c jit=off"  # as in a worker; compiling the catalog's queries takes seconds
 _ERRORS_OF_INFERENCE: Final = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _FAILURES: Final = frozenset({"HOLE", "WRONG TYPE", "CRASH"})
 _CAN_BE_SHOWN: Final = frozenset({"refused, harmless", "unknown type"})
@@ -257,7 +259,9 @@ class CallJudge:
         return ("HOLE" if acts else "accepted, harmless"), ", ".join(dict.fromkeys(self._acted))
 
     def _calls(self) -> tuple[object, ...] | None:
-        return self._connection.execute("select last_value, is_called from public.calls").fetchone()
+        while True:
+            with suppress(psycopg.errors.QueryCanceled):  # a busy machine: the read exceeded the timeout too
+                return self._connection.execute("select last_value, is_called from public.calls").fetchone()
 
 
 class TypeJudge:
@@ -315,7 +319,7 @@ def _database(url: str) -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
         try:
-            yield make_conninfo(url, dbname=name)
+            yield make_conninfo(url, dbname=name, options=_WITHOUT_JIT)
         finally:
             connection.execute(f"drop database {name} with (force)".encode())
 
@@ -379,7 +383,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     fuzzer = Fuzzer(arguments.seed, (0,)) if arguments.types else Fuzzer(arguments.seed)
-    with ExitStack() as stack:
+    with ended_like_ctrl_c(), ExitStack() as stack:
         url = arguments.url
         if not url:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

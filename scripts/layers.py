@@ -1,22 +1,25 @@
 """Prints which attacks each layer of protection stops while the others are off, for docs/threat-model.md.
 
     uv run python -m scripts.layers
+    uv run python -m scripts.layers traps writes
 
 The script runs the statements of `tests/data/attacks/*.sql` and the attacks of `tests/data/traps` on a
 temporary cluster, and compares the cluster's state before and after. If a batch of statements changed
-something, the script halves the batch until it has found these statements. This takes some minutes.
+something, the script halves the batch until it has found these statements. This takes some minutes; the names
+of categories select rows of the table.
 """
 
-import asyncio
+import argparse
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.ending_signals import ended_like_ctrl_c, run_coroutine
 from pgmcp.execution.spawn import spawn_cold
 from testing.attack_run import (
     EffectObserver,
@@ -100,30 +103,49 @@ async def get_through(
         return sorted({*effects, *run.leaks(target.secrets)})
 
 
-async def tabulate(target: Target) -> str:
-    """Run everything, and return the table in Markdown."""
-    lines = [
-        f"| Category | Statements | {' | '.join(layer.title for layer in LAYERS)} |",
-        f"|---|---|{'---|' * len(LAYERS)}",
-    ]
+async def print_table(target: Target, categories: Sequence[str]) -> None:
+    """Run the attacks of these categories; print each row of the table in Markdown when it is measured."""
+    attacks = attacks_by_category()
+    sys.stdout.write(f"| Category | Statements | {' | '.join(layer.title for layer in LAYERS)} |\n")
+    sys.stdout.write(f"|---|---|{'---|' * len(LAYERS)}\n")
+    sys.stdout.flush()
     with watch(target) as watched:
-        for category, statements in attacks_by_category().items():
-            cells = []
+        for category in categories:
+            statements, cells = attacks[category], []
             for layer in LAYERS:
                 through = await get_through(layer, target, watched, statements)
                 verb = "gets" if len(through) == 1 else "get"
                 cells.append(f"{len(through)} {verb} through" if through else "all stopped")
-            lines.append(f"| {_WORDS_BY_CATEGORY[category]} | {len(statements)} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            words = _WORDS_BY_CATEGORY[category]
+            sys.stdout.write(f"| {words} | {len(statements)} | {' | '.join(cells)} |\n")
+            sys.stdout.flush()
 
 
 def main() -> None:
     """Print the table; write a line to standard error for each statement that got through."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "categories",
+        nargs="*",
+        choices=list(_WORDS_BY_CATEGORY),
+        metavar="CATEGORY",
+        help=f"measure only these rows: {', '.join(_WORDS_BY_CATEGORY)}",
+    )
+    categories = parser.parse_args().categories or list(attacks_by_category())
+    with ended_like_ctrl_c():
+        measure(categories)
+
+
+def measure(categories: Sequence[str]) -> None:
+    """Start a cluster, print the table, and stop the cluster."""
     with tempfile.TemporaryDirectory(prefix="pgmcp-layers-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)
         try:
-            sys.stdout.write(asyncio.run(tabulate(build_target(cluster.start()))))
+            target = build_target(cluster.start())
+            run_coroutine(lambda: print_table(target, categories))
         finally:
             cluster.stop("immediate")
 

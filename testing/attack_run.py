@@ -23,6 +23,7 @@ from worker.protocol import StatementOrigin
 Run = Callable[[str], Awaitable[str]]
 """Sends a statement, and returns the whole reply as text."""
 
+_FIRST_BATCH = 8
 _LIMITS = RowLimits(max_rows=1000, max_bytes=1 << 20, max_cell_bytes=1 << 16)
 
 
@@ -93,21 +94,44 @@ def watch(target: Target) -> Iterator[EffectObserver]:
 async def find_effects(watched: EffectObserver, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
     """Run the statements and return the changes of each statement that changed something.
 
-    If a batch changed something, each half runs again, down to single statements. If then no half changes
-    anything, the whole batch is reported.
+    Statements run in batches, because observing takes longer than running. If a batch changed something, each
+    half runs again, down to single statements. If then no half changes anything, the whole batch is reported.
+    Batches become longer as long as nothing changes, and shorter where many statements change something.
     """
-    before = watched.observe()
-    for statement in statements:
-        await run(statement)
-    changed = changes(before, watched.observe())
-    if not changed:
-        return {}
-    if len(statements) == 1:
-        return {statements[0]: changed}
-    middle = len(statements) // 2
-    first = await find_effects(watched, run, statements[:middle])
-    second = await find_effects(watched, run, statements[middle:])
-    return first | second or {" / ".join(statements): changed}
+    search = _EffectSearch(watched, run)
+    effects: dict[str, list[str]] = {}
+    start, length = 0, _FIRST_BATCH
+    while start < len(statements):
+        batch = statements[start : start + length]
+        found = await search.find(batch)
+        effects |= found
+        start += len(batch)
+        length = max(1, length // 4) if found else length * 2
+    return effects
+
+
+class _EffectSearch:
+    """Searches batches for statements that change something; each observation is used twice."""
+
+    def __init__(self, watched: EffectObserver, run: Run) -> None:
+        self._watched = watched
+        self._run = run
+        self._state = watched.observe()
+
+    async def find(self, batch: Sequence[str]) -> dict[str, list[str]]:
+        """Run a batch, and return the changes of each statement that changed something."""
+        for statement in batch:
+            await self._run(statement)
+        before, self._state = self._state, self._watched.observe()
+        changed = changes(before, self._state)
+        if not changed:
+            return {}
+        if len(batch) == 1:
+            return {batch[0]: changed}
+        middle = len(batch) // 2
+        first = await self.find(batch[:middle])
+        second = await self.find(batch[middle:])
+        return first | second or {" / ".join(batch): changed}
 
 
 class Recorder:

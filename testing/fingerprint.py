@@ -1,6 +1,7 @@
 """Digests of a cluster's state. If two fingerprints are equal, nothing was changed in between."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,9 +108,13 @@ def _row_as_text(volatile_columns: list[str]) -> sql.Composable:
 
 
 def _files(data_dir: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(data_dir.rglob("*")):
-        inside = path.relative_to(data_dir)
-        if inside.parts[0].startswith(_MOVING_FILES) or inside.name in ("server.log", "postmaster.pid"):
-            continue
-        content = path.read_bytes() if path.is_file() else b""
-        yield f"file {inside}", hashlib.md5(content, usedforsecurity=False).hexdigest()
+    for folder, folders, names in os.walk(data_dir):
+        if Path(folder) == data_dir:
+            folders[:] = [each for each in folders if not each.startswith(_MOVING_FILES)]
+        for name in [*folders, *names]:
+            path = Path(folder, name)
+            if name in ("server.log", "postmaster.pid"):
+                continue
+            content = path.read_bytes() if path.is_file() else b""
+            digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            yield f"file {path.relative_to(data_dir)}", digest

@@ -25,6 +25,7 @@ from psycopg.types.bool import BoolLoader
 from psycopg.types.string import TextLoader
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.ending_signals import ended_like_ctrl_c
 from pgmcp.evaluation.comparison import Row
 from pgmcp.evaluation.questions import Question, is_order_asked_for
 from pgmcp.evaluation.run import CannotAskError
@@ -87,13 +88,14 @@ _STATEMENT_TIMEOUT_MS = 60_000
 
 @contextmanager
 def own_cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """Start a temporary PostgreSQL in `folder`."""
+    """Start a temporary PostgreSQL in `folder`; SIGTERM stops it too."""
     folder.chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
     cluster = EmbeddedPostgres(folder / "cluster", settings=_CLUSTER_SETTINGS)
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop("immediate")
+    with ended_like_ctrl_c():
+        try:
+            yield cluster.start()
+        finally:
+            cluster.stop("immediate")
 
 
 def group_by_database(files: Iterable[Path]) -> dict[str, list[Path]]:

