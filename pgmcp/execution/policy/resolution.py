@@ -7,7 +7,7 @@ whose name has several overloads.
 
 from typing import Final
 
-from pgmcp.execution.policy.statements import INPUT_NAMES
+from pgmcp.execution.policy.statements import INPUT_NAMES, IS_SUPERUSER
 from pgmcp.validation.shipped_lists import judged_by_types
 from pgmcp.validation.type_system import COMPATIBLE_FAMILY, EXACT_FAMILY
 
@@ -15,12 +15,18 @@ _POLYMORPHIC_TYPES: Final = ", ".join(f"'{oid}'" for oid in sorted(EXACT_FAMILY 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
 
 # These CTEs define the database's own functions and operators. Those of extensions do not count as own,
-# except functions that a shipped list refuses only for some types. The CTEs also define the columns that have
+# except functions that a shipped list refuses only for some types, and those that an ordinary user has added
+# to an extension (as in FUNCTIONS). The CTEs also define the columns that have
 # the name of a domain, or of an own function that `value.name` can call.
 _OWN: Final = f"""
 WITH RECURSIVE members (class, id) AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
+    LEFT JOIN pg_catalog.pg_proc AS p ON d.classid = '1255' AND p.oid = d.objid
+    LEFT JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+    LEFT JOIN pg_catalog.pg_operator AS o ON d.classid = '2617' AND o.oid = d.objid
     WHERE d.deptype = 'e' AND d.refclassid = '3079' AND d.classid IN ('1255', '2617')
+      AND (l.lanname = 'c' OR p.proowner = '10' OR o.oprowner = '10'
+           OR {IS_SUPERUSER.format(role="p.proowner")} OR {IS_SUPERUSER.format(role="o.oprowner")})
 ), own_functions AS MATERIALIZED (
     SELECT p.oid, p.proname, p.proargtypes, p.provariadic, p.pronargs, p.pronargdefaults
     FROM pg_catalog.pg_proc AS p

@@ -610,6 +610,35 @@ async def test_without_pg_depend_a_stored_tree_may_call_any_operator_that_it_imp
     ]
 
 
+async def test_a_function_that_an_owner_added_to_an_extension_does_not_hide_built_in_ones(
+    new_database: Callable[[], str],
+) -> None:
+    url, role = new_database(), f"r{uuid4().hex[:8]}"
+    execute(
+        url,
+        _WRITER
+        + f"""
+        create role {role}; grant create on schema public to {role};
+        do $$ begin execute format('grant create on database %I to {role}', current_database()); end $$;
+        create function hidden.equals(int, int) returns bool language plpgsql volatile
+            as 'begin perform hidden.strike(); return true; end';
+        create operator === (function = hidden.equals, leftarg = int, rightarg = int);
+        create function is_same(text, int) returns bool language sql immutable as 'select true';
+        create operator === (function = is_same, leftarg = text, rightarg = int);
+        set role {role};
+        create extension btree_gin;
+        create function public.ascii(anyelement) returns text language sql immutable as 'select null';
+        alter extension btree_gin add function public.ascii(anyelement);
+        """,
+    )
+    policy = await reader(url).read()
+
+    assert acts(url, "select ascii('x'::text) === 1")
+    assert not passes("select ascii('x'::text) === 1", policy)
+    assert passes("select ascii(true) === 1", policy)
+    execute(url, f"drop extension btree_gin; drop owned by {role}; drop role {role}")
+
+
 _SALES = """
 create schema ext; create extension tablefunc schema ext;
 create table sales (city text, month text, total int);
