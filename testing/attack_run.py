@@ -111,7 +111,7 @@ async def find_effects(watched: EffectObserver, run: Run, statements: Sequence[s
 
 
 class _EffectSearch:
-    """Searches batches for statements that change something; each observation is used twice."""
+    """Searches batches for statements that change something."""
 
     def __init__(self, watched: EffectObserver, run: Run) -> None:
         self._watched = watched
@@ -126,6 +126,8 @@ class _EffectSearch:
         changed = changes(before, self._state)
         if not changed:
             return {}
+        # Files outside and events of the listening session are observed only once.
+        self._state = self._watched.observe()
         if len(batch) == 1:
             return {batch[0]: changed}
         middle = len(batch) // 2

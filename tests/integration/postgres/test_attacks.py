@@ -242,15 +242,17 @@ async def test_the_attack_run_detects_each_attack_that_succeeds(target: Target, 
     strike = "select dblink_exec(conninfo, 'insert into trap.hits default values') from trap.loopback"
     strikes = [f"{strike} -- {number}" for number in range(3)]
     reading = "select pg_read_file('secret.txt')"
+    writing = target.adapt("copy (select 1) to '/tmp/x'")
     harmless = [f"select {number}" for number in range(30)]
     async with supervisor_to(target.admin_url, spawn=spawn) as supervisor:
         run = unvalidated(supervisor, timeout_s=5)
         with watch(target) as watched:
             effects = await find_effects(
-                watched, run, [*harmless, *strikes[:2], reading, *harmless, strikes[2]]
+                watched, run, [*harmless, *strikes[:2], writing, reading, *harmless, strikes[2]]
             )
 
-    assert effects == {each: ["next transaction id", "trap.hits"] for each in strikes}
+    struck = dict.fromkeys(strikes, ("next transaction id", "trap.hits"))
+    assert {each: tuple(changed) for each, changed in effects.items()} == {**struck, writing: ("outside x",)}
     assert run.leaks(target.secrets) == {reading}
 
 
