@@ -175,6 +175,14 @@ class BodyText:
             follows_unicode_name = _is_unicode_name(token)
         return False
 
+    @property
+    def code_tokens(self) -> Iterator[Token]:
+        """Yield the tokens of the definition, of the body, and of strings that are SQL."""
+        statements = {text for (text, _, _), roots in self._quoted if roots} | {self._source}
+        for text, depth, tokens in self._texts[0]:
+            if depth == 0 or text in statements:
+                yield from tokens
+
     @cached_property
     def calls(self) -> set[tuple[str, str]]:
         """Schema and name of each apparent call; "" without a schema."""

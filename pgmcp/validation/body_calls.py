@@ -119,6 +119,8 @@ class BodyCalls:
         if is_stored and node.stored_operators is not None:
             for schema, name, types in node.stored_operators:
                 yield from self._lookup.with_signature(schema, name, types)
+            for operator in statement.operators:
+                yield from self._lookup.behind_built_in(operator.symbol)
             return
         yield from calls.behind_operators()
         for operator in statement.operators if is_stored else ():

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.body_calls import BodyCalls
+from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import (
     CONNECTION_ROLE,
     CatalogFunction,
@@ -30,6 +31,7 @@ from pgmcp.validation.name_lookup import (
     PG_CATALOG,
     TEMPORARY,
     Lookup,
+    NameReading,
     complete_path,
     is_temporary,
 )
@@ -37,6 +39,9 @@ from pgmcp.validation.node_refusals import NodeRefusals, SettingsVerdict, allowa
 from pgmcp.validation.refusal_reasons import Refusal
 from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of
 from pgmcp.validation.typed_calls import Path
+
+_MAKES_VALUES = MAKES_ROWS | TAKES_TYPE_AS_TEXT
+"""Built-in functions that make values of any type; an operator that calls one does not show which."""
 
 
 class _Place(NamedTuple):
@@ -76,6 +81,7 @@ class CallGraph:
         names_pg_catalog: whether the setting search_path names pg_catalog. Only then can "$user" come before
             pg_catalog.
         settings_verdict: as in `NodeRefusals`.
+        name_reading: how the server reads names beyond ASCII.
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class CallGraph:
         search_path: Sequence[str],
         names_pg_catalog: bool,
         settings_verdict: SettingsVerdict,
+        name_reading: NameReading,
     ) -> None:
         self._functions: dict[tuple[str, str], list[CatalogFunction]] = defaultdict(list)
         for function in functions:
@@ -105,7 +112,7 @@ class CallGraph:
         self._names_pg_catalog = names_pg_catalog
         self._schemas = {schema for schema, _ in (*self._functions, *self._relations)}
         self._lookup = lookup
-        self._own_refusals = NodeRefusals(lookup, settings_verdict)
+        self._own_refusals = NodeRefusals(lookup, settings_verdict, name_reading)
         self._bodies = BodyCalls(lookup, facts, casts, given, self._relations)
         self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
 
@@ -224,8 +231,13 @@ class CallGraph:
             yield from self._called_by(node)
             yield from (each for name in node.types for each in self._casts.of_type(name))
             yield from self._called_for_given_values(node)
+            if any(name in TAKES_TYPE_AS_TEXT for _, name, _ in node.calls):
+                yield from self._casts.all()
             return
         yield from self._counterparts(node)
+        if node.schema == PG_CATALOG and node.name in _MAKES_VALUES:
+            yield from self._casts.all()
+            return
         if node.parts and not self._own_refusals.is_allowed_by_settings(node):
             for part in node.parts:
                 yield from self._read_namesakes(part)

@@ -264,6 +264,7 @@ class CatalogRelation:
         owner: the owner, for a view that reads with its owner's privileges; 0 if the reader's privileges
             count.
         argument_types: schema, name and argument types of the functions in `calls`; None if not known.
+        locks_rows: whether its query or policy has FOR UPDATE, FOR SHARE or the like.
     """
 
     schema: str
@@ -281,6 +282,7 @@ class CatalogRelation:
     owner: int = 0
     constant_types: tuple[str, ...] = ()
     argument_types: frozenset[tuple[str, str, tuple[int, ...]]] | None = None
+    locks_rows: bool = False
 
     def may_call(self, function: CatalogFunction) -> bool:
         """Return whether a function whose name is in `calls` may be the one that is called."""

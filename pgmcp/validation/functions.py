@@ -31,7 +31,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.function_settings import FunctionSettings
 from pgmcp.validation.given_values import GivenValues
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.name_lookup import PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.name_lookup import PG_CATALOG, Lookup, NameReading, complete_path
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
@@ -66,8 +66,10 @@ class FunctionPolicy:
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
             first if it is not among them.
         facts: further facts of the catalog that decide which function a name means.
+        name_reading: how the server reads names beyond ASCII; None for a database in UTF8.
 
     Attributes:
+        name_reading: how the server reads names beyond ASCII.
         uncertain_calls: explains refusals of calls for which several overloads can be chosen.
     """
 
@@ -80,7 +82,9 @@ class FunctionPolicy:
         catalog_relations: Iterable[CatalogRelation] = (),
         search_path: Iterable[str] = ("public",),
         facts: ResolutionFacts | None = None,
+        name_reading: NameReading | None = None,
     ) -> None:
+        self.name_reading = name_reading or NameReading()
         functions = list(catalog_functions or ())
         self._is_catalog_read = catalog_functions is not None
         self._facts = facts or ResolutionFacts()
@@ -104,6 +108,7 @@ class FunctionPolicy:
             self._path,
             PG_CATALOG in schemas,
             self._settings.verdict,
+            self.name_reading,
         )
         self._casts_rows = self._casts.casts_rows()
         self.uncertain_calls = UncertainCalls(
@@ -240,7 +245,7 @@ class FunctionPolicy:
             arguments: returns the known types of its operands; None if they are not written.
         """
         is_known = schema in ("", "pg_catalog") and is_known_operator(symbol)
-        if is_known and (schema or not self._lookup.has_operators(symbol)):
+        if is_known and not self._lookup.has_operators(symbol):
             return None
         functions = self._lookup.operators(schema, symbol, self._path, arguments() if arguments else None)
         if not is_known and not functions:
@@ -366,10 +371,18 @@ class FunctionPolicy:
     def _shadowing(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
     ) -> RefusalReason | None:
-        """Return SHADOWED if a built-in function's name may mean a refused function of the database."""
-        namesakes = [] if schema else self._choosable("", name, argument_count, arguments)
-        refused = self._first_refusal(function for function in namesakes if not function.extension)
-        return RefusalReason.SHADOWED if refused else None
+        """Return SHADOWED if a built-in function's name may mean something refused of the database.
+
+        It may mean a function, or a type: `reverse('x')` converts to a domain `reverse`, unless a function
+        takes exactly the argument's type.
+        """
+        if schema:
+            return None
+        namesakes = self._choosable("", name, argument_count, arguments)
+        meant = [function for function in namesakes if not function.extension]
+        if argument_count == 1:
+            meant += self._checks_of(name)
+        return RefusalReason.SHADOWED if self._first_refusal(meant) else None
 
     def _refusal_outside_pg_catalog(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
 from pgmcp.validation.implicit_casts import FUNCTIONS_OF_ANY_ROW
+from pgmcp.validation.lexer import Token, TokenKind
 from pgmcp.validation.overloads import CallArguments, CallShape, OverloadChoice, is_hidden
 from pgmcp.validation.shipped_lists import is_built_in_operator
 from pgmcp.validation.type_system import is_polymorphic
@@ -17,6 +19,49 @@ ANY_SCHEMA: Final = "*"
 
 TEMPORARY: Final = "pg_temp"
 """The schema of the session's temporary objects, whose name in the catalog has a number: `pg_temp_3`."""
+
+_UTF8: Final = "UTF8"
+_SQL_ASCII: Final = "SQL_ASCII"  # names are bytes of any encoding
+_MAX_NAME_BYTES: Final = 63
+_CHANGED_BY_EUC_JP: Final = "\u00a6"
+"""The only character that a server encoding changes: EUC_JP stores a broken bar as the wide one, U+FFE4."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameReading:
+    """How the server reads names beyond ASCII. pgmcp's grammar reads all names as a server with UTF8 does.
+
+    Attributes:
+        encoding: the encoding of the database, as the server names it.
+        folds_beyond_ascii: whether unquoted letters beyond ASCII become lower case. This depends on the
+            database's LC_CTYPE.
+    """
+
+    encoding: str = _UTF8
+    folds_beyond_ascii: bool = False
+
+    def first_misread(self, tokens: Iterable[Token]) -> Token | None:
+        """Return the first name that may be another name on the server; None if there is none."""
+        return None if self.encoding == _UTF8 else next(filter(self._is_misread, tokens), None)
+
+    def _is_misread(self, token: Token) -> bool:
+        """Return whether the server may read a name differently.
+
+        A server with another encoding cuts names after 63 bytes in that encoding.
+        """
+        kind, text, _ = token
+        if kind is TokenKind.QUOTED_NAME and not text.startswith('"'):
+            return True  # Unicode escapes may stand for any characters
+        if kind not in (TokenKind.WORD, TokenKind.QUOTED_NAME) or text.isascii():
+            return False
+        name = text.strip('"')
+        is_folded = self.folds_beyond_ascii and kind is TokenKind.WORD and self._may_fold(name)
+        return is_folded or len(name.encode()) > _MAX_NAME_BYTES or _CHANGED_BY_EUC_JP in name
+
+    def _may_fold(self, name: str) -> bool:
+        return self.encoding == _SQL_ASCII or any(
+            not each.isascii() and each.lower() != each for each in name
+        )
 
 
 def is_named(schema: str, actual: str) -> bool:
@@ -113,6 +158,11 @@ class Lookup:
     def behind_symbol(self, symbol: str) -> list[CatalogFunction]:
         """Return the functions of the database's operators with this symbol, in any schema."""
         return self._by_symbol.get(symbol, [])
+
+    def behind_built_in(self, symbol: str) -> list[CatalogFunction]:
+        """Return the functions of PostgreSQL's own operators that a negator or commutator can replace."""
+        found = self._by_operator.get(symbol, {})
+        return [function for operator, function in found.items() if operator.schema == PG_CATALOG]
 
     def functions(
         self, schema: str, name: str, path: Sequence[str], arguments: CallArguments | None = None

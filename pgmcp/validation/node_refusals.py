@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogNode, CatalogRelation
-from pgmcp.validation.name_lookup import Lookup
+from pgmcp.validation.name_lookup import Lookup, NameReading
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
@@ -29,10 +29,12 @@ class NodeRefusals:
     Args:
         lookup: looks up functions and operators by name.
         settings_verdict: see `SettingsVerdict`.
+        name_reading: how the server reads names beyond ASCII.
     """
 
-    def __init__(self, lookup: Lookup, settings_verdict: SettingsVerdict) -> None:
+    def __init__(self, lookup: Lookup, settings_verdict: SettingsVerdict, name_reading: NameReading) -> None:
         self._lookup = lookup
+        self._name_reading = name_reading
         self._settings_verdict = settings_verdict
 
     def is_allowed_by_settings(self, function: CatalogFunction) -> bool:
@@ -65,6 +67,8 @@ class NodeRefusals:
             return Refusal(relation.name, relation.unreadable)
         if relation.runs_program:
             return Refusal(relation.name, RefusalReason.FILES)
+        if relation.locks_rows:
+            return Refusal("FOR UPDATE", RefusalReason.ROW_LOCKS)
         for schema, name in relation.reads:
             if secret_relation_refusal(schema, name) and not has_secret_column(schema, name):
                 return Refusal(name, RefusalReason.SECRETS)
@@ -75,6 +79,8 @@ class NodeRefusals:
     def _body_refusal(self, body: BodyText) -> Refusal | None:
         if body.hides_calls:
             return Refusal("EXECUTE", RefusalReason.SQL_TEXT)
+        if misread := self._name_reading.first_misread(body.code_tokens):
+            return Refusal(misread.text, RefusalReason.SQL_TEXT)
         for name in body.names:
             if may_have_secret_column(name):
                 is_secret = body.may_use_secrets_of(name, trusts_conditions=self._trusts_conditions)

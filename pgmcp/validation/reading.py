@@ -18,6 +18,7 @@ from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.functions_in_from import unnests_of_several
 from pgmcp.validation.grammar import Node, constant_text, name_of, strings
+from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.name_lookup import PG_CATALOG
 from pgmcp.validation.operands import (
     Operands,
@@ -100,6 +101,7 @@ class ReadingCheck(StatementRefusals):
         Raises:
             SqlRejectedError: a node does more than read, may call a function that does, or may show a secret.
         """
+        self._check_spelling()
         if "with" in self._sql.lower():
             self._with_references = with_references(root)
         self._root = root
@@ -114,6 +116,17 @@ class ReadingCheck(StatementRefusals):
             self._column_casts += self._functions.casts_of_made_value(name)
         if self._column_casts:
             self._check_column_casts(root)
+
+    def _check_spelling(self) -> None:
+        """Refuse names that the server may read differently from pgmcp."""
+        if misread := self._functions.name_reading.first_misread(tokenize(self._sql)):
+            message = f"the database's encoding may turn the name {misread.text} into another one"
+            raise SqlRejectedError(
+                message,
+                hint="write it in quotes, at most 63 bytes long in UTF-8, and without Unicode escapes",
+                offending=misread.text,
+                position=misread.start,
+            )
 
     def _check_nodes(self, root: Node) -> None:
         """Check every field of every node, in the order of the tree."""

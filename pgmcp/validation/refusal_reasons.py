@@ -17,6 +17,7 @@ class RefusalReason(StrEnum):
     NETWORK = "network"
     SECRETS = "secrets"
     LOCKS = "locks"
+    ROW_LOCKS = "row_locks"
     SEQUENCES = "sequences"
     NOTIFICATIONS = "notifications"
     SETTINGS = "settings"
@@ -72,6 +73,7 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.NETWORK: "it reaches other servers or uses connections to them",
     RefusalReason.SECRETS: "it shows passwords or connection strings of the server",
     RefusalReason.LOCKS: "it acquires or releases advisory locks",
+    RefusalReason.ROW_LOCKS: "it locks the rows that it reads (FOR UPDATE, FOR SHARE and the like)",
     RefusalReason.SEQUENCES: "it takes values from a sequence, or depends on those that its session took",
     RefusalReason.NOTIFICATIONS: "it talks to other sessions through notifications",
     RefusalReason.SETTINGS: "it changes settings or the state of the session or the server",
@@ -122,6 +124,7 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
         "replication without connection strings"
     ),
     RefusalReason.LOCKS: "leave it out; a read needs no lock of its own",
+    RefusalReason.ROW_LOCKS: "query the tables behind it instead",
     RefusalReason.SEQUENCES: "pg_sequences shows the last value of each sequence",
     RefusalReason.NOTIFICATIONS: "leave it out",
     RefusalReason.SETTINGS: "leave it out; current_setting() and SHOW read settings",

@@ -6,6 +6,7 @@ import pytest
 
 from pgmcp.validation import CatalogFunction, FunctionPolicy, SqlRejectedError, validate
 from pgmcp.validation.catalog_objects import CatalogCast
+from pgmcp.validation.name_lookup import NameReading
 from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, RefusalReason
 from scripts.generate_function_list import classify, documented_functions
 
@@ -617,3 +618,36 @@ def test_json_syntax_is_a_call_on_servers_that_lack_it(call: str, name: str) -> 
     assert "may change something" in _refusal("p(1)", policy)
     _accepts(f"select {call} from t")
     validate("select jsonb_build_array(1), to_jsonb(1)", functions=FunctionPolicy(catalog_functions=[own]))
+
+
+@pytest.mark.parametrize(
+    ("sql", "reading"),
+    [
+        (f"select * from {'é' * 40}", NameReading("LATIN1")),
+        (f'select * from "{"é" * 40}"', NameReading("LATIN1")),
+        ("select * from Übersicht", NameReading("LATIN1", folds_beyond_ascii=True)),
+        ("select 5::Übersicht", NameReading("LATIN1", folds_beyond_ascii=True)),
+        ("select * from übersicht", NameReading("SQL_ASCII", folds_beyond_ascii=True)),
+        ('select * from "a¦b"', NameReading("EUC_JP")),
+        (r'''select * from U&"\00fcbersicht"''', NameReading("LATIN1")),
+    ],
+)
+def test_a_name_that_the_encoding_may_turn_into_another_is_refused(sql: str, reading: NameReading) -> None:
+    validate(sql, functions=FunctionPolicy())
+
+    with pytest.raises(SqlRejectedError, match="the database's encoding may turn the name"):
+        validate(sql, functions=FunctionPolicy(name_reading=reading))
+
+
+@pytest.mark.parametrize(
+    ("sql", "reading"),
+    [
+        ("select größe as länge from übersicht", NameReading("LATIN1", folds_beyond_ascii=True)),
+        ('select "Größe" as "ÄÖÜ" from "Übersicht"', NameReading("LATIN1", folds_beyond_ascii=True)),
+        ("select * from Übersicht", NameReading("LATIN1")),
+        ("select 'Übersicht', 'a¦b' from 会社", NameReading("EUC_JP")),
+        (f"select 1 as {'a' * 80}", NameReading("SQL_ASCII", folds_beyond_ascii=True)),
+    ],
+)
+def test_a_name_that_the_encoding_keeps_is_accepted(sql: str, reading: NameReading) -> None:
+    validate(sql, functions=FunctionPolicy(name_reading=reading))

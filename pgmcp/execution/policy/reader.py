@@ -32,6 +32,7 @@ from pgmcp.execution.policy.rows import (
 from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUPERUSER, RANGE_FUNCTIONS
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.name_lookup import NameReading
 
 # For each part that a role may not read, a statement that lists the relations whose function calls are then
 # unknown. It also says whether the login role makes these calls, and which owners make them; NULL means all.
@@ -167,7 +168,10 @@ VERSION_PIECES: Final = (
     ),
     (
         "pg_type",
-        "SELECT pg_catalog.concat('d', oid, ctid, xmin) FROM pg_catalog.pg_type WHERE typtype IN ('d', 'r')",
+        "SELECT pg_catalog.concat('d', t.oid, t.ctid, t.xmin) FROM pg_catalog.pg_type AS t "
+        "WHERE t.typtype IN ('d', 'r', 'm') OR t.oid >= '16384' AND EXISTS ("
+        "SELECT FROM pg_catalog.pg_cast AS c "
+        "WHERE c.oid >= '16384' AND t.oid IN (c.castsource, c.casttarget))",
     ),
     (
         "pg_constraint",
@@ -188,14 +192,16 @@ VERSION_PIECES: Final = (
     ),
     (
         "pg_inherits",
-        "SELECT pg_catalog.concat('i', i.inhparent, ' ', i.inhrelid) FROM pg_catalog.pg_inherits AS i "
+        "SELECT pg_catalog.concat('i', i.inhparent, ' ', i.inhrelid, ' ', p.relnamespace, p.relname) "
+        "FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS p ON p.oid = i.inhparent "
         "JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid AND (c.relkind = 'f' OR c.relhassubclass "
         "AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f'))",
     ),
     (
         "pg_attribute",
-        "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid, ' ', attname) "  # noqa: S608
-        "FROM pg_catalog.pg_attribute WHERE atttypid >= '16384' AND ("
+        "SELECT pg_catalog.concat('h', a.attrelid, ' ', a.attnum, ' ', a.atttypid, ' ', a.attname, "  # noqa: S608
+        "' ', t.relnamespace, t.relname) FROM pg_catalog.pg_attribute AS a "
+        "JOIN pg_catalog.pg_class AS t ON t.oid = a.attrelid WHERE a.atttypid >= '16384' AND ("
         "EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384') "
         "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0') "
         "OR EXISTS (SELECT FROM pg_catalog.pg_range AS r, LATERAL (VALUES "
@@ -212,6 +218,14 @@ VERSION_PIECES: Final = (
 """Parts of the catalog, each with a statement that returns a text for each row from which the policy is made.
 The text changes when the row changes.
 """
+
+# parse_ident() folds as the server's parser does, beyond ASCII only in encodings of one byte.
+_FOLDS_BEYOND_ASCII: Final = """CASE
+    WHEN pg_catalog.pg_encoding_max_length(
+             pg_catalog.pg_char_to_encoding(pg_catalog.getdatabaseencoding())) = 1
+    THEN (SELECT pg_catalog.bool_or((pg_catalog.parse_ident(pg_catalog.chr(n)))[1] <> pg_catalog.chr(n))
+          FROM pg_catalog.generate_series(128, 255) AS s (n))
+    ELSE false END"""
 
 # Used if the role may not read pg_proc: the names of functions are in pg_depend, too, but not what they do.
 _NAMES_PIECE: Final = """SELECT pg_catalog.concat('p', objid, ctid, xmin) FROM pg_catalog.pg_depend
@@ -301,6 +315,7 @@ class PolicyReader:
                 catalog_relations=read_relations(relations, unknown),
                 search_path=decode_texts(str(version[0][0])),
                 facts=resolution_facts(names),
+                name_reading=NameReading(str(version[0][2]), bool(version[0][3])),
             )
             self._version = version
         return self._policy
@@ -338,5 +353,6 @@ def version_statement(unreadable: Collection[str]) -> str:
         pieces.append(f"SELECT r.place FROM ({without(RESOLUTION_VERSION, unreadable)}) AS r")  # noqa: S608
     return f"""
 SELECT pg_catalog.current_setting('pgmcp.schemas') AS search_path,
-       pg_catalog.md5(pg_catalog.string_agg(o.place, ',' ORDER BY o.place)) AS digest
+       pg_catalog.md5(pg_catalog.string_agg(o.place, ',' ORDER BY o.place)) AS digest,
+       pg_catalog.getdatabaseencoding()::pg_catalog.text AS encoding, {_FOLDS_BEYOND_ASCII} AS folds
 FROM ({" UNION ALL ".join(pieces)}) AS o (place)"""  # noqa: S608 - constants of this file

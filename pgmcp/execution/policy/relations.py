@@ -3,6 +3,7 @@
 from typing import Final
 
 from pgmcp.execution.policy.statements import (
+    ANSWERING,
     IS_SUPERUSER,
     NESTED_CHECKS,
     RANGE_FUNCTIONS,
@@ -88,6 +89,17 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
           AND {IS_SUPERUSER.format(role="c.relowner")})
     UNION ALL
     SELECT p.id, p.tree FROM policies AS p
+), answering (operator) AS ({ANSWERING}
+), counterparts (id, operator, function) AS (
+    -- The negators and commutators of operators, and theirs in turn.
+    SELECT o.oid, c.oid, c.oprcode::pg_catalog.oid
+    FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_operator AS c ON c.oid IN (o.oprcom, o.oprnegate)
+    WHERE o.oid >= '16384' OR o.oid IN (SELECT a.operator FROM answering AS a)
+    UNION
+    SELECT k.id, c.oid, c.oprcode::pg_catalog.oid
+    FROM counterparts AS k
+    JOIN pg_catalog.pg_operator AS o ON o.oid = k.operator
+    JOIN pg_catalog.pg_operator AS c ON c.oid IN (o.oprcom, o.oprnegate)
 ), called (id, function) AS (
     SELECT DISTINCT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1)))
     FROM trees AS t, (VALUES ('funcid '), ('fnoid ')) AS mark (text),
@@ -97,6 +109,13 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     UNION  -- JSON_ARRAY() and the like cast as to_json() does, and call no function.
     SELECT t.id, 3176::pg_catalog.oid FROM trees AS t
     WHERE pg_catalog.strpos(t.tree, 'JSONCONSTRUCTOREXPR') > 0
+    UNION  -- The server rewrites conditions with other operators, whose functions the tree does not contain.
+    SELECT t.id, c.function
+    FROM trees AS t,
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, ':opno '))
+             WITH ORDINALITY AS piece (text, number)
+    JOIN counterparts AS c ON pg_catalog.concat(c.id) = pg_catalog.split_part(piece.text, ' ', 1)
+    WHERE piece.number > 1
 ), guarded (id, bit) AS (
     SELECT c.oid, pg_catalog.concat(a.attnum + 7)
     FROM (VALUES {_SECRET_COLUMNS})
@@ -239,7 +258,9 @@ SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(subject.owners)),
        CASE WHEN c.relkind = 'v' AND NOT {_IS_INVOKER.format(view="c")}
            THEN c.relowner::pg_catalog.int8 ELSE 0::pg_catalog.int8 END,
-       pg_catalog.textin(pg_catalog.json_out(constants.list))
+       pg_catalog.textin(pg_catalog.json_out(constants.list)),
+       EXISTS (SELECT FROM trees AS t
+               WHERE t.id = subject.id AND pg_catalog.strpos(t.tree, ':hasForUpdate true') > 0)
 FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name, true, NULL::pg_catalog.json
       FROM pg_catalog.pg_class AS r
       WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')

@@ -138,7 +138,7 @@ def mark_caller_change(function: CatalogFunction, settings: Collection[str]) -> 
 
 def _relation(row: list[Any]) -> CatalogRelation:
     schema, name, calls, reads, types, runs_program, secrets, cast_columns, policy, *readers = row
-    is_ours, owners, owner, constant_types = readers
+    is_ours, owners, owner, constant_types, locks_rows = readers
     called = _decode_calls(calls) if calls else ()
     return CatalogRelation(
         schema,
@@ -157,6 +157,7 @@ def _relation(row: list[Any]) -> CatalogRelation:
         argument_types=frozenset(
             (schema, name, tuple(map(int, types.split()))) for schema, name, _, types in called
         ),
+        locks_rows=locks_rows,
     )
 
 

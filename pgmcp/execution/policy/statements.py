@@ -52,6 +52,19 @@ SELECT c.type FROM ({_CASTS}) AS c UNION
 SELECT c.casttarget FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # noqa: S608 - of constants
 
+# PostgreSQL's own operators that have a negator or commutator of this database, also through another one of
+# PostgreSQL's own. A superuser can create such an operator with `negator = operator(pg_catalog.&&)`.
+ANSWERING: Final = """
+    SELECT o.oid
+    FROM pg_catalog.pg_operator AS c JOIN pg_catalog.pg_operator AS o ON o.oid IN (c.oprcom, c.oprnegate)
+    WHERE c.oid >= '16384' AND o.oid < '16384' AND c.oid IN (o.oprcom, o.oprnegate)
+    UNION
+    SELECT o.oid
+    FROM answering AS a
+    JOIN pg_catalog.pg_operator AS c ON c.oid = a.operator
+    JOIN pg_catalog.pg_operator AS o ON o.oid IN (c.oprcom, c.oprnegate)
+    WHERE o.oid < '16384'"""
+
 INPUT_NAMES: Final = """(
     SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(
                COALESCE(p.proargnames[place.number], '') ORDER BY place.number)))
@@ -66,13 +79,14 @@ INPUT_NAMES: Final = """(
 # a type of PostgreSQL's. Procedures and trigger functions are left out, because a read cannot call them. The
 # constructors of ranges are created with their type, so they count as written in SQL.
 FUNCTIONS: Final = rf"""
-WITH RECURSIVE operators (id, symbols) AS (
+WITH RECURSIVE answering (operator) AS ({ANSWERING}
+), operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8,
                o.oprresult::pg_catalog.int8))
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
-    WHERE o.oprnamespace <> '11'
-    GROUP BY 1
+    WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM answering AS a)
+    GROUP BY o.oprcode::pg_catalog.oid
 ), checks (type, id) AS (
     SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
     FROM pg_catalog.pg_constraint AS k,
@@ -193,8 +207,8 @@ WITH RECURSIVE operators (id, symbols) AS (
     FROM pg_catalog.pg_operator AS o
     JOIN pg_catalog.pg_operator AS c ON c.oid IN (o.oprcom, o.oprnegate)
     JOIN functions AS f ON f.oid = c.oprcode::pg_catalog.oid
-    WHERE o.oprnamespace <> '11'
-    GROUP BY 1
+    WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM answering AS a)
+    GROUP BY o.oprcode::pg_catalog.oid
 ), stored_operators (id, list) AS (
     -- The operators of parameter defaults and of bodies that are stored as trees, without PostgreSQL's own.
     SELECT d.objid, pg_catalog.json_agg(pg_catalog.json_build_array(

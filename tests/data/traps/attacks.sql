@@ -278,3 +278,18 @@ select range_merge(span, span) from spans
 select count(*) from gaps where gap && '[1,3)'
 select gin_numeric_cmp(id::int) from customers
 select gin_numeric_cmp(1)
+select * from built_in_negating_view
+select reverse('abc')
+select * from reverse('abc')
+select reverse('abc'::varchar)
+select md5('(5)')
+select * from type_text_view
+select '5' ~?~ 'struck_number'
+select '5'::valid_text
+select id from customers where not (array[full_name] && '{x}')
+select id from customers where not (array[full_name] operator(pg_catalog.&&) '{x}')
+select * from not_overlapping_view
+select not_overlapping_liar()
+select * from locking_rows_view
+select * from locking_inside_view
+select count(*) from over_locking_view

@@ -40,3 +40,6 @@ select n from plain_file
 select id, stars, array_length(stars, 1), '{bright}'::text[], array[id]::bigint[] from stars
 select id::int[] is null from (select null::text as id) s
 select int4range(1, 5) * '[2,7)', numrange(1, 2)
+select pg_catalog.reverse('abc'), pg_catalog.md5('x')
+select id from customers where not (id = 1) and not (id operator(pg_catalog.=) 2)
+select int4range(1, 2) && '[1,3)'::int4range, not (array[1] @> '{2}')

@@ -311,3 +311,33 @@ create function public.member_step(int, int) returns int language plpgsql volati
 create aggregate public.gin_numeric_cmp(int) (sfunc = member_step, stype = int, initcond = '0');
 alter extension btree_gin add aggregate public.gin_numeric_cmp(int);
 reset role;
+
+-- The stored condition contains int4eq(). To plan it, the server calls the negator.
+create operator public.=~= (function = int4eq, leftarg = int, rightarg = int, negator = operator(public.!=~=));
+create operator public.!=~= (function = trap.strike_pair, leftarg = int, rightarg = int, negator = operator(public.=~=));
+create view public.built_in_negating_view as select id from customers where not (id::int =~= 1);
+create table public.negating_policy (id int primary key);
+insert into public.negating_policy values (1);
+alter table public.negating_policy enable row level security, force row level security;
+create policy negating on public.negating_policy for select using (not (id =~= 2));
+
+-- `name(value)` converts to a domain, although PostgreSQL has a function of that name.
+create domain public.reverse as text check (trap.strike_text(value) > 0);
+create domain public.md5 as public.held;
+create domain public.soundex as text check (trap.strike_text(value) > 0);
+
+-- A function that makes a value of a type that a text names.
+create view public.type_text_view as select pg_input_is_valid('5', 'struck_number') as is_valid;
+create operator public.~?~ (function = pg_input_is_valid, leftarg = text, rightarg = text);
+create domain public.valid_text as text check (pg_input_is_valid(value, 'struck_number'));
+
+-- A superuser can make an operator the negator of one of PostgreSQL's own.
+create function trap.strike_arrays(anyarray, anyarray) returns bool language plpgsql volatile as 'begin return trap.strike() > 0; end';
+create operator public.!&& (function = trap.strike_arrays, leftarg = anyarray, rightarg = anyarray, negator = operator(pg_catalog.&&));
+create view public.not_overlapping_view as select id from customers where not (array[full_name] && '{x}');
+create function public.not_overlapping_liar() returns bigint stable begin atomic select count(*) from customers where not (array[full_name] && '{x}'); end;
+
+-- A read of these views locks rows.
+create view public.locking_rows_view as select id from customers for update;
+create view public.locking_inside_view as select count(*) from (select id from customers for key share) as c;
+create view public.over_locking_view as select id from public.locking_rows_view;

@@ -6,7 +6,9 @@ from uuid import uuid4
 import anyio
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import ResultTooLargeError, SqlRejectedError
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import Rows, Truncation
@@ -140,6 +142,12 @@ async def test_the_policy_object_stays_the_same_until_its_sources_change(
             "select f() over ()",
         ),
         ("create aggregate a (checked) (sfunc = int4pl, stype = int)", "select a(1)"),
+        ("alter type stone rename to rock", "select 1::rock"),
+        (
+            "create operator !== (function = g, leftarg = int, rightarg = int, negator = ==)",
+            "select * from not_equal",
+        ),
+        ("create domain lower as text check (g(length(value), 1))", "select lower('X')"),
     ],
 )
 async def test_a_change_gives_a_new_policy_that_contains_it(
@@ -168,6 +176,11 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
         create function difference(a int, b int) returns float8 language plpgsql immutable as
             'begin return h(a, b); end';
         create type span as range (subtype = int, subtype_diff = difference);
+        create type stone as enum ('hard');
+        create function s(int) returns stone language sql volatile as 'select ''hard''::stone';
+        create cast (int as stone) with function s(int);
+        create operator == (function = int4eq, leftarg = int, rightarg = int);
+        create view not_equal as select id from t where not (id == 1);
         """,
     )
     policies = reader(url)
@@ -178,6 +191,66 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
 
     assert after is not before
     assert not passes(sql, after)
+
+
+@pytest.mark.parametrize(
+    ("change", "sql"),
+    [
+        ("alter table locks rename to others", "select * from others where numbers = '{5}'"),
+        ("alter table other.locks set schema public", "select * from locks where numbers = '{5}'"),
+        ("alter table above rename to others", "select * from others"),
+        ("alter table other.above set schema public", "select * from above"),
+    ],
+)
+async def test_a_new_name_gives_a_new_policy_in_a_database_without_functions(
+    new_database: Callable[[], str], change: str, sql: str
+) -> None:
+    schema = "other" if "other." in change else "public"
+    url = new_database()
+    execute(
+        url,
+        f"""
+        create schema other;
+        create domain locked as bigint check (pg_try_advisory_lock(value));
+        create table {schema}.locks (numbers locked[]);
+        create extension file_fdw;
+        create server files foreign data wrapper file_fdw;
+        create table {schema}.above (line text);
+        create foreign table below () inherits ({schema}.above) server files options (program 'true');
+        """,
+    )
+    policies = reader(url)
+    await policies.read()
+    execute(url, change)
+
+    assert not passes(sql, await policies.read())
+
+
+async def test_a_policy_knows_how_a_database_with_another_encoding_reads_names(
+    cluster: EmbeddedPostgres,
+) -> None:
+    name = f"latin_{uuid4().hex}"
+    locale = "locale_provider 'libc' locale 'C'"
+    execute(cluster.url(), f"create database {name} encoding 'LATIN1' {locale} template template0")
+    url = make_conninfo(cluster.url(name), client_encoding="utf8")
+    accent = "é"
+    execute(
+        url,
+        f"""
+        create sequence counter;
+        create view {accent * 40} as select nextval('counter');
+        create function reads() returns bigint language sql stable as 'select count(*) from {accent * 40}';
+        create table {accent * 31} (grün int);
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    assert not passes(f"select * from {accent * 40}", policy)
+    assert not passes("select reads()", policy)
+    assert not passes(r'''select * from U&"\00e9"''', policy)
+    assert passes(f"select grün as Größe from {accent * 31}", policy)
+    execute(cluster.url(), f"drop database {name} with (force)")
 
 
 async def test_temporary_objects_of_any_session_are_followed(new_database: Callable[[], str]) -> None:
