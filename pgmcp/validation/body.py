@@ -25,6 +25,8 @@ _STRING_SETTING = "standard_conforming_strings"  # if it is off, backslashes cha
 _MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
 _NAME_KINDS = (TokenKind.WORD, TokenKind.QUOTED_NAME)
 _ENDS_OF_EXECUTED_TEXT = frozenset({";", "into", "using", "loop"})
+_GOES_ON_AFTER_INTO = frozenset({"(", ".", "uescape"})
+_MAX_PARTS_OF_TARGET = 3
 _UNICODE_ESCAPE = re.compile(r"\\(?:\\|\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 _NO_TOKEN = Token(TokenKind.PUNCTUATION, "", 0)
 _ASCII_LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
@@ -154,13 +156,18 @@ class BodyText:
     def hides_calls(self) -> bool:
         """Whether it may call more than its tokens show.
 
-        True if it builds SQL at run time, changes where strings end, or cannot be read to its end.
+        True if it builds SQL at run time, changes where strings end, cannot be read to its end, or has INTO
+        in the middle of a name or call.
         """
         texts, is_readable = self._texts
         return (
             not is_readable
             or _STRING_SETTING in self.names
             or any(self._hides_calls(tokens) for _, _, tokens in texts)
+            or any(
+                self.language == "plpgsql" and depth == 1 and _joins_around_into(tokens)
+                for _, depth, tokens in texts
+            )
         )
 
     def _hides_calls(self, tokens: list[Token]) -> bool:
@@ -353,6 +360,29 @@ def _runs_plain_text(tokens: list[Token], at: int) -> bool:
     return (
         text.kind is TokenKind.STRING and text.text[0] in "'$" and end.text.lower() in _ENDS_OF_EXECUTED_TEXT
     )
+
+
+def _joins_around_into(tokens: list[Token]) -> bool:
+    """Return whether a name or call goes on after INTO and its target, as in `SELECT f INTO x ('a')`.
+
+    PL/pgSQL takes INTO and its target out of a query (pl_gram.y: make_execsql_stmt), but not the target of
+    INSERT INTO. A name in a target has at most three parts; what follows belongs to the query again.
+    """
+    padded = [_NO_TOKEN, *tokens, _NO_TOKEN, _NO_TOKEN]
+    for at, token in enumerate(padded):
+        before = padded[at - 1]
+        if token.text.lower() != "into" or before.text.lower() in ("insert", "merge"):
+            continue
+        place = at + 1 + (padded[at + 1].text.lower() == "strict")
+        place, parts = place + 1, 1
+        while padded[place].text in (".", ",") and place + 2 < len(padded):
+            parts = parts + 1 if padded[place].text == "." else 1
+            place += 2
+            if parts > _MAX_PARTS_OF_TARGET:
+                return True
+        if before.text == "." or padded[place].text.lower() in _GOES_ON_AFTER_INTO:
+            return True
+    return False
 
 
 def _schemas(before: Token, dot: Token) -> set[str]:
