@@ -119,6 +119,17 @@ class BodyText:
         return [root for _, roots in self._quoted for root in roots]
 
     @property
+    def statements(self) -> list[Node] | None:
+        """The trees of all its expressions and statements; None if it may run more than these."""
+        if self.signature is None:
+            return None
+        defaults = [root for root, _ in self.signature.defaults]
+        if self.sql is not None:
+            return [*self.sql.statements, *defaults]
+        body = self.plpgsql
+        return [*body.roots, *defaults] if body is not None and body.is_whole else None
+
+    @property
     def _has_trees(self) -> bool:
         return self.sql is not None or (self.plpgsql is not None and self.signature is not None)
 

@@ -183,6 +183,12 @@ class BodyStatement:
             self.makes_any_type |= strings(fields["name"])[-1] == _MAKES_ROWS_BY_OPERATOR and not is_cast
 
 
+def written_calls(root: Node) -> set[tuple[str, str]]:
+    """Return schema and name of each function that a statement calls as `f(…)`; "" without a schema."""
+    names = (strings(fields["funcname"]) for _, fields in _nodes(root) if "funcname" in fields)
+    return {(".".join(schemas), name) for *schemas, name in names}
+
+
 def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
     for field in ("name", "operName", "useOp"):
         if isinstance(fields.get(field), list):

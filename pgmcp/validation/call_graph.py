@@ -254,17 +254,16 @@ class CallGraph:
         for schema, name, types in function.counterparts:
             yield from self._lookup.with_signature(schema, name, types)
 
-    def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
-        """Yield the functions that may be a part of an aggregate and whose body has to be read.
+    def _read_namesakes(self, part: CatalogFunction) -> Sequence[CatalogFunction]:
+        """Return the functions that may be a part of an aggregate and whose body has to be read.
 
-        Only the part's schema and name are used, so all its overloads count. A part that is declared volatile
-        is refused earlier.
+        Only the part's schema and name are used, so all its overloads count. If the part is declared volatile,
+        one that cannot be read counts, too.
         """
-        return (
-            each
-            for each in self._functions.get((part.schema, part.name), ())
-            if each.definition or each.is_body_unreadable
-        )
+        found = self._functions.get((part.schema, part.name), ())
+        if part.volatility == "v" and not part.extension:
+            return found or [part]
+        return [each for each in found if each.definition or each.is_body_unreadable]
 
     def _called_for_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         """Yield the functions of casts and CHECKs that a view's or policy's functions may call for arguments.

@@ -103,7 +103,8 @@ class CatalogFunction:
             type.
         row_types: those of `types` that are domains over rows; `row.name` may be a cast to one of them.
         parts: the functions of an aggregate, which has no code of its own.
-        definition: its complete definition, if it was written for this database and is not declared volatile.
+        definition: its complete definition, if it was written for this database. "" for a volatile one that
+            is too long, or that certainly does more than read.
         is_unreadable: whether only its name is known, because the role may not read the rest.
         is_body_unreadable: whether the role may not read its definition.
         min_arguments: minimum number of arguments of a call, without those that have defaults.
@@ -229,14 +230,23 @@ class CatalogFunction:
             return RefusalReason.SECURITY_DEFINER
         if not self.extension and self.language not in _BOUND_LANGUAGES:
             return RefusalReason.LANGUAGE
-        if self.volatility == "v":
+        if self.volatility == "v" and not self.definition:
             return RefusalReason.VOLATILE
         return RefusalReason.UNREADABLE_BODY if self.is_body_unreadable else None
 
     def _refusal_as_part(self) -> RefusalReason | None:
-        """Return the refusal, but accept internal functions: the server itself calls parts of aggregates."""
+        """Return the refusal, but accept internal functions: the server itself calls parts of aggregates.
+
+        The call graph judges volatile parts, because a part has no definition here.
+        """
         refusal = self.refusal()
-        return None if refusal is RefusalReason.INTERNAL else refusal
+        is_judged_elsewhere = refusal is RefusalReason.VOLATILE and not self.extension
+        return None if is_judged_elsewhere or refusal is RefusalReason.INTERNAL else refusal
+
+    @property
+    def spelled(self) -> str:
+        """Its name in the form of the setting PG_MCP_SERVER_ALLOWED_FUNCTIONS."""
+        return self.name if self.schema == "pg_catalog" else f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

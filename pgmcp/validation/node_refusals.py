@@ -6,15 +6,24 @@ follows the calls of both.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from pgmcp.validation.body import BodyText
+from pgmcp.validation.body_statement import written_calls
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogNode, CatalogRelation
+from pgmcp.validation.grammar import Node
 from pgmcp.validation.name_lookup import Lookup, NameReading
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
+from pgmcp.validation.statement_kind import only_reads
+
+_HARMLESS_SETTINGS: Final = frozenset(
+    {"search_path", "timezone", "datestyle", "intervalstyle", "work_mem", "jit", "enable_seqscan"}
+)
+"""Settings that a volatile function may set for its own duration."""
 
 SettingsVerdict = Callable[[str, str, str], bool | None]
 """Returns whether the settings allow (True) or deny (False) a function; None if they do not name it.
@@ -55,12 +64,19 @@ class NodeRefusals:
         if isinstance(node, CatalogRelation):
             return self._relation_refusal(node)
         if (verdict := self._settings_verdict(node.schema, node.name, node.extension)) is not None:
-            return None if verdict else Refusal(spelled(node), RefusalReason.DENIED)
+            return None if verdict else Refusal(node.spelled, RefusalReason.DENIED)
         is_judged_by_body = through_relation and bool(node.definition)
         reason = _declared_refusal(node)
         if reason and not (is_judged_by_body and reason is RefusalReason.SECURITY_DEFINER):
-            return Refusal(spelled(node), reason)
-        return self._body_refusal(BodyText(node.definition, node.language)) if node.definition else None
+            return Refusal(node.spelled, reason)
+        if not node.definition:
+            return None
+        body = BodyText(node.definition, node.language)
+        if node.volatility != "v":
+            return self._body_refusal(body)
+        if self._may_change_something(node, body) or self._body_refusal(body):
+            return Refusal(node.spelled, RefusalReason.VOLATILE)
+        return None
 
     def _relation_refusal(self, relation: CatalogRelation) -> Refusal | None:
         if relation.unreadable:
@@ -76,6 +92,24 @@ class NodeRefusals:
             return Refusal(relation.secrets[0], RefusalReason.SECRETS)
         return self._builtin_refusal(relation.calls)
 
+    def _may_change_something(self, function: CatalogFunction, body: BodyText) -> bool:
+        """Return whether a volatile function may do more than read, apart from what its calls do.
+
+        PostgreSQL refuses commands that write in a function that is declared STABLE or IMMUTABLE, but runs
+        them in a volatile one. So a volatile function only reads if each of its statements is a query that a
+        caller could send, too.
+        """
+        if body.hides_calls or not _HARMLESS_SETTINGS.issuperset(function.settings):
+            return True
+        roots = body.statements
+        return roots is None or not all(only_reads(root) and self._knows_calls(root) for root in roots)
+
+    def _knows_calls(self, root: Node) -> bool:
+        """Return whether PostgreSQL's list or the catalog has each function that a statement calls."""
+        return all(
+            self._lookup.has_functions(name) or builtin(schema, name) for schema, name in written_calls(root)
+        )
+
     def _body_refusal(self, body: BodyText) -> Refusal | None:
         if body.hides_calls:
             return Refusal("EXECUTE", RefusalReason.SQL_TEXT)
@@ -89,6 +123,8 @@ class NodeRefusals:
             if is_secret:
                 return Refusal(name, RefusalReason.SECRETS)
         calls = body.calls | {("", name) for name in body.fields}
+        for root in body.statements or ():
+            calls.update(written_calls(root))
         return self._builtin_refusal((schema, name, None) for schema, name in calls)
 
     @property
@@ -119,13 +155,8 @@ def allowable(node: CatalogNode, refusal: Refusal) -> str:
     if refusal.reason is RefusalReason.DENIED:
         return ""
     if isinstance(node, CatalogFunction):
-        return spelled(node)
+        return node.spelled
     return refusal.cause if builtin("", refusal.cause) else ""
-
-
-def spelled(function: CatalogFunction) -> str:
-    """Return a function's name in the form of the setting PG_MCP_SERVER_ALLOWED_FUNCTIONS."""
-    return function.name if function.schema == "pg_catalog" else f"{function.schema}.{function.name}"
 
 
 def _declared_refusal(function: CatalogFunction) -> RefusalReason | None:

@@ -13,7 +13,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lexer import TokenKind, string_content
 from pgmcp.validation.plpgsql_records import RecordSources
-from pgmcp.validation.plpgsql_text import END, PlpgsqlText, read_type
+from pgmcp.validation.plpgsql_text import END, PlpgsqlText, may_begin_a_write, read_type
 
 _MAX_DEPTH: Final = 50
 _QUERY_STARTS: Final = frozenset({"select", "with", "values", "table", "("})
@@ -35,6 +35,7 @@ class PlpgsqlBody(NamedTuple):
         formats: the texts that RAISE prints, which are never run as SQL.
         records: the queries whose rows a variable of type `record` can hold, by its name. A variable that can
             hold anything else is left out.
+        is_whole: whether `roots` are all that it runs. False if any token could begin a command that writes.
     """
 
     roots: list[Node]
@@ -42,6 +43,7 @@ class PlpgsqlBody(NamedTuple):
     rest: list[tuple[int, int]]
     formats: list[str]
     records: Mapping[str, list[Node]]
+    is_whole: bool
 
     def leaves(self, place: int) -> bool:
         """Return whether a place in the body was not read as a tree."""
@@ -61,6 +63,7 @@ def read_plpgsql(body: str) -> PlpgsqlBody | None:
         reader.rest,
         reader.formats,
         reader.sources.of_records(reader, reader.variables),
+        reader.is_whole and not any(map(may_begin_a_write, reader.tokens)),
     )
 
 
@@ -74,6 +77,7 @@ class _Reader(PlpgsqlText):
         super().__init__(body)
         self._depth = 0
         self.formats: list[str] = []
+        self._cursors: set[str] = set()  # those whose query was read
         self.sources = RecordSources()
         self.variables: defaultdict[str, list[Node | None]] = defaultdict(list)
         for name, type_name in _SPECIAL_VARIABLES.items():
@@ -161,7 +165,10 @@ class _Reader(PlpgsqlText):
                 self.take(",")
         if not self.take("is"):
             self.expect("for")
-        self.sources.declare_cursor(name, place, self.read_query(";")[0])
+        query = self.read_query(";")
+        self.sources.declare_cursor(name, place, query)
+        is_only = len(self.variables[name]) == 1
+        (self._cursors.add if is_only and query else self._cursors.discard)(name)
         self.expect(";")
 
     def _read_statements(self) -> None:
@@ -185,9 +192,11 @@ class _Reader(PlpgsqlText):
             self.at += 1
             read(self)
         elif word in _QUERY_STARTS:
-            query, target = self.read_query(";")
+            query, target = self.read_statement()
             if target >= 0:
                 self._note_target(target, query)
+            self.expect(";")
+        elif self.take("null"):
             self.expect(";")
         else:
             self.leave(";")
@@ -265,7 +274,7 @@ class _Reader(PlpgsqlText):
             self.variables[target].append(read_type("integer"))
             self._read_range(bound)
         elif self.word() in _QUERY_STARTS:
-            query, _ = self.read_query("loop")
+            query = self.read_query("loop")
             if is_one_name:
                 self.sources.add(target, place, query)
         elif self.take("execute"):
@@ -281,7 +290,8 @@ class _Reader(PlpgsqlText):
         if self.word(1) in ("loop", "("):
             self.sources.declare(target, place)
             self.sources.add_cursor(target, place, self._name_ahead(), self.next.start)
-        self.leave("loop")
+        is_cursor = self.word(1) == "loop" and self._name_ahead() in self._cursors
+        self.leave("loop", is_cursor=is_cursor)
 
     def _name_ahead(self) -> str:
         name = self.name()
@@ -294,20 +304,21 @@ class _Reader(PlpgsqlText):
         while self.word(1) not in ("into", ";", ""):
             self.at += 1
         cursor, cursor_place = self._name_ahead(), self.next.start
-        if self.word(1) == "into" and self.word(3) == ";":
+        is_plain = self.word(1) == "into" and self.word(3) == ";"
+        if is_plain:
             self.at += 2
             place = self.next.start
             self.sources.add_cursor(self.name(), place, cursor, cursor_place)
         else:
             self.at = start
-        self.leave(";", start)
+        self.leave(";", start, is_cursor=is_plain and cursor in self._cursors)
         self.expect(";")
 
     def _read_cursor_use(self) -> None:
         """Read OPEN or CLOSE. The cursor keeps its declared query, unless OPEN has FOR."""
         if self.word(1) in (";", "("):
             self.sources.places.add(self.next.start)
-        self.leave(";")
+        self.leave(";", is_cursor=self.word(1) == ";" and self._name_ahead() in self._cursors)
         self.expect(";")
 
     def _read_range(self, bound: int) -> None:

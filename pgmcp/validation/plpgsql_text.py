@@ -1,5 +1,6 @@
 """Moves through the text of a body in PL/pgSQL, and parses the expressions and queries in it."""
 
+import re
 from collections.abc import Set
 from typing import Final
 
@@ -11,6 +12,14 @@ from pgmcp.validation.lexer import Token, TokenKind, tokenize
 _MAX_NAME_LENGTH: Final = 63
 _OPENING: Final = frozenset({"(", "["})
 _CLOSING: Final = frozenset({")", "]"})
+_PLAIN_NUMBER: Final = re.compile(r"[0-9.]+[eE]?[0-9]*|[0-9]+\.\.[A-Za-z_][0-9A-Za-z_.]*")
+# A body that only reads never needs these words. So a body without them does not write, even if a server sees
+# the beginning of a statement where this module does not.
+_WORDS_OF_WRITES: Final = frozenset(
+    {"alter", "call", "copy", "create", "delete", "drop", "execute", "import", "insert", "merge", "truncate"}
+    | {"update"}
+)
+_BEFORE_INTO_OF_SQL: Final = frozenset({"insert", "merge"})
 _UNTYPED: Final = frozenset({"record", "refcursor"})
 END: Final = Token(TokenKind.PUNCTUATION, "", -1)
 """Follows the last token."""
@@ -29,6 +38,16 @@ def read_type(text: str) -> Node | None:
         return None
 
 
+def may_begin_a_write(token: Token) -> bool:
+    """Return whether a token may begin a command that writes, or hide one that a server reads after a number.
+
+    Servers before PostgreSQL 15 read `1then` as two tokens.
+    """
+    if token.kind is TokenKind.NUMBER:
+        return not _PLAIN_NUMBER.fullmatch(token.text)
+    return token.kind is TokenKind.WORD and token.text.lower() in _WORDS_OF_WRITES
+
+
 class PlpgsqlText:
     """A position in the text of a body, with the trees of the text before it.
 
@@ -38,6 +57,7 @@ class PlpgsqlText:
         at: the index of the next token in `tokens`.
         roots: the trees of the expressions, each as a SELECT, and of the queries.
         rest: start and end of each text that was not read as a tree.
+        is_whole: whether such texts are only names of cursors whose queries were read.
         parsed: start and end of each text that was read as a tree.
     """
 
@@ -47,6 +67,7 @@ class PlpgsqlText:
         self.at = 0
         self.roots: list[Node] = []
         self.rest: list[tuple[int, int]] = []
+        self.is_whole = True
         self.parsed: list[tuple[int, int]] = []
 
     @property
@@ -97,20 +118,31 @@ class PlpgsqlText:
             self.name()
         return first
 
-    def read_query(self, end: str) -> tuple[Node | None, int]:
-        """Read a query up to a word, without INTO and its target, which PL/pgSQL takes out of the query.
+    def read_query(self, end: str) -> Node | None:
+        """Read a query up to a word; return its tree, None if it could not be read."""
+        start = self.next.start
+        stop = self.end_of_text({end})
+        return self.parse(self.body[start:stop], start, stop)
+
+    def read_statement(self) -> tuple[Node | None, int]:
+        """Read a query up to `;`, without INTO and its target, which PL/pgSQL takes out of a statement.
 
         Returns:
             The tree, None if it could not be read; and the number of the target's token, -1 if the query has
             no target or the target is not one name.
+
+        Raises:
+            ValueError: it is not clear whether INTO has a target of PL/pgSQL.
         """
         start = self.next.start
         first = self.at
-        stop = self.end_of_text({end})
+        stop = self.end_of_text({";"})
         last, self.at = self.at, first
         pieces = [start]
         target = -1
         while self.at < last:
+            if self.word() in _BEFORE_INTO_OF_SQL and self.word(1) == "into":
+                raise ValueError("an INTO that only some servers take out")
             if self.take("into"):
                 pieces.append(self.tokens[self.at - 1].start)
                 self.take("strict")
@@ -154,10 +186,18 @@ class PlpgsqlText:
             self.parsed += [(start, end)] if spans is None else spans
             return self.roots[-1]
         self.rest.append((start, end))
+        self.is_whole = False
         return None
 
-    def leave(self, end: str, at: int | None = None) -> None:
-        """Add the text up to a word to `rest`, without parsing it."""
+    def leave(self, end: str, at: int | None = None, *, is_cursor: bool = False) -> None:
+        """Add the text up to a word to `rest`, without parsing it.
+
+        Args:
+            end: the word.
+            at: the index of the first token of the text; None for the next token.
+            is_cursor: whether the text only uses a cursor whose query was read.
+        """
+        self.is_whole &= is_cursor
         start = self._token(self.at if at is None else at).start
         self.rest.append((start, self.end_of_text({end})))
 
@@ -206,6 +246,7 @@ class PlpgsqlText:
             if depth == 0 and token.kind is TokenKind.NUMBER and ".." in token.text:
                 return token.start + token.text.index("..")
             after = self._token(place + 1)
-            if depth == 0 and token.text == after.text == "." and after.start == token.start + 1:
+            is_dotted = token.text == "." and after.text.startswith(".")  # `..` or `..1`
+            if depth == 0 and is_dotted and after.start == token.start + 1:
                 return token.start
         return 0

@@ -37,6 +37,7 @@ from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.sql_texts import written_texts
 from pgmcp.validation.statement_kind import (
     NODES_OF_A_READ,
+    SAMPLING_METHODS,
     SECRET_SETTINGS,
     StatementRefusals,
     ValidatedStatement,
@@ -45,8 +46,6 @@ from pgmcp.validation.uncertain_calls import Explanation
 
 _WRITTEN_KINDS: Final = frozenset({"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Kinds of A_Expr that can be written with OPERATOR(…)."""
-
-SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
 
 class ReadingCheck(StatementRefusals):

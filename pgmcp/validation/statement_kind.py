@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
-from pgmcp.validation.grammar import Node, Statement, character_offset
+from pgmcp.validation.grammar import Node, Statement, character_offset, strings
 from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, RefusalReason, hint_for_call
 from pgmcp.validation.uncertain_calls import Explanation
@@ -47,6 +47,9 @@ WORDS_BY_KIND: Final = {
     "DeclareCursorStmt": "DECLARE CURSOR",
     "RefreshMatViewStmt": "REFRESH MATERIALIZED VIEW",
 }
+
+
+SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
 
 class StatementKind(StrEnum):
@@ -221,6 +224,16 @@ def _is_analyze(option: Node) -> bool:
         case {"Integer": {**digits}} if not digits:  # 0
             return False
     return bool(element["defname"] == "analyze")
+
+
+def only_reads(root: Node) -> bool:
+    """Return whether a statement is a query that neither writes nor locks, apart from what its calls do."""
+    return "SelectStmt" in root and all(
+        (name >= "a" or name in NODES_OF_A_READ)
+        and fields.keys().isdisjoint(("intoClause", "lockingClause"))
+        and ("method" not in fields or strings(fields["method"])[-1] in SAMPLING_METHODS)
+        for name, fields in grammar.walk(root)
+    )
 
 
 def describe(kind: str) -> str:

@@ -11,7 +11,6 @@ from pgmcp.quoting import quote_identifier
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.name_lookup import PG_CATALOG, Lookup
-from pgmcp.validation.node_refusals import spelled
 from pgmcp.validation.operands import Operands
 from pgmcp.validation.overloads import CallArguments, CallShape
 from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, Refusal
@@ -80,7 +79,7 @@ class UncertainCalls:
             return None if choosable else self._of_other_functions(schema, name)
         function, refusal = refused[0]
         if len(overloads) == 1:
-            cause = refusal.of_call(spelled(function))
+            cause = refusal.of_call(function.spelled)
             return Explanation(*cause) if cause else self._of_only_overload(schema, function, refusal)
         could_be = self._could_be(
             f"{function.schema}.{quote_identifier(name)}", function, known.shape, refusal
@@ -114,7 +113,7 @@ class UncertainCalls:
         """
         if schema or function.argument_types is None or not builtin("", function.name):
             return None
-        text = f"with these arguments it is {spelled(function)}, and {TEXT_BY_REASON[refusal.reason]}"
+        text = f"with these arguments it is {function.spelled}, and {TEXT_BY_REASON[refusal.reason]}"
         return Explanation(text, HINT_BY_REASON[refusal.reason])
 
     def of_field(self, value: Node, name: str) -> Explanation | None:

@@ -90,7 +90,8 @@ _REPLACEMENTS: Final = {
            ]::pg_catalog.name AS proname,
            'v'::pg_catalog."char" AS provolatile, false AS prosecdef, {_OWNER} AS proowner,
            14::pg_catalog.oid AS prolang,
-           'f'::pg_catalog."char" AS prokind, 0::pg_catalog.oid AS prorettype, ''::pg_catalog.text AS prosrc,
+           'f'::pg_catalog."char" AS prokind, 0::pg_catalog.oid AS prorettype,
+           NULL::pg_catalog.text AS prosrc,
            1::pg_catalog.int2 AS pronargs, 0::pg_catalog.int2 AS pronargdefaults,
            0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes,
            NULL::pg_catalog.text[] AS proconfig, NULL::pg_catalog.oid[] AS proallargtypes,
@@ -102,7 +103,7 @@ _REPLACEMENTS: Final = {
            pg_catalog.textin(pg_catalog.regprocout(b.oid::pg_catalog.regproc))::pg_catalog.name,
            'v'::pg_catalog."char", false, 0::pg_catalog.oid, 14::pg_catalog.oid,
            'f'::pg_catalog."char", 0::pg_catalog.oid,
-           ''::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
+           NULL::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
            '2249'::pg_catalog.oidvector, NULL::pg_catalog.text[], NULL::pg_catalog.oid[],
            NULL::pg_catalog."char"[], NULL::pg_catalog.text[]
     FROM (SELECT n.number::pg_catalog.oid AS oid

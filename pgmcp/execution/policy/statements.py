@@ -65,11 +65,18 @@ ANSWERING: Final = """
     JOIN pg_catalog.pg_operator AS o ON o.oid IN (c.oprcom, c.oprnegate)
     WHERE o.oid < '16384'"""
 
-INPUT_NAMES: Final = """(
+# Definitions of volatile functions are read up to these lengths, in bytes. The shortest are read first:
+# most of the long ones write. A standard body (BEGIN ATOMIC) is not in prosrc, but in another column of the
+# row, which PostgreSQL 13 lacks.
+_MAX_LENGTH_OF_VOLATILE: Final = 10_000
+_MAX_TOTAL_OF_VOLATILE: Final = 4_000_000
+_LENGTH_OF_HEAD: Final = 500
+
+INPUT_NAMES: Final = """CASE WHEN p.proargnames IS NOT NULL THEN (
     SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(
                COALESCE(p.proargnames[place.number], '') ORDER BY place.number)))
     FROM pg_catalog.generate_subscripts(p.proargnames, 1) AS place (number)
-    WHERE p.proargmodes IS NULL OR p.proargmodes[place.number] IN ('i', 'b', 'v'))"""
+    WHERE p.proargmodes IS NULL OR p.proargmodes[place.number] IN ('i', 'b', 'v')) END"""
 """The names of those parameters of a row `p` of pg_proc that a call can give, as a JSON array."""
 
 # Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
@@ -157,19 +164,30 @@ WITH RECURSIVE answering (operator) AS ({ANSWERING}
     SELECT d.objid, e.extname
     FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
     WHERE d.classid = '1255' AND d.deptype = 'e' AND d.refclassid = '3079'
+), volatile_bodies (id, total_length) AS (
+    SELECT b.id, pg_catalog.sum(b.length + {_LENGTH_OF_HEAD}) OVER (ORDER BY b.length, b.id)
+    FROM (SELECT p.oid, CASE WHEN p.prosrc = '' THEN pg_catalog.pg_column_size(p.*)
+                            ELSE pg_catalog.octet_length(p.prosrc) END
+          FROM pg_catalog.pg_proc AS p
+          WHERE p.provolatile = 'v' AND p.oid >= '16384' AND p.prokind IN ('f', 'w')
+            AND p.prorettype NOT IN ('2279', '3838')) AS b (id, length)
+    WHERE b.length <= {_MAX_LENGTH_OF_VOLATILE}
 ), functions AS (
     SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
            CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
                ELSE l.lanname END AS lanname,
-           p.provolatile <> 'v' AND p.prokind IN ('f', 'w') AND x.id IS NULL AND p.oid >= '16384'
-               AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
+           p.prokind IN ('f', 'w') AND x.id IS NULL AND p.oid >= '16384'
+               AND l.lanname IN ('sql', 'plpgsql') AND (p.provolatile <> 'v' OR p.oid IN (
+                   SELECT b.id FROM volatile_bodies AS b WHERE b.total_length <= {_MAX_TOTAL_OF_VOLATILE}
+               )) AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = '0' THEN p.pronargs END AS most,
            p.proargtypes, p.provariadic, p.proconfig, p.proowner, p.proallargtypes, p.proargmodes,
            {INPUT_NAMES} AS input_names,
-           (SELECT pg_catalog.json_agg(pg_catalog.lower(pg_catalog.split_part(c.setting, '=', 1)))
-            FROM pg_catalog.unnest(p.proconfig) AS c (setting)) AS settings,
+           CASE WHEN p.proconfig IS NOT NULL THEN (
+               SELECT pg_catalog.json_agg(pg_catalog.lower(pg_catalog.split_part(c.setting, '=', 1)))
+               FROM pg_catalog.unnest(p.proconfig) AS c (setting)) END AS settings,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> '0')::pg_catalog.int4 <= 1
                AS takes_one,
            -- IN is hashed. With EXISTS, this takes 8 s for 10,000 tables, each of which has a row type.
@@ -227,16 +245,18 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most,
        pg_catalog.textin(pg_catalog.json_out(c.list)),
        pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
-       (SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
-        WHERE c.setting LIKE 'search_path=%'), f.proowner::pg_catalog.int8,
+       CASE WHEN f.proconfig IS NOT NULL THEN (
+           SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
+           WHERE c.setting LIKE 'search_path=%') END, f.proowner::pg_catalog.int8,
        CASE WHEN f.prosecdef THEN pg_catalog.pg_get_userbyid(f.proowner)::pg_catalog.text ELSE '' END,
        pg_catalog.textin(pg_catalog.json_out(f.settings)),
-       (SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT t.typname)))
+       CASE WHEN f.prorettype >= '16384' OR f.proargmodes IS NOT NULL THEN (
+        SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT t.typname)))
         FROM (SELECT f.prorettype UNION ALL
               SELECT f.proallargtypes[place.number]
               FROM pg_catalog.generate_subscripts(f.proargmodes, 1) AS place (number)
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
-        JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
+        JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384') END,
        COALESCE(w.is_written, false), COALESCE(w.spares_literals, false), f.prorettype::pg_catalog.int8,
        f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list)),
        pg_catalog.textin(pg_catalog.json_out(s.types)), COALESCE(s.is_made, false),

@@ -12,7 +12,6 @@ from pgmcp.validation import (
     SqlRejectedError,
     bounds,
     grammar,
-    reading,
     secret_relations,
     statement_kind,
     validate,
@@ -196,7 +195,7 @@ def test_every_system_relation_except_those_with_secrets_can_be_read(
     assert len(names) - len(refused) > 180
 
 
-@pytest.mark.parametrize("method", sorted(reading.SAMPLING_METHODS))
+@pytest.mark.parametrize("method", sorted(statement_kind.SAMPLING_METHODS))
 def test_every_sampling_method_runs(connection: psycopg.Connection[Any], method: str) -> None:
     statement = f"select * from a_row tablesample {method} (100)"
 

@@ -85,7 +85,7 @@ async def _policy_with_volatile(url: str, place: int) -> tuple[FunctionPolicy, d
         f"{name}({signature.removeprefix('variadic ').replace(' default 1', '')})"
         for name, signature in chosen.items()
     ]
-    execute(url, "; ".join(f"alter function {each} volatile" for each in types))
+    execute(url, "; ".join(f"alter function {each} volatile set lock_timeout = '1s'" for each in types))
     policy = await reader(url).read()
     execute(url, "; ".join(f"alter function {each} immutable" for each in types))
     return policy, chosen

@@ -61,11 +61,11 @@ async def test_functions_are_allowed_by_what_they_declare(new_database: Callable
         """
         create extension vector;
         create function tax(amount numeric) returns numeric language sql immutable as 'select amount * 0.2';
-        create function log_it() returns void language plpgsql as 'begin end';
+        create function log_it() returns void language plpgsql as 'begin notify x; end';
         create procedure tidy() language sql as 'select 1';
         create type price_range as range (subtype = numeric);
         create schema app;
-        create function app.tax() returns int language sql volatile as 'select 1';
+        create function app.tax() returns int language sql volatile as 'notify x; select 1';
         """,
     )
 
@@ -85,7 +85,7 @@ async def test_a_refusal_names_the_function_if_the_built_in_one_cannot_be_meant(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
-    execute(url, "create function round(float8, int) returns numeric language sql as 'select 1.0'")
+    execute(url, "create function round(float8, int) returns numeric language sql as 'notify x; select 1.0'")
     policy = await reader(url).read()
 
     with pytest.raises(SqlRejectedError, match=r"it is public\.round, and it is volatile") as refused:
@@ -110,7 +110,7 @@ async def test_the_policy_object_stays_the_same_until_its_sources_change(
 @pytest.mark.parametrize(
     ("change", "sql"),
     [
-        ("create function f() returns int language sql as 'select 1'", "select f()"),
+        ("create function f() returns int language sql as 'notify x; select 1'", "select f()"),
         ("create view v as select nextval('counter')", "select * from v"),
         ("create or replace view w as select nextval('counter') as n", "select * from w"),
         ("create operator === (function = g, leftarg = int, rightarg = int)", "select 1 === 2"),
@@ -121,8 +121,11 @@ async def test_the_policy_object_stays_the_same_until_its_sources_change(
         ),
         ("create domain d as int check (g(value, 1)); create type c as (v d)", "select '(1)'::c"),
         ("create aggregate a (int) (sfunc = h, stype = int)", "select a(1)"),
-        ("create function row_f(t) returns int language sql as 'select 1'", "select t.row_f from t"),
-        ("create function lower(int) returns int language sql as 'select 1'", "select lower(1)"),
+        (
+            "create function row_f(t) returns int language sql as 'notify x; select 1'",
+            "select t.row_f from t",
+        ),
+        ("create function lower(int) returns int language sql as 'notify x; select 1'", "select lower(1)"),
         ("create function f() returns bool language sql stable as 'select g(1, 1)'", "select f()"),
         ("create function f() returns checked language sql stable as 'select 1'", "select f()"),
         ("create view v as select id::checked from t", "table v"),
@@ -160,11 +163,11 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
         create sequence counter;
         create table t (id int);
         create view w as select 1::bigint as n;
-        create function g(int, int) returns bool language sql volatile as 'select true';
-        create function h(int, int) returns int language sql volatile as 'select 1';
+        create function g(int, int) returns bool language sql volatile as 'notify x; select true';
+        create function h(int, int) returns int language sql volatile as 'notify x; select 1';
         create domain checked as int check (g(value, 1));
         create type mood as enum ('sad');
-        create function k(mood) returns int language sql volatile as 'select 1';
+        create function k(mood) returns int language sql volatile as 'notify x; select 1';
         create cast (mood as int) with function k(mood) as implicit;
         create table held (m mood);
         create extension file_fdw;
@@ -296,7 +299,7 @@ create schema private;
 create table members (id int); insert into members values (1);
 create function private.is_member(wanted int) returns bool language sql stable security definer
     as 'select exists (select from members where id = wanted)';
-create function private.strike(int) returns bool language sql volatile as 'select true';
+create function private.strike(int) returns bool language sql volatile as 'notify x; select true';
 create table teams (id int); insert into teams values (1), (2); alter table teams owner to {r}_owner;
 create function private.definer_strike(wanted int) returns bool language sql stable security definer
     as 'select private.strike(wanted)';
@@ -482,7 +485,7 @@ async def test_functions_of_an_extension_are_allowed_and_refused_with_it(
         create extension pg_trgm schema ext;
         create extension tablefunc;
         create extension vector;
-        create function crosstab(int) returns int language sql as 'select 1';
+        create function crosstab(int) returns int language sql as 'notify x; select 1';
         """,
     )
     crosstab = "select * from crosstab('select 1, 2, pg_sleep(3)') as (a int, b int)"
@@ -522,7 +525,7 @@ async def test_a_function_that_column_notation_can_call_is_judged_there(
         create table t (id int);
         insert into t values (1);
         create domain row_domain as t;
-        create function {function} language plpgsql volatile as 'begin return 1; end';
+        create function {function} language plpgsql volatile as 'begin notify x; return 1; end';
         """,
     )
     execute(url, read)
@@ -885,10 +888,10 @@ async def test_a_function_with_another_number_of_arguments_is_ignored(
         url,
         """
         create table hits (n int);
-        create function lower(a text, b text) returns text volatile language sql as 'select a';
-        create function upper(a int, b int default 1) returns int volatile language sql as 'select 1';
-        create function reverse(variadic a int[]) returns int volatile language sql as 'select 1';
-        create function keep(state int, b int) returns int volatile language sql as 'select 1';
+        create function lower(a text, b text) returns text volatile language sql as 'notify x; select a';
+        create function upper(a int, b int default 1) returns int language sql as 'notify x; select 1';
+        create function reverse(variadic a int[]) returns int volatile language sql as 'notify x; select 1';
+        create function keep(state int, b int) returns int volatile language sql as 'notify x; select 1';
         create aggregate mode(a int order by b int) (sfunc = keep, stype = int);
         """,
     )
@@ -1014,7 +1017,7 @@ async def test_a_row_that_can_be_cast_may_be_the_argument_of_any_function(
         create table boxes (id int);
         create function box_number(boxes) returns bigint language sql immutable as 'select 1';
         create cast (boxes as bigint) with function box_number(boxes) as implicit;
-        create function log_it(bigint) returns int language plpgsql as 'begin return 1; end';
+        create function log_it(bigint) returns int language plpgsql as 'begin notify x; return 1; end';
         """,
     )
 

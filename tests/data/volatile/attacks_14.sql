@@ -1,0 +1,3 @@
+select atomic_writer()
+select returning_writer()
+select atomic_locker()

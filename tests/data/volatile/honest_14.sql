@@ -1,0 +1,1 @@
+select net(100), count_of('paid')

@@ -1,0 +1,2 @@
+select * from guarded
+select * from watched
