@@ -48,6 +48,7 @@ _PARTS: Final = Path(__file__).with_suffix(".txt").read_text("utf-8")
 _SECTIONS: Final = {
     re.split("[:\n]", section)[0]: section.strip().splitlines()[1:] for section in _PARTS.split("\n== ")[1:]
 }
+_VOLATILITIES: Final = ("immutable", "stable", "volatile")
 _VALUES: Final = {
     type_name: re.split(r"(?<!\|)\|(?!\|)", values)
     for type_name, values in (line.split(": ", 1) for line in _SECTIONS["values"])
@@ -160,7 +161,8 @@ class Fuzzer:
         acts = self._random.random() < self._share_of_acting
         body = f"perform nextval('public.calls'); raise notice '{declared}';" if acts else ""
         body += f" return next {value}; return;" if is_set else f" return {value};"
-        returns = f"{'setof ' if is_set else ''}{result} {'volatile' if acts else 'immutable'}"
+        volatility = "volatile" if acts else _VOLATILITIES[len(declared) % 3]
+        returns = f"{'setof ' if is_set else ''}{result} {volatility}"
         return (
             f"create function {declared} returns {returns} language plpgsql as $body$ begin {body} end $body$"
         )

@@ -257,10 +257,11 @@ class CallGraph:
     def _read_namesakes(self, part: CatalogFunction) -> Sequence[CatalogFunction]:
         """Return the functions that may be a part of an aggregate and whose body has to be read.
 
-        Only the part's schema and name are used, so all its overloads count. If the part is declared volatile,
-        one that cannot be read counts, too.
+        Only the part's schema and name are used, so all its overloads of the same volatility count. Volatile
+        ones count even if they cannot be read.
         """
-        found = self._functions.get((part.schema, part.name), ())
+        namesakes = self._functions.get((part.schema, part.name), ())
+        found = [each for each in namesakes if each.volatility == part.volatility]
         if part.volatility == "v" and not part.extension:
             return found or [part]
         return [each for each in found if each.definition or each.is_body_unreadable]

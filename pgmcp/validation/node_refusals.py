@@ -20,9 +20,7 @@ from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
 from pgmcp.validation.statement_kind import only_reads
 
-_HARMLESS_SETTINGS: Final = frozenset(
-    {"search_path", "timezone", "datestyle", "intervalstyle", "work_mem", "jit", "enable_seqscan"}
-)
+_HARMLESS_SETTINGS: Final = frozenset({"search_path", "timezone", "datestyle", "intervalstyle", "work_mem"})
 """Settings that a volatile function may set for its own duration."""
 
 SettingsVerdict = Callable[[str, str, str], bool | None]

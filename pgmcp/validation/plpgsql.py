@@ -304,14 +304,16 @@ class _Reader(PlpgsqlText):
         while self.word(1) not in ("into", ";", ""):
             self.at += 1
         cursor, cursor_place = self._name_ahead(), self.next.start
-        is_plain = self.word(1) == "into" and self.word(3) == ";"
-        if is_plain:
+        has_direction = self.at != start  # which can contain an expression
+        if self.word(1) == "into" and self.word(3) == ";":
             self.at += 2
             place = self.next.start
             self.sources.add_cursor(self.name(), place, cursor, cursor_place)
+            is_plain = not has_direction and cursor in self._cursors
         else:
             self.at = start
-        self.leave(";", start, is_cursor=is_plain and cursor in self._cursors)
+            is_plain = False
+        self.leave(";", start, is_cursor=is_plain)
         self.expect(";")
 
     def _read_cursor_use(self) -> None:

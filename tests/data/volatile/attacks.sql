@@ -93,3 +93,6 @@ select l.strike_ledger from ledger l
 select '1'::careful
 select 1 >>> 'x'
 select n from hidden.acting
+select p_fetch_direction()
+select p_move_direction()
+select p_number_and_word()

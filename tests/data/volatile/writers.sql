@@ -136,3 +136,11 @@ create table watched (id int);
 insert into watched values (1);
 alter table watched enable row level security;
 create policy acting on watched using (definer_writer(id));
+create function p_fetch_direction() returns int language plpgsql as
+    $$ declare c scroll cursor for select id from shop.ledger; n int;
+    begin open c; fetch absolute shop.w_insert() from c into n; close c; return n; end $$;
+create function p_move_direction() returns int language plpgsql as
+    $$ declare c scroll cursor for select id from shop.ledger;
+    begin open c; move absolute shop.w_insert() from c; close c; return 1; end $$;
+create function p_number_and_word() returns int language plpgsql as
+    $$ begin if 1 = 1 then perform nextval('shop.numbers'); end if; return 1; end $$;

@@ -180,7 +180,7 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
             'begin return h(a, b); end';
         create type span as range (subtype = int, subtype_diff = difference);
         create type stone as enum ('hard');
-        create function s(int) returns stone language sql volatile as 'select ''hard''::stone';
+        create function s(int) returns stone language sql volatile as 'notify x; select ''hard''::stone';
         create cast (int as stone) with function s(int);
         create operator == (function = int4eq, leftarg = int, rightarg = int);
         create view not_equal as select id from t where not (id == 1);

@@ -1,0 +1,177 @@
+"""Functions without a declared volatility are judged by their bodies; twins that act are refused.
+
+Without the read-only transaction, PostgreSQL lets a volatile function write. So each twin first has to act on
+the server, which shows that it is one.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.errors import SqlRejectedError
+from testing.attack_run import pipeline_to, validated
+from testing.tls_postgres import TlsPostgres
+from tests.integration.postgres.test_policy_reader import execute, passes, reader
+
+pytestmark = pytest.mark.anyio
+
+_DATA = Path(__file__).parents[2] / "data" / "volatile"
+_DATABASE, _ROLE = "of_volatile", "volatile_reader"
+_ROLE_SQL = f"""
+alter database {_DATABASE} set search_path = shop, public;
+create role {_ROLE} login password 'a password';
+grant usage, create on schema shop, hidden to {_ROLE};
+grant all on all tables in schema shop, hidden to {_ROLE};
+grant all on all sequences in schema shop to {_ROLE};
+grant create, temporary on database {_DATABASE} to {_ROLE};
+"""
+_STATE = """
+select txid_current_if_assigned() is not null,
+       (select count(*) from pg_listening_channels()),
+       (select count(*) from pg_locks where pid = pg_backend_pid() and mode <> 'AccessShareLock'
+            and locktype <> 'virtualxid' and (locktype <> 'relation' or relation is not null)),
+       current_setting('work_mem'), current_setting('search_path')
+"""
+"""Whether the transaction wrote or locked a row, and what else a statement may change in its session."""
+
+
+def _lines(name: str) -> list[str]:
+    return (_DATA / f"{name}.sql").read_text("utf-8").splitlines()
+
+
+@pytest.fixture(scope="module", params=["embedded", "installed"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The superuser's URL of a database with the functions, on two versions of PostgreSQL."""
+    if request.param == "embedded":
+        cluster: EmbeddedPostgres = request.getfixturevalue("cluster")
+        admin, url = cluster.url(), cluster.url(_DATABASE)
+    else:
+        server: TlsPostgres = request.getfixturevalue("tls_server")
+        admin, url = server.url("postgres"), server.url("postgres", dbname=_DATABASE)
+    execute(admin, f"create database {_DATABASE}")
+    scripts = [(_DATA / f"{name}.sql").read_text("utf-8") for name in ("objects", "writers", "objects_14")]
+    execute(url, "".join([*scripts, _ROLE_SQL]))
+    yield url
+    execute(admin, f"drop database {_DATABASE} with (force)")
+    execute(admin, f"drop role {_ROLE}")
+
+
+def _acts(url: str, sql: str, role: str) -> bool:
+    """Return whether a statement changes something; undo it, unless that is only known after the commit."""
+    with psycopg.connect(url) as connection, psycopg.connect(url, autocommit=True) as witness:
+        witness.execute("listen heard")
+        connection.execute(f"set role {role}".encode())
+        before = connection.execute(_STATE).fetchone()
+        connection.execute(sql.encode())
+        if connection.execute(_STATE).fetchone() != before:
+            connection.rollback()
+            return True
+        connection.commit()
+        witness.execute("select 1")
+        return any(witness.notifies(timeout=0)) or connection.execute(_STATE).fetchone() != before
+
+
+@pytest.mark.parametrize(
+    ("role", "files"), [("none", ["attacks", "attacks_14"]), (_ROLE, ["policy_attacks"])]
+)
+async def test_a_function_that_acts_when_it_is_called_is_refused(
+    url: str, role: str, files: list[str]
+) -> None:
+    policy = await reader(url, role=role).read()
+    statements = [each for file in files for each in _lines(file)]
+
+    assert [sql for sql in statements if not _acts(url, sql, role)] == []
+    assert [sql for sql in statements if passes(sql, policy)] == []
+
+
+async def test_a_function_that_only_reads_is_accepted_and_returns_its_rows(url: str) -> None:
+    policy = await reader(url, role=_ROLE).read()
+    statements = [*_lines("honest"), *_lines("honest_14")]
+    differing = []
+    async with pipeline_to(url) as pipeline:
+        for sql in statements:
+            rows = (await pipeline.execute_sql(sql)).rows
+            with psycopg.connect(url) as connection:
+                expected = connection.execute(sql.encode()).fetchall()
+            found = [] if rows is None else [list(map(_plain, row)) for row in rows.rows]
+            if found != [list(map(_plain, row)) for row in expected]:
+                differing.append((sql, found, expected))
+    assert differing == []
+
+    assert [sql for sql in statements if not passes(sql, policy)] == []
+    assert [sql for sql in statements if _acts(url, sql, _ROLE)] == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_no_acting_function_has_an_effect_through_the_server(url: str, read_only: bool) -> None:
+    async with pipeline_to(url, read_only=read_only) as pipeline:
+        run = validated(pipeline)
+        for sql in [*_lines("attacks"), *_lines("attacks_14")]:
+            await run(sql)
+
+    assert [each.statement for each in run.replies if not each.is_rejected] == []
+
+
+async def test_a_volatile_function_is_judged_again_when_its_body_changes(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, "create table t (id int); create function f() returns int language sql as 'select 1'")
+    policies = reader(url)
+    assert passes("select f()", await policies.read())
+
+    execute(
+        url,
+        "create or replace function f() returns int language sql as 'insert into t values (1); select 1'",
+    )
+
+    assert not passes("select f()", await policies.read())
+
+
+async def test_volatile_functions_beyond_the_limits_stay_refused(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    long = "select 1 /* " + "x" * 10_000 + " */"
+    execute(
+        url,
+        f"""
+        create function long() returns int language sql as '{long}';
+        create function short() returns int language sql as 'select 1';
+        create function many() returns int begin atomic
+            {"select 1;" * 3_000} end;
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    assert passes("select short()", policy)
+    assert not passes("select long()", policy)
+    assert not passes("select many()", policy)
+
+
+async def test_the_refusal_of_a_volatile_function_says_what_its_owner_can_do(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, "create function f() returns int language plpgsql as 'begin notify x; return 1; end'")
+
+    async with pipeline_to(url) as pipeline:
+        with pytest.raises(SqlRejectedError, match=r"f\(\) is not allowed: it is volatile") as refused:
+            await pipeline.execute_sql("select f()")
+
+    assert "ALTER FUNCTION … STABLE" in refused.value.hint
+
+
+def _plain(value: object) -> str:
+    """Return a value of JSON or of psycopg as the same text."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, sort_keys=True)
+    try:
+        return str(float(str(value)))
+    except ValueError:
+        return str(value)
