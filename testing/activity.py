@@ -11,7 +11,7 @@ import psycopg
 
 from testing import facts
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 _POLL_S = 0.01
 
 
