@@ -106,10 +106,11 @@ def _can_be_forked(environment: Mapping[str, str]) -> bool:
 
 
 def _control() -> None:
-    """Let the terminal at standard input send signals to this session."""
+    """Let the terminal at standard input send signals to this session, also if the tests run under nohup."""
     import fcntl
     import termios
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

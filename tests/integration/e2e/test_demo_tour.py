@@ -92,7 +92,15 @@ def test_ctrl_c_during_the_runaway_query_ends_the_demo_cleanly(tmp_path: Path) -
 
 
 def test_a_closed_terminal_stops_postgres(tmp_path: Path) -> None:
-    with subprocess.Popen([*COMMAND, "demo"], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True) as demo:
+    with subprocess.Popen(
+        [*COMMAND, "demo"],
+        cwd=tmp_path,
+        stdout=PIPE,
+        stderr=PIPE,
+        text=True,
+        # If the tests run under nohup, they ignore SIGHUP, and so do their children.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    ) as demo:
         assert demo.stdout is not None
         assert demo.stderr is not None
         assert any("rows are ready" in line for line in demo.stdout)
