@@ -268,12 +268,16 @@ class ArgumentTypes:
             return self._of_field_of_parameter(column, qualifiers, name) if name else None
         if not name:  # a star
             return self._columns.of_row(column) if qualifiers else None
-        if qualifiers and name in self._parameters and self._is_label(qualifiers[-1]):
-            return self._of_declared(name)
         if qualifiers:
+            declared = self._of_declared(name) if name in self._parameters else frozenset()
+            if name in self._parameters and self._is_label(qualifiers[-1]):
+                return declared
             types = self._columns.of(column)
             row = {"ColumnRef": {**column, "fields": column["fields"][:-1]}}
-            return self._with_function(name, types, row) if self._may_call(qualifiers[-1], name) else types
+            if self._may_call(qualifiers[-1], name):
+                types = self._with_function(name, types, row)
+            # A block, the function and a relation can have the same name; #variable_conflict then decides.
+            return union_of_types([declared, types])
         if name not in self._parameters:
             return self._columns.of(column)
         given = self._of_declared(name)

@@ -14,7 +14,7 @@ from functools import cached_property
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import VariableTypes
 from pgmcp.validation.grammar import Node, parse_with_parameters
-from pgmcp.validation.lexer import Token, TokenKind, string_content, tokenize
+from pgmcp.validation.lexer import Token, TokenKind, depends_on_escapes, string_content, tokenize
 from pgmcp.validation.plpgsql import PlpgsqlBody, read_plpgsql
 from pgmcp.validation.secret_columns import text_may_use_secrets
 from pgmcp.validation.sql_function import SqlFunction, read_signature, read_sql_function
@@ -167,13 +167,15 @@ class BodyText:
     def hides_calls(self) -> bool:
         """Whether it may call more than its tokens show.
 
-        True if it builds SQL at run time, changes where strings end, cannot be read to its end, or has INTO
-        in the middle of a name or call.
+        True if it builds SQL at run time, cannot be read to its end, or has INTO in the middle of a name or
+        call. Also if a setting decides where its strings end: in the session of a pooler, the server may keep
+        what it read of the body for another client.
         """
         texts, is_readable = self._texts
         return (
             not is_readable
             or _STRING_SETTING in self.names
+            or depends_on_escapes(self._source or "")
             or any(self._hides_calls(tokens) for _, _, tokens in texts)
             or any(
                 self.language == "plpgsql" and depth == 1 and _joins_around_into(tokens)

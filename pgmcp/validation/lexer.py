@@ -68,6 +68,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPED_QUOTE = re.compile(r"(?<!\\)(?:\\\\)*\\'")
+_MAX_CHANGED_STRINGS = 20
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _KIND_BY_GROUP = {kind.name: kind for kind in TokenKind} | {"escape_string": TokenKind.STRING}
 
@@ -102,6 +104,31 @@ def string_content(string: str) -> str:
         return string[len(delimiter) : -len(delimiter)]
     quoted = string[string.index("'") + 1 : -1].replace("''", "'")
     return re.sub(r"\\(.)", r"\1", quoted) if string[0] in "eE" else quoted
+
+
+def depends_on_escapes(sql: str) -> bool:
+    """Return whether a text is readable, but has other strings, if backslashes escape in plain ones.
+
+    This is so with standard_conforming_strings = off, if a backslash is before a quotation mark.
+    """
+    if not _ESCAPED_QUOTE.search(sql):
+        return False
+    is_other = False
+    for _ in range(_MAX_CHANGED_STRINGS):
+        try:
+            changed = next((each for each in tokenize(sql) if _escapes_a_quote(each)), None)
+            if changed is None:
+                return is_other
+        except SqlRejectedError:
+            return False
+        is_other = True
+        place = changed.start + changed.text.index("'")
+        sql = f"{sql[:place]} E{sql[place:]}"
+    return True
+
+
+def _escapes_a_quote(token: Token) -> bool:
+    return token.text.startswith(("'", "n'", "N'")) and bool(_ESCAPED_QUOTE.search(token.text))
 
 
 def _end_of_comment(sql: str, start: int) -> int:

@@ -107,7 +107,8 @@ class _Reader(PlpgsqlText):
         self._read_statements()
         if self.take("exception"):
             while self.take("when"):
-                self.skip_to("then")  # names of conditions
+                self.skip_names("then")  # of conditions
+                self.expect("then")
                 self._read_statements()
         self._read_end()
 
@@ -125,7 +126,8 @@ class _Reader(PlpgsqlText):
         name = self.name()
         if self.take("alias", "for"):
             self.variables[name].append(None)
-            self.skip_to(";")
+            self.skip_names(";")
+            self.expect(";")
             return
         if self.word() in ("cursor", "no", "scroll"):
             self._read_cursor(name, place)
@@ -146,7 +148,7 @@ class _Reader(PlpgsqlText):
 
     def _read_declared_type(self) -> Node | None:
         start = self.next.start
-        end = self.end_of_text(_ENDS_OF_TYPE)
+        end = self.skip_names(*_ENDS_OF_TYPE)
         text = self.body[start:end]
         folded = "".join(text.lower().split())
         if folded.endswith("%rowtype"):
@@ -161,7 +163,7 @@ class _Reader(PlpgsqlText):
         if self.take("("):
             while not self.take(")"):
                 self.variables[self.name()].append(None)
-                self.end_of_text({",", ")"})
+                self.skip_names(",", ")")
                 self.take(",")
         if not self.take("is"):
             self.expect("for")
@@ -245,7 +247,8 @@ class _Reader(PlpgsqlText):
             start = self.next.start
             end = self.end_of_text({"then"})
             text = self.body[start:end]
-            self.parse(f"SELECT ({tested}) IN ({text})" if tested else f"SELECT {text}", start, end)
+            # PL/pgSQL keeps the tested value in a variable. As in a subquery, a plain string is a text there.
+            self.parse(f"SELECT (SELECT {tested}) IN ({text})" if tested else f"SELECT {text}", start, end)
             self.expect("then")
             self._read_statements()
         if self.take("else"):
@@ -372,11 +375,11 @@ class _Reader(PlpgsqlText):
         self.read_expression("into", "using", end)
         if self.take("into"):
             self.take("strict")
-            self.skip_to("using", end, is_behind=False)
+            self.end_of_text({"using", end})
         if self.take("using"):
             self.read_expression("into", end)
         if self.take("into"):
-            self.skip_to(end, is_behind=False)
+            self.end_of_text({end})
 
     def _read_raise(self) -> None:
         if self.word() in _RAISE_LEVELS:
@@ -387,9 +390,13 @@ class _Reader(PlpgsqlText):
             while self.take(","):
                 self.read_expression(",", "using", ";")
         elif self.word() not in (";", "using"):
-            self.skip_to("using", ";", is_behind=False)  # the name of a condition
+            self.skip_names("using", ";")  # of a condition
         if self.take("using"):
             self._read_raise_options()
+        self.expect(";")
+
+    def _read_get(self) -> None:
+        self.skip_names(";")  # of variables and of items
         self.expect(";")
 
     def _read_raise_options(self) -> None:
@@ -419,5 +426,5 @@ _READ_BY_WORD: Final[Mapping[str, Callable[[_Reader], None]]] = {
     "fetch": _Reader._read_fetch,
     "open": _Reader._read_cursor_use,
     "close": _Reader._read_cursor_use,
-    "get": lambda reader: reader.skip_to(";"),  # names of variables and of items
+    "get": _Reader._read_get,
 }

@@ -20,6 +20,7 @@ _WORDS_OF_WRITES: Final = frozenset(
     | {"update"}
 )
 _BEFORE_INTO_OF_SQL: Final = frozenset({"insert", "merge"})
+_BESIDE_NAMES: Final = frozenset(".,%=:-()[]")  # `numeric(3, -1)[]`, `row_count = n`
 _UNTYPED: Final = frozenset({"record", "refcursor"})
 END: Final = Token(TokenKind.PUNCTUATION, "", -1)
 """Follows the last token."""
@@ -215,10 +216,19 @@ class PlpgsqlText:
             self.at += 1
         raise ValueError("a text has no end")
 
-    def skip_to(self, *ends: str, is_behind: bool = True) -> None:
-        """Move to the first of some words, and past it if `is_behind`."""
-        self.end_of_text(set(ends))
-        self.at += is_behind
+    def skip_names(self, *ends: str) -> int:
+        """Move past names and types to the first of some words; return where the text before it ends.
+
+        Raises:
+            ValueError: the text has another token, so the server may see an expression in it. For example,
+                `=-` is one token here, but begins a default value in `n int =-f()`.
+        """
+        first = self.at
+        end = self.end_of_text(set(ends))
+        for token in self.tokens[first : self.at]:
+            if token.kind in (TokenKind.OPERATOR, TokenKind.PUNCTUATION) and token.text not in _BESIDE_NAMES:
+                raise ValueError("more than names")
+        return end
 
     def is_assignment(self) -> bool:
         """Return whether `name = `, `name.field := ` or `name[1] := ` is next."""

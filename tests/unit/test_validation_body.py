@@ -149,3 +149,37 @@ def test_a_loop_may_begin_with_another_loop() -> None:
 
     assert found is not None
     assert [len(found.roots), found.rest] == [1, []]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "declare n int =-strike(); begin return n; end",
+        "declare n constant numeric(10, 2)=+strike(); begin return n; end",
+        "declare c cursor (a int =-strike()) for select a; begin return 1; end",
+        "declare a alias for b + strike(); begin return 1; end",
+        "declare n int; begin get diagnostics n =-strike(); return n; end",
+        "begin raise x +strike(); end",
+        "begin return 1; exception when x +strike() then return 1; end",
+    ],
+)
+def test_a_place_of_names_that_has_an_operator_is_not_clear(text: str) -> None:
+    assert read_plpgsql(text) is None
+    assert ("", "strike") in body(text).around_statements.calls
+
+
+@pytest.mark.parametrize(
+    ("text", "is_hidden"),
+    [
+        (r"begin perform 'a\', '; perform strike(); --'; end", True),
+        (r"begin perform n'a\', '; perform strike(); --'; end", True),
+        (r"begin perform 'a\\\', '; perform strike(); --'; end", True),
+        (r"begin perform 'a\\', '; perform strike(); --'; end", False),
+        (r"begin perform e'a\', '; perform strike(); --'; end", False),
+        (r"begin perform '\', '\'; end", False),  # a string without an end
+        (r"begin perform replace(x, '\', '/'), '\d'; end", False),
+        ("begin perform " + r"'a\'b', " * 40 + "1; end", True),
+    ],
+)
+def test_a_body_that_has_other_strings_with_escapes_may_hide_calls(text: str, is_hidden: bool) -> None:
+    assert body(text).hides_calls is is_hidden

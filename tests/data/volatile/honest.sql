@@ -43,3 +43,8 @@ select id from notes order by id
 select id from memos order by id
 select count(*) from orders o where order_total(o.customer_id) > 20
 select c.full_address from customers c order by id limit 1
+select with_defaults()
+select in_block(3)
+select kind_of('A'), kind_of('x')
+select with_slashes('a\b12')
+select counted()

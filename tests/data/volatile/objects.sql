@@ -241,3 +241,17 @@ alter table memos enable row level security;
 create policy of_owner on memos using (mine_as_owner(tenant_id));
 create table ledger (id int);
 insert into ledger values (1);
+
+-- Honest neighbours of twins that lie in what looks like a type, a column or a string.
+create function with_defaults() returns numeric language plpgsql as
+    $$ declare a numeric(10, 2) = -1; b constant int not null default 2; c orders.total%type := 3; begin return a + b + c; end $$;
+create function in_block(id int) returns bigint language plpgsql as
+    $$ <<b>> declare total numeric := 5; begin
+    return (select count(*) from orders o where o.id = in_block.id and o.total < b.total); end $$;
+create function kind_of(t text) returns text language plpgsql as
+    $$ begin case 'a' when lower(t), 'b' then return 'first'; else return 'other'; end case; end $$;
+create function with_slashes(t text) returns text language plpgsql as
+    $$ begin return replace(regexp_replace(t, '\d+', ''), '\', '/'); end $$;
+create function counted() returns int language plpgsql as
+    $$ declare n int; begin perform id from orders; get diagnostics n = row_count; return n;
+    exception when division_by_zero or sqlstate '22003' then return null; end $$;

@@ -144,3 +144,21 @@ create function p_move_direction() returns int language plpgsql as
     begin open c; move absolute shop.w_insert() from c; close c; return 1; end $$;
 create function p_number_and_word() returns int language plpgsql as
     $$ begin if 1 = 1 then perform nextval('shop.numbers'); end if; return 1; end $$;
+create function p_minus_default() returns int language plpgsql as $$ declare n int =-w_insert(); begin return n; end $$;
+create function p_plus_default() returns int language plpgsql as $$ declare n constant numeric(10,2)=+w_insert(); begin return n; end $$;
+create function p_minus_default_lock() returns int language plpgsql as
+    $$ declare n shop.ledger.id%type =-(select id from shop.ledger for share); begin return n; end $$;
+create function p_stable_minus_default() returns int language plpgsql stable as $$ declare n int =-w_insert(); begin return n; end $$;
+create function acts_on_text(text, int) returns boolean language sql as 'select shop.w_insert() > 0';
+create function acts_on_bits(text, bit) returns boolean language sql as 'select shop.w_insert() > 0';
+create operator hidden.==== (leftarg = int, rightarg = int, function = int4eq);
+create operator hidden.==== (leftarg = text, rightarg = int, function = acts_on_text);
+create operator hidden.= (leftarg = text, rightarg = bit, function = acts_on_bits);
+create function p_block_named_as_table() returns bigint language plpgsql set search_path = hidden, shop as
+    $$ #variable_conflict use_variable
+    <<ledger>> declare id text := 'x'; begin return (select count(*) from ledger where ledger.id ==== 1); end $$;
+create function p_function_named_as_table(id text) returns bigint language plpgsql set search_path = hidden, shop as
+    $$ #variable_conflict use_variable
+    begin return (select count(*) from ledger p_function_named_as_table where p_function_named_as_table.id ==== 1); end $$;
+create function p_case_of_text() returns int language plpgsql set search_path = hidden, shop as
+    $$ begin case '1' when B'1' then return 1; else return 2; end case; end $$;

@@ -116,6 +116,35 @@ async def test_no_acting_function_has_an_effect_through_the_server(url: str, rea
     assert [each.statement for each in run.replies if not each.is_rejected] == []
 
 
+@pytest.mark.parametrize(
+    ("language", "body"),
+    [
+        ("plpgsql", r"begin perform 'a\', '; notify heard; --';" + "\n return 1; end"),
+        ("plpgsql", r"begin perform 'a\\\', '; notify heard; --';" + "\n return 1; end"),
+        ("sql", r"select 'a\', '; notify heard; select 1; --';" + "\n select 2"),
+    ],
+)
+async def test_a_body_that_the_server_read_for_another_client_of_a_pooler_is_refused(
+    url: str, language: str, body: str
+) -> None:
+    execute(url, f"create or replace function shop.kept() returns int language {language} as $_${body}$_$")
+
+    with psycopg.connect(url, autocommit=True) as pooled, psycopg.connect(url, autocommit=True) as witness:
+        witness.execute("listen heard")
+        pooled.execute("set standard_conforming_strings = off")
+        pooled.execute("select kept()")
+        pooled.execute("set standard_conforming_strings = on")
+        witness.execute("select 1")
+        list(witness.notifies(timeout=0))
+        pooled.execute("select kept()")
+        witness.execute("select 1")
+        # Before version 18, the server read a body in LANGUAGE sql again in each statement.
+        is_kept = language == "plpgsql" or witness.info.server_version >= 180000
+        assert any(witness.notifies(timeout=0)) is is_kept
+
+    assert not passes("select kept()", await reader(url).read())
+
+
 async def test_a_volatile_function_is_judged_again_when_its_body_changes(
     new_database: Callable[[], str],
 ) -> None:
