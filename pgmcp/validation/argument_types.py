@@ -65,7 +65,9 @@ class ArgumentTypes:
         self._found: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node is kept alive
         self._results = ResultTypes(facts.types, path, lookup, self.of)
         functions = FunctionsInFrom(facts, self.of, self._of_cast, self._results.of_declared_result)
-        self._columns = ColumnTypes(root, facts, path, self.of, self._of_cast, functions)
+        self._columns = ColumnTypes(
+            root, facts, path, self.of, self._of_cast, functions, self._parameters.keys()
+        )
 
     def of_call(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""

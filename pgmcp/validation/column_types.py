@@ -7,7 +7,7 @@ A column that a join or a set operation makes from several inputs has the type o
 type of its domain (PostgreSQL manual, "Type Conversion" and "Joined Tables").
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Final
@@ -48,6 +48,7 @@ class ColumnTypes:
         types_of: returns the types of an expression.
         types_of_name: returns the types that the name of a type means.
         functions: finds the columns of functions in FROM.
+        variables: names of parameters and variables, each of which `name.*` can mean, too.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class ColumnTypes:
         types_of: Callable[[Node], Types],
         types_of_name: Callable[[Node], Types],
         functions: FunctionsInFrom,
+        variables: Container[str],
     ) -> None:
         self._facts = facts
+        self._variables = variables
         self._types = facts.types
         self._path = path
         self._types_of = types_of
@@ -341,6 +344,8 @@ class ColumnTypes:
         *qualifiers, _ = map(name_of, star["ColumnRef"]["fields"])
         if not qualifiers:
             return joined([self._of_entry(each) for each in select.get("fromClause", ())])
+        if any(each in self._variables for each in qualifiers):
+            return OPEN
         scope = self._statement.scope_of(star["ColumnRef"])
         items = [item for _, items in visible_items(scope) for item in items if qualifiers[-1] in item.names]
         found = [self.columns_of(item) for item in items]

@@ -89,7 +89,7 @@ class TypedCalls:
     @cached_property
     def types(self) -> ArgumentTypes:
         """Finds the types of expressions in the statement."""
-        may_call = self._lookup.finder_of_calls(self._columns.has)
+        may_call = self._lookup.finder_of_calls(self._has_column)
         root = self._statement.root
         return ArgumentTypes(
             root, self._facts, self._path, self._lookup, self._variables, may_call, self._of_record
@@ -129,8 +129,16 @@ class TypedCalls:
         if qualifier in self._variables and not self._are_fields_checked:
             return False
         if self._columns.names(qualifier):
-            return self._columns.has(qualifier, name)
+            return self._has_column(qualifier, name)
         return self._are_fields_checked
+
+    def _has_column(self, qualifier: str, name: str) -> bool:
+        """Return whether a relation of this name certainly has a column.
+
+        False if `name.*` in the statement can mean the fields of a variable with the name of a relation.
+        """
+        stars = (each for each in self._statement.stars if each in self._variables)
+        return self._columns.has(qualifier, name) and not any(map(self._columns.names, stars))
 
     def _called_as_fields(self) -> Iterator[CatalogFunction]:
         for value, steps in self._statement.indirections:

@@ -255,3 +255,6 @@ create function with_slashes(t text) returns text language plpgsql as
 create function counted() returns int language plpgsql as
     $$ declare n int; begin perform id from orders; get diagnostics n = row_count; return n;
     exception when division_by_zero or sqlstate '22003' then return null; end $$;
+create function stars_of_rows(wanted int) returns text language plpgsql as
+    $$ declare o orders; begin select * into o from orders where id = wanted;
+    return (select s.status || c.name from (select o.*) s, (select c.* from customers c) c where c.id = s.customer_id); end $$;

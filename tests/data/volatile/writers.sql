@@ -162,3 +162,15 @@ create function p_function_named_as_table(id text) returns bigint language plpgs
     begin return (select count(*) from ledger p_function_named_as_table where p_function_named_as_table.id ==== 1); end $$;
 create function p_case_of_text() returns int language plpgsql set search_path = hidden, shop as
     $$ begin case '1' when B'1' then return 1; else return 2; end case; end $$;
+create type ledger_of_text as (id text);
+create table noted (id int, notes int);
+insert into noted values (1, 1);
+create function notes(anyelement) returns int language sql as 'select shop.w_insert()';
+create function p_fields_of_variable() returns bigint language plpgsql set search_path = hidden, shop as
+    $$ #variable_conflict use_variable
+    declare ledger ledger_of_text; begin ledger.id := 'x';
+    return (select count(*) from (select ledger.* from ledger) s where s.id ==== 1); end $$;
+create function p_call_on_fields_of_variable() returns int language plpgsql as
+    $$ #variable_conflict use_variable
+    declare noted ledger_of_text; begin noted.id := 'x';
+    return (with s as (select noted.* from noted) select max(s.notes) from s); end $$;
