@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import VariableTypes
@@ -327,6 +327,12 @@ class BodyText:
             if depth > _MAX_STRING_DEPTH:
                 return texts, False
         return texts, is_readable
+
+
+@lru_cache(maxsize=8)
+def read_body(definition: str, language: str) -> BodyText:
+    """Return a function's definition; the last ones are kept, because several checks read each."""
+    return BodyText(definition, language)
 
 
 def _roots_of(text: str) -> list[Node]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pgmcp.validation.body import BodyText
+from pgmcp.validation.body import read_body
 from pgmcp.validation.body_calls import BodyCalls
 from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import (
@@ -114,7 +114,10 @@ class CallGraph:
         self._lookup = lookup
         self._own_refusals = NodeRefusals(lookup, settings_verdict, name_reading)
         self._bodies = BodyCalls(lookup, facts, casts, given, self._relations)
-        self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
+        # The nodes are identified by id(): hashing a definition costs more.
+        self._refusals: dict[int, Refusal | None] = {}
+        self._own_refusal: dict[tuple[int, bool], Refusal | None] = {}
+        self._uses: dict[tuple[int, Path], tuple[CatalogNode, ...]] = {}
 
     def function_refusal(self, function: CatalogFunction) -> Refusal | None:
         """Return why a function may not be called; None if it may."""
@@ -193,12 +196,24 @@ class CallGraph:
             if not places:
                 continue
             reached.update((id(node), place) for place in places)
-            if refusal := self._own_refusals.of(node, through_relation=callers_place.is_inside_relation):
+            if refusal := self._refusal_of_itself(node, through_relation=callers_place.is_inside_relation):
                 return refusal._replace(policy=policy, allowable=allowable(node, refusal))
             for place in places:
-                used = self._uses_of(node, place.path)
+                used = self._used_by(node, place.path)
                 pending.extend((each, place, policy) for each in used if _acts_for(each, place.reader))
         return None
+
+    def _refusal_of_itself(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
+        key = (id(node), through_relation)
+        if key not in self._own_refusal:
+            self._own_refusal[key] = self._own_refusals.of(node, through_relation=through_relation)
+        return self._own_refusal[key]
+
+    def _used_by(self, node: CatalogNode, path: Path) -> tuple[CatalogNode, ...]:
+        key = (id(node), path)
+        if key not in self._uses:
+            self._uses[key] = tuple(self._find_uses(node, path))
+        return self._uses[key]
 
     def _inside(self, node: CatalogNode, place: _Place) -> list[_Place]:
         """Return the places to which a node leads when it is called or read at this place."""
@@ -224,7 +239,7 @@ class CallGraph:
         first: list[Path] = [(owner, *path)] if self._names_pg_catalog or path[0] != PG_CATALOG else []
         return [*first, (PG_CATALOG, owner, *path[1:])] if path[0] == PG_CATALOG else first
 
-    def _uses_of(self, node: CatalogNode, path: Path) -> Iterator[CatalogNode]:
+    def _find_uses(self, node: CatalogNode, path: Path) -> Iterator[CatalogNode]:
         """Yield what a node calls or reads directly; nothing for a function that the settings allow."""
         if isinstance(node, CatalogRelation):
             yield from (relation for key in node.reads for relation in self._relations.get(key, ()))
@@ -244,7 +259,7 @@ class CallGraph:
             for name in node.state_types:
                 yield from (each for each in self._casts.of_values(name) if not each.is_written_cast)
         elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
-            yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
+            yield from self._bodies.behind(node, read_body(node.definition, node.language), path)
 
     def _counterparts(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that the server may call instead of an operator's function.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
-from pgmcp.validation.body import BodyText
+from pgmcp.validation.body import BodyText, read_body
 from pgmcp.validation.body_statement import BodyStatement
 from pgmcp.validation.catalog_objects import CastColumn, CatalogFunction, ColumnCast, ResolutionFacts
 from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind
@@ -147,7 +147,7 @@ class GivenValues:
         if function.parts:
             makes_any = targets is None and function.makes_state
             return makes_any or any(self._part_may_use(part, targets) for part in function.parts)
-        body = BodyText(function.definition, function.language)
+        body = read_body(function.definition, function.language)
         path = (ANY_SCHEMA,) if function.search_path is None else complete_path(function.search_path)
         # The function has its caller's search path. That is the session's, if no function sets another.
         if function.search_path is None and not self._lookup.sets_search_path:

@@ -8,7 +8,7 @@ follows the calls of both.
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pgmcp.validation.body import BodyText
+from pgmcp.validation.body import BodyText, read_body
 from pgmcp.validation.body_statement import written_calls
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogNode, CatalogRelation
 from pgmcp.validation.grammar import Node
@@ -69,7 +69,7 @@ class NodeRefusals:
             return Refusal(node.spelled, reason)
         if not node.definition:
             return None
-        body = BodyText(node.definition, node.language)
+        body = read_body(node.definition, node.language)
         if node.volatility != "v":
             return self._body_refusal(body)
         if self._may_change_something(node, body) or self._body_refusal(body):
