@@ -38,7 +38,7 @@ class Tracer:
         """Return a context manager for a whole call."""
         if len(self._observers) == 1:
             return self._observers[0].observe_call(call)
-        return _Surroundings([observer.observe_call(call) for observer in self._observers])
+        return _ContextGroup([observer.observe_call(call) for observer in self._observers])
 
     def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
         """Return a context manager for one stage of a call."""
@@ -46,10 +46,10 @@ class Tracer:
         for observer in self._observers:
             if (context := observer.observe_stage(call, stage)) is not None:
                 contexts = [*(contexts or ()), context]
-        return _TimedStage(call, stage, self._clock, _Surroundings(contexts) if contexts else None)
+        return _TimedStage(call, stage, self._clock, _ContextGroup(contexts) if contexts else None)
 
 
-class _Surroundings:
+class _ContextGroup:
     """A context manager that enters others in order, and leaves them in reverse order."""
 
     __slots__ = ("_contexts",)
@@ -75,22 +75,22 @@ class _Surroundings:
 class _TimedStage:
     """Reports a stage to the caller and the observers, and adds its duration to the call's."""
 
-    __slots__ = ("_call", "_clock", "_stage", "_started_s", "_surroundings")
+    __slots__ = ("_call", "_clock", "_contexts", "_stage", "_started_s")
 
     def __init__(
-        self, call: Call, stage: Stage, clock: Callable[[], float], surroundings: _Surroundings | None
+        self, call: Call, stage: Stage, clock: Callable[[], float], contexts: _ContextGroup | None
     ) -> None:
         self._call = call
         self._stage = stage
         self._clock = clock
-        self._surroundings = surroundings
+        self._contexts = contexts
         self._started_s = 0.0
 
     def __enter__(self) -> Self:
         if self._call.on_stage is not None:
             self._call.on_stage(self._stage)
-        if self._surroundings is not None:
-            self._surroundings.__enter__()
+        if self._contexts is not None:
+            self._contexts.__enter__()
         self._started_s = self._clock()
         return self
 
@@ -103,5 +103,5 @@ class _TimedStage:
         spent_ms = (self._clock() - self._started_s) * 1000
         elapsed_ms = self._call.elapsed_ms
         elapsed_ms[self._stage] = elapsed_ms.get(self._stage, 0.0) + spent_ms
-        if self._surroundings is not None:
-            self._surroundings.__exit__(exc_type, exc, traceback)
+        if self._contexts is not None:
+            self._contexts.__exit__(exc_type, exc, traceback)

@@ -107,7 +107,7 @@ class BodyText:
         return BodyText("", self.language, tuple(left) or _NOTHING)
 
     @cached_property
-    def prose(self) -> "BodyText":
+    def text_strings(self) -> "BodyText":
         """The strings that are not SQL, if the body has trees."""
         return BodyText(
             "", self.language, tuple(text for text, roots in self._quoted if not roots) or _NOTHING

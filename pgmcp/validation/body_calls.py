@@ -55,7 +55,7 @@ class BodyCalls:
         self._relations = relations
         self._relation_names = {name for _, name in relations}
 
-    def behind(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+    def uses_of(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         """Yield the functions and relations that a body uses.
 
         Args:
@@ -63,28 +63,28 @@ class BodyCalls:
             body: its definition.
             path: the search path in the body.
         """
-        yield from self._behind_text(body, path)
-        yield from self._behind_signature(node, body)
-        yield from self._behind_trees(node, body, path)
+        yield from self._uses_of_text(body, path)
+        yield from self._uses_of_signature(node, body)
+        yield from self._uses_of_trees(node, body, path)
         if body.sql is None:
             found = [*self._of_names(body), *self._relations_named_in(body, path)]
             yield from self._without_written_casts(found, body, path)
             return
         for root in body.sql.statements:
-            yield from self._behind_statement(node, body, body.sql, BodyStatement(root), path)
+            yield from self._uses_of_statement(node, body, body.sql, BodyStatement(root), path)
         for root, type_name in body.sql.defaults:
             statement = BodyStatement(root)
-            yield from self._behind_types(statement)
+            yield from self._uses_of_types(statement)
             yield from self._casts_in(body.sql, statement, (), path, [type_name])
 
-    def _behind_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+    def _uses_of_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         """Yield the functions, operators and casts that a body uses in text without parse trees."""
         text = body.around_statements
         for name in text.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
-        for schema, name in text.calls | body.prose.calls:
+        for schema, name in text.calls | body.text_strings.calls:
             called = self._lookup.functions(schema, name, path)
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
@@ -92,7 +92,7 @@ class BodyCalls:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
 
-    def _behind_trees(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+    def _uses_of_trees(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         """Yield the functions that three kinds of parse trees call: defaults, SQL in strings, PL/pgSQL."""
         defaults = [root for root, _ in body.signature.defaults] if body.signature else []
         roots: list[tuple[Node, VariableTypes, bool]] = [(root, {}, True) for root in defaults]
@@ -105,9 +105,9 @@ class BodyCalls:
             called = calls.called()
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
-            yield from self._behind_operators(node, statement, calls, is_stored=is_stored)
+            yield from self._functions_of_operators(node, statement, calls, is_stored=is_stored)
 
-    def _behind_operators(
+    def _functions_of_operators(
         self, node: CatalogFunction, statement: BodyStatement, calls: TypedCalls, *, is_stored: bool
     ) -> Iterator[CatalogFunction]:
         """Yield the functions that implement the operators of a statement.
@@ -120,12 +120,12 @@ class BodyCalls:
             for schema, name, types in node.stored_operators:
                 yield from self._lookup.with_signature(schema, name, types)
             for operator in statement.operators:
-                yield from self._lookup.behind_built_in(operator.symbol)
+                yield from self._lookup.functions_of_built_in(operator.symbol)
             return
-        yield from calls.behind_operators()
+        yield from calls.functions_of_operators()
         for operator in statement.operators if is_stored else ():
             if operator.is_implied:
-                yield from self._lookup.behind_symbol(operator.symbol)
+                yield from self._lookup.functions_of_symbol(operator.symbol)
 
     def _typed_calls(
         self,
@@ -152,7 +152,7 @@ class BodyCalls:
         records = RecordFields({} if ANY_SCHEMA in path else body.records, types_in)
         return records
 
-    def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
+    def _uses_of_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
         """Yield the functions that create values of a function's parameter and result types.
 
         Functions of explicit casts are left out, because `_casts_in` and `refused_casts` find them where a
@@ -196,7 +196,7 @@ class BodyCalls:
         targets = targets_of(node) if isinstance(node, CatalogFunction) else set()
         return self._given.text_may_cast(body, targets, path)
 
-    def _behind_statement(
+    def _uses_of_statement(
         self,
         node: CatalogFunction,
         body: BodyText,
@@ -209,11 +209,11 @@ class BodyCalls:
         calls = self._typed_calls(body, statement, body.variables, path, records)
         called = calls.called()
         yield from called
-        yield from self._behind_operators(node, statement, calls, is_stored=function.is_standard)
+        yield from self._functions_of_operators(node, statement, calls, is_stored=function.is_standard)
         relations = list(self._relations_read(statement, path))
         yield from relations
-        yield from self._behind_types(statement)
-        yield from self._behind_fields(function, statement, path)
+        yield from self._uses_of_types(statement)
+        yield from self._uses_of_fields(function, statement, path)
         results = [
             CastColumn(result_of(each.name), cast.type_name, EVERY)
             for each in (*called, *self._functions_as_fields(statement, path))
@@ -221,7 +221,7 @@ class BodyCalls:
             for cast in result.casts
         ]
         of_relations = [column for relation in relations for column in relation.cast_columns]
-        parameters = parameter_columns(function, statement, self._casts.held_by)
+        parameters = parameter_columns(function, statement, self._casts.types_inside)
         if parameters is None:  # the names of the fields of a parameter are not known
             held = (strings(each["names"])[-1] for each in function.given_types)
             yield from (each for name in held for each in self._casts.of_values(name))
@@ -229,7 +229,7 @@ class BodyCalls:
         made = [
             CastColumn(result_of(name), type_name, EVERY)
             for name in self._names_of_types(function, statement)
-            for type_name in self._casts.held_by(name)
+            for type_name in self._casts.types_inside(name)
         ]
         found = [*of_relations, *results, *made, *parameters]
         yield from self._casts_in(function, statement, found, path, function.result_types)
@@ -257,7 +257,7 @@ class BodyCalls:
                 found = [(each, name) for each in ([schema] if schema else [*path, TEMPORARY])]
             yield from (relation for key in found for relation in self._relations.get(key, ()))
 
-    def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
+    def _uses_of_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
         """Yield functions that create or check values of the types in a statement.
 
         Functions of explicit casts are left out where `_casts_in` finds them.
@@ -276,7 +276,7 @@ class BodyCalls:
                 if not is_followed:
                     yield function
 
-    def _behind_fields(
+    def _uses_of_fields(
         self, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogFunction]:
         """Yield the functions of CHECKs that `qualifier.name` may call because the name is that of a domain.
@@ -316,7 +316,7 @@ class BodyCalls:
             result_types: the declared types to which the statement's result is converted.
         """
         found: dict[int, tuple[CatalogFunction, list[ColumnCast]]] = {}
-        cast_types = {name: self._casts.held_by(name) for name in statement.cast_types}
+        cast_types = {name: self._casts.types_inside(name) for name in statement.cast_types}
         held = {type_name for each in cast_types.values() for type_name in each}
         from_types = (CastColumn("", name, ValueKind.ELEMENT) for name in held)
         for column, type_name, kind in (*columns, *from_types):
@@ -325,13 +325,13 @@ class BodyCalls:
                 found.setdefault(id(each), (each, []))[1].append(ColumnCast(column, cast, refusal, kind))
         if not found:
             return
-        surroundings = self._given.surroundings_in(function, statement.root, path)
+        facts = self._given.cast_search_facts_in(function, statement.root, path)
         for each, casts in found.values():
             targets = frozenset(cast.cast.target for cast in casts)
             if find_refused_cast(
                 statement.root,
                 casts,
-                surroundings,
+                facts,
                 cast_types=cast_types,
                 shows_result=not may_become(result_types, targets, BUILT_IN_TYPES),
             ):

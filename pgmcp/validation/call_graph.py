@@ -259,7 +259,7 @@ class CallGraph:
             for name in node.state_types:
                 yield from (each for each in self._casts.of_values(name) if not each.is_written_cast)
         elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
-            yield from self._bodies.behind(node, read_body(node.definition, node.language), path)
+            yield from self._bodies.uses_of(node, read_body(node.definition, node.language), path)
 
     def _counterparts(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that the server may call instead of an operator's function.

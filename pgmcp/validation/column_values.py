@@ -56,7 +56,7 @@ _NAMES_OF_JSON: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class CastSearchFacts:
     """Facts about the database that a search for casts needs.
 
     Attributes:
@@ -112,12 +112,12 @@ class ColumnValues(ABC):
     Args:
         root: the tree of the statement.
         columns: the names of the columns with the kinds of their values; any column of such a name counts.
-        surroundings: facts about the database.
+        facts: facts about the database.
     """
 
-    def __init__(self, root: Node, columns: Mapping[str, ValueKind], surroundings: Surroundings) -> None:
+    def __init__(self, root: Node, columns: Mapping[str, ValueKind], facts: CastSearchFacts) -> None:
         self._names = dict(columns)
-        self._around = surroundings
+        self._facts = facts
         self._nodes = list(_nodes_below(root))
         self._rows = {name for kind, fields in self._nodes for name in _names_of_rows(kind, fields)}
         self._values: dict[int, ValueKind] = {}  # kinds of a node's possible results, by id() of its fields
@@ -170,7 +170,7 @@ class ColumnValues(ABC):
             return self._kinds_of_any_name() | ValueKind.WHOLE
         name = last["String"]["sval"]
         is_row = not qualifiers and name in self._rows
-        may_call = qualifiers and not self._around.is_column(parts)
+        may_call = qualifiers and not self._facts.is_column(parts)
         of_function = self._kinds_of_result(name) if may_call else NONE
         return (
             self._names.get(name, NONE) | of_function | self._unnamed | (ValueKind.WHOLE if is_row else NONE)

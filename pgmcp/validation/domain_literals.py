@@ -17,7 +17,15 @@ tests/integration/postgres/test_cast_columns.py compares the lists of functions 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pgmcp.validation.column_values import EVERY, NONE, SELECTS, ColumnValues, Surroundings, ValueKind, places
+from pgmcp.validation.column_values import (
+    EVERY,
+    NONE,
+    SELECTS,
+    CastSearchFacts,
+    ColumnValues,
+    ValueKind,
+    places,
+)
 from pgmcp.validation.grammar import Node, name_of
 
 _COMBINING: Final = frozenset({"A_ArrayExpr", "CaseExpr", "CoalesceExpr", "MinMaxExpr"})
@@ -83,7 +91,7 @@ class LiteralsOfDomains(ColumnValues):
     Args:
         root: the tree of the statement.
         columns: as in `ColumnValues`.
-        surroundings: facts about the database.
+        facts: facts about the database.
         are_several: whether the columns are of more than one domain.
     """
 
@@ -91,11 +99,11 @@ class LiteralsOfDomains(ColumnValues):
         self,
         root: Node,
         columns: Mapping[str, ValueKind],
-        surroundings: Surroundings,
+        facts: CastSearchFacts,
         *,
         are_several: bool = False,
     ) -> None:
-        super().__init__(root, columns, surroundings)
+        super().__init__(root, columns, facts)
         self._are_several = are_several
 
     def _values_of(self, kind: str, fields: Node) -> ValueKind:
@@ -129,7 +137,7 @@ class LiteralsOfDomains(ColumnValues):
     def _values_of_operator(self, expression: Node) -> ValueKind:
         if expression.get("kind") == "AEXPR_NULLIF":
             return self._kinds(expression["lexpr"])
-        if self._around.compares_only(expression):
+        if self._facts.compares_only(expression):
             return NONE
         kinds = self._kinds([expression.get("lexpr"), expression.get("rexpr")])
         if self._is_written(expression):
@@ -138,7 +146,7 @@ class LiteralsOfDomains(ColumnValues):
 
     def _values_of_call(self, call: Node) -> ValueKind:
         kinds = self._kinds(_arguments(call))
-        if not self._around.means_built_in(call):
+        if not self._facts.means_built_in(call):
             return EVERY if kinds else NONE
         name = _name(call)
         result = _in_array(kinds) if name in FUNCTIONS_THAT_MAKE_ARRAYS else NONE
@@ -174,7 +182,7 @@ class LiteralsOfDomains(ColumnValues):
         return _in_array(kinds) if kind == "A_ArrayExpr" else kinds
 
     def _acts(self, kind: str, fields: Node) -> bool:
-        if kind in _WITH_IMPLIED_EQUALITY and self._around.operator_may_check("="):
+        if kind in _WITH_IMPLIED_EQUALITY and self._facts.operator_may_check("="):
             return self._mentioning[id(fields)]
         return self._makes_values(kind, fields)
 
@@ -198,10 +206,10 @@ class LiteralsOfDomains(ColumnValues):
                 return False
 
     def _may_check(self, step: Node) -> bool:
-        return self._around.may_check(name_of(step))
+        return self._facts.may_check(name_of(step))
 
     def _column_calls_check(self, steps: list[Node]) -> bool:
-        return len(steps) > 1 and not self._around.is_column(steps) and self._may_check(steps[-1])
+        return len(steps) > 1 and not self._facts.is_column(steps) and self._may_check(steps[-1])
 
     def _combination_makes_values(self, kind: str, fields: Node) -> bool:
         return self._mixes(_combined(kind, fields)) or (
@@ -214,9 +222,9 @@ class LiteralsOfDomains(ColumnValues):
         if not kinds:
             return False
         has_literal = any(_literals(arguments))
-        if not self._around.means_built_in(call):
-            mixes = self._around.is_polymorphic(name) and (has_literal or self._mixes(arguments))
-            return mixes or self._around.may_check(name)
+        if not self._facts.means_built_in(call):
+            mixes = self._facts.is_polymorphic(name) and (has_literal or self._mixes(arguments))
+            return mixes or self._facts.may_check(name)
         if name in _OF_VALUES_ALIKE and len(arguments) == 3 and self._mixes([arguments[0], arguments[2]]):
             return True
         if name in FUNCTIONS_OF_ONE_TYPE or name.startswith(PREFIXES_OF_ONE_TYPE):
@@ -227,7 +235,7 @@ class LiteralsOfDomains(ColumnValues):
         left, right = expression.get("lexpr"), expression.get("rexpr")
         if self._is_written(expression):
             symbol = expression["name"][-1]["String"]["sval"]
-            may_check = any(_literals([left, right])) or self._around.operator_may_check(symbol)
+            may_check = any(_literals([left, right])) or self._facts.operator_may_check(symbol)
             return may_check and bool(self._kinds([left, right]))
         is_of_elements = expression.get("kind") in ("AEXPR_OP_ANY", "AEXPR_OP_ALL")
         if is_of_elements and not self._kinds(left) and self._kinds(right) & _WHOLES == ValueKind.ARRAY:
@@ -251,7 +259,7 @@ class LiteralsOfDomains(ColumnValues):
 
     def _is_written(self, expression: Node) -> bool:
         """Return whether the operator may be one of the database's own whose function has a body."""
-        return self._around.has_written_operator(expression["name"][-1]["String"]["sval"])
+        return self._facts.has_written_operator(expression["name"][-1]["String"]["sval"])
 
 
 def _arguments(call: Node) -> list[Node]:

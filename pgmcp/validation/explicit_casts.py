@@ -9,7 +9,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from pgmcp.validation.column_values import NONE, SELECTS, ColumnValues, Surroundings, ValueKind, symbols
+from pgmcp.validation.column_values import NONE, SELECTS, CastSearchFacts, ColumnValues, ValueKind, symbols
 from pgmcp.validation.grammar import Node, name_of
 
 # The functions of the first list make JSON of values. For each value, PostgreSQL looks up a cast of its type
@@ -74,7 +74,7 @@ class ExplicitCasts(ColumnValues):
         root: the tree of the statement.
         columns: the names of the columns with the kinds of their values; any column of such a name counts.
         targets: names of the built-in types to which the values can be cast.
-        surroundings: facts about the database.
+        facts: facts about the database.
         types: by the name of each type to which the statement casts, how its values contain values that can
             be cast again.
     """
@@ -84,11 +84,11 @@ class ExplicitCasts(ColumnValues):
         root: Node,
         columns: Mapping[str, ValueKind],
         targets: Set[str],
-        surroundings: Surroundings,
+        facts: CastSearchFacts,
         *,
         types: Mapping[str, ValueKind] | None = None,
     ) -> None:
-        super().__init__(root, columns, surroundings)
+        super().__init__(root, columns, facts)
         self._types = types or {}
         self._columns = columns
         self._targets = targets
@@ -100,7 +100,7 @@ class ExplicitCasts(ColumnValues):
             case "SubLink":
                 gives_values = fields.get("subLinkType") in _VALUE_SUBLINKS
                 return self._kinds(fields["subselect"]) if gives_values else NONE
-            case "A_Expr" if self._around.compares_only(fields):
+            case "A_Expr" if self._facts.compares_only(fields):
                 return NONE
             case "FuncCall" if self._is_built_in(fields, _PLAIN_RESULTS):
                 return NONE
@@ -135,7 +135,7 @@ class ExplicitCasts(ColumnValues):
                 return self._may_cast_unwritten(kind, fields)
             case "ColumnRef":
                 parts = fields["fields"]
-                may_call = len(parts) > 1 and not self._around.is_column(parts)
+                may_call = len(parts) > 1 and not self._facts.is_column(parts)
                 return may_call and self._is_function_of_value(parts[-1])
             case "A_Indirection":
                 is_carried = self._is_carried(fields["arg"])
@@ -149,11 +149,11 @@ class ExplicitCasts(ColumnValues):
         return kind.startswith("Xml") or kind == "RangeTableFunc"
 
     def _may_cast_to(self, type_name: Node) -> bool:
-        return may_cast_to(type_name, self._targets, self._around)
+        return may_cast_to(type_name, self._targets, self._facts)
 
     def _may_cast_by(self, symbol: str) -> bool:
         is_concatenation = symbol == "||" and "text" in self._targets
-        return is_concatenation or self._around.operator_may_cast(symbol, self._targets)
+        return is_concatenation or self._facts.operator_may_cast(symbol, self._targets)
 
     def _may_cast_unwritten(self, kind: str, fields: Node) -> bool:
         """Return whether the operator that a subquery, CASE, join or ORDER BY calls may cast a value."""
@@ -163,19 +163,19 @@ class ExplicitCasts(ColumnValues):
         return (
             has_operator
             and self._mentioning[id(fields)]
-            and self._around.operator_may_cast(symbol, self._targets)
+            and self._facts.operator_may_cast(symbol, self._targets)
         )
 
     def _may_cast_given(self, call: Node) -> bool:
         """Return whether the called function may cast one of its arguments."""
         name = call["funcname"][-1]["String"]["sval"]
-        is_own = not self._around.means_built_in(call)
-        return self._casts(name) or (is_own and self._around.may_cast(name, self._targets))
+        is_own = not self._facts.means_built_in(call)
+        return self._casts(name) or (is_own and self._facts.may_cast(name, self._targets))
 
     def _is_built_in(self, call: Node, names: Set[str]) -> bool:
         """Return whether a call certainly means one of these built-in functions, which call no cast."""
         name = call["funcname"][-1]["String"]["sval"]
-        is_built_in = self._around.means_built_in(call)
+        is_built_in = self._facts.means_built_in(call)
         return is_built_in and not self._casts(name) and name in names
 
     def _casts(self, name: str) -> bool:
@@ -187,7 +187,7 @@ class ExplicitCasts(ColumnValues):
         name = step.get("String", {}).get("sval", "")
         if name in self._columns:  # not `_names`, because an output can have the name of its function
             return False
-        is_casting = self._around.takes_one(name) and self._around.may_cast(name, self._targets)
+        is_casting = self._facts.takes_one(name) and self._facts.may_cast(name, self._targets)
         return (name in FUNCTIONS_THAT_CAST and self._casts(name)) or is_casting
 
 
@@ -203,13 +203,13 @@ def is_untyped_literal(expression: Node) -> bool:
     return "sval" in constant or "isnull" in constant
 
 
-def may_cast_to(type_name: Node, targets: Set[str], surroundings: Surroundings) -> bool:
+def may_cast_to(type_name: Node, targets: Set[str], facts: CastSearchFacts) -> bool:
     """Return whether a cast to the named type may call one of the casts to `targets`.
 
     A type outside pg_catalog may be a domain over one of the targets.
     """
     *schemas, name = (part["String"]["sval"] for part in type_name["names"])
-    is_built_in = schemas == ["pg_catalog"] or not (schemas or surroundings.puts_schemas_first)
+    is_built_in = schemas == ["pg_catalog"] or not (schemas or facts.puts_schemas_first)
     return not is_built_in or is_cast_to(name, targets) or name not in BUILT_IN_TYPES
 
 

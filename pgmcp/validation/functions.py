@@ -26,7 +26,7 @@ from pgmcp.validation.catalog_objects import (
     ColumnCast,
     ResolutionFacts,
 )
-from pgmcp.validation.column_values import Surroundings, ValueKind
+from pgmcp.validation.column_values import CastSearchFacts, ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.function_settings import FunctionSettings
 from pgmcp.validation.given_values import GivenValues
@@ -298,9 +298,9 @@ class FunctionPolicy:
         return self._calls.type_casts(name)
 
     @property
-    def surroundings(self) -> Surroundings:
+    def cast_search_facts(self) -> CastSearchFacts:
         """The facts about the database that a search for casts needs."""
-        return self._given.surroundings(self._path)
+        return self._given.cast_search_facts(self._path)
 
     def array_refusal(self, element: str) -> RefusalReason | None:
         """Return why a cast to a type is refused: the cast of an array of it calls a refused function."""

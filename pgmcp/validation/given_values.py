@@ -12,7 +12,7 @@ from typing import Final
 from pgmcp.validation.body import BodyText, read_body
 from pgmcp.validation.body_statement import BodyStatement
 from pgmcp.validation.catalog_objects import CastColumn, CatalogFunction, ColumnCast, ResolutionFacts
-from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind
+from pgmcp.validation.column_values import EVERY, CastSearchFacts, ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import is_cast_to, looks_up_cast
 from pgmcp.validation.grammar import Node, strings
@@ -62,16 +62,16 @@ class GivenValues:
     def operator_may_cast(self, symbol: str, targets: Set[str]) -> bool:
         """Return whether the function of an operator may cast an operand to one of these types."""
         wanted = frozenset(targets)
-        return any(self._may_use(each, wanted) for each in self._lookup.behind_symbol(symbol))
+        return any(self._may_use(each, wanted) for each in self._lookup.functions_of_symbol(symbol))
 
     def operator_may_check(self, symbol: str) -> bool:
         """Return whether the function of an operator may create new values of an operand's domain."""
-        return any(self._may_use(each, None) for each in self._lookup.behind_symbol(symbol))
+        return any(self._may_use(each, None) for each in self._lookup.functions_of_symbol(symbol))
 
-    def surroundings(self, path: Sequence[str]) -> Surroundings:
+    def cast_search_facts(self, path: Sequence[str]) -> CastSearchFacts:
         """Return the facts about the database that a search for casts needs."""
-        functions_of = self._lookup.behind_symbol
-        return Surroundings(
+        functions_of = self._lookup.functions_of_symbol
+        return CastSearchFacts(
             has_function=self._has_function,
             takes_one=lambda name: any(function.takes_one for function in self._lookup.named(name)),
             is_polymorphic=lambda name: any(map(_gives_types, self._lookup.named(name))),
@@ -83,18 +83,18 @@ class GivenValues:
             operator_may_check=self.operator_may_check,
         )
 
-    def surroundings_in(self, function: SqlFunction, root: Node, path: Sequence[str]) -> Surroundings:
+    def cast_search_facts_in(self, function: SqlFunction, root: Node, path: Sequence[str]) -> CastSearchFacts:
         """Return the facts that a search for casts in one statement of a function's body needs.
 
         If a relation has the name of a parameter, `name.x` may be a field of the parameter. So it does not
         count as a column.
         """
-        surroundings = self.surroundings(path)
+        facts = self.cast_search_facts(path)
         if ANY_SCHEMA in path:
-            return surroundings
+            return facts
         columns = KnownColumns(root, self._facts, with_references(root), path, may_skip_schemas=True)
         return replace(
-            surroundings,
+            facts,
             has_column=lambda relation, name: (
                 relation not in function.parameters and columns.has(relation, name)
             ),
@@ -103,7 +103,7 @@ class GivenValues:
     def text_may_cast(self, body: BodyText, targets: Set[str], path: Sequence[str]) -> bool:
         """Return whether a body that is not parsed may cast a value to one of these types explicitly."""
         written = body.written_targets
-        around = self.surroundings(path)
+        around = self.cast_search_facts(path)
         if (
             written is None
             or any(is_cast_to(name, targets) for name in written)
@@ -191,12 +191,12 @@ class GivenValues:
             for column in columns
             if column.type_name == cast.type_name
         ]
-        around = self.surroundings_in(sql, root, path)
+        around = self.cast_search_facts_in(sql, root, path)
         return bool(found) and find_refused_cast(root, found, around, cast_types={}) is not None
 
 
 def parameter_columns(
-    function: SqlFunction, statement: BodyStatement, held_by: Callable[[str], Iterable[str]]
+    function: SqlFunction, statement: BodyStatement, types_inside: Callable[[str], Iterable[str]]
 ) -> list[CastColumn] | None:
     """Return the parameters of a function, and their fields, as columns whose values can be cast.
 
@@ -206,12 +206,12 @@ def parameter_columns(
     Args:
         function: the function.
         statement: a statement of its body.
-        held_by: takes the name of a type; returns the types with casts that its values and their parts have.
+        types_inside: takes the name of a type; returns the types with casts of its values and their parts.
     """
     found: list[CastColumn] = []
     for parameter, type_name in function.parameters.items():
         name = strings(type_name["names"])[-1]
-        held = set(held_by(name))
+        held = set(types_inside(name))
         if held and parameter in statement.stars:
             return None
         fields = [column for qualifier, column in statement.columns if qualifier == parameter]

@@ -8,7 +8,7 @@ calls none count as harmless; every other place counts as a cast.
 from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
 
-from pgmcp.validation.column_values import Surroundings, arms
+from pgmcp.validation.column_values import CastSearchFacts, arms
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast, may_cast_to
 from pgmcp.validation.grammar import Node
 
@@ -64,7 +64,7 @@ class ImplicitCasts:
         root: the tree of the statement.
         columns: the names of the columns; any column of such a name counts.
         targets: names of the types to which the columns have casts.
-        surroundings: facts about the database.
+        facts: facts about the database.
         types: names of types to which the statement casts and whose values can be cast in turn, or contain
             such values.
         shows_result: whether the statement's result stays as it is; if not, its columns may become another
@@ -76,7 +76,7 @@ class ImplicitCasts:
         root: Node,
         columns: Set[str],
         targets: Set[str],
-        surroundings: Surroundings,
+        facts: CastSearchFacts,
         *,
         types: Set[str] = frozenset(),
         shows_result: bool = True,
@@ -85,7 +85,7 @@ class ImplicitCasts:
         self._columns = columns
         self._targets = targets
         self._types = types
-        self._around = surroundings
+        self._facts = facts
         self._rows = _names_of_rows(root)
         outermost = root.get("SelectStmt", root)
         targets_of_result = {id(target["ResTarget"]) for target in outermost.get("targetList", ())}
@@ -122,7 +122,7 @@ class ImplicitCasts:
         if name in self._columns and not is_harmless:
             return True
         if qualifiers:
-            return self._may_take_row(name) and not self._around.is_column(column["fields"])
+            return self._may_take_row(name) and not self._facts.is_column(column["fields"])
         return name in self._rows and name not in self._columns and not seen.is_consumed
 
     def _may_be_cast_again(self, cast: Node, seen: _Seen) -> bool:
@@ -135,7 +135,7 @@ class ImplicitCasts:
         return cast["typeName"]["names"][-1]["String"]["sval"] in self._types and not is_harmless
 
     def _may_take_row(self, name: str) -> bool:
-        return name in FUNCTIONS_OF_ANY_ROW or self._around.takes_one(name)
+        return name in FUNCTIONS_OF_ANY_ROW or self._facts.takes_one(name)
 
     def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
         """Yield the parts of a node or field, each with what the server does to a column in it."""
@@ -149,7 +149,7 @@ class ImplicitCasts:
             for field, each in below.items():
                 is_consumed = field == "args" and self._takes_values_as_they_are(below)
                 yield _Seen(each, is_bare=is_consumed, is_consumed=is_consumed)
-        elif name == "TypeCast" and not may_cast_to(below["typeName"], self._targets, self._around):
+        elif name == "TypeCast" and not may_cast_to(below["typeName"], self._targets, self._facts):
             yield _Seen(below["arg"], is_bare=True, is_consumed=True)
         elif name in ("SubLink", "JsonArrayQueryConstructor"):
             yield _Seen(below, is_value=below.get("subLinkType") != "EXISTS_SUBLINK")
@@ -161,7 +161,7 @@ class ImplicitCasts:
     def _takes_values_as_they_are(self, call: Node) -> bool:
         name = call["funcname"][-1]["String"]["sval"]
         takes_any = name in _OF_ANY_VALUE and (name not in _WITH_FLAG or len(call.get("args", [])) == 1)
-        is_built_in = self._around.means_built_in(call)
+        is_built_in = self._facts.means_built_in(call)
         return is_built_in and takes_any and not looks_up_cast(name, self._targets)
 
     def _mixes_or_renames(self, fields: Node) -> bool:

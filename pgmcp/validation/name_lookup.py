@@ -155,11 +155,11 @@ class Lookup:
         """Return whether the database has operators of this symbol, in any schema."""
         return symbol in self._by_symbol
 
-    def behind_symbol(self, symbol: str) -> list[CatalogFunction]:
+    def functions_of_symbol(self, symbol: str) -> list[CatalogFunction]:
         """Return the functions of the database's operators with this symbol, in any schema."""
         return self._by_symbol.get(symbol, [])
 
-    def behind_built_in(self, symbol: str) -> list[CatalogFunction]:
+    def functions_of_built_in(self, symbol: str) -> list[CatalogFunction]:
         """Return the functions of PostgreSQL's own operators that a negator or commutator can replace."""
         found = self._by_operator.get(symbol, {})
         return [function for operator, function in found.items() if operator.schema == PG_CATALOG]
@@ -225,7 +225,7 @@ class Lookup:
     ) -> list[CatalogOperator]:
         """Return the operators that the server can choose; none if some with the symbol are not known."""
         are_overloads_read = symbol in self._built_in_operators or not is_built_in_operator(symbol)
-        is_any_unknown = any(not each.overloads for each in self.behind_symbol(symbol))
+        is_any_unknown = any(not each.overloads for each in self.functions_of_symbol(symbol))
         if ANY_SCHEMA in path or not are_overloads_read or is_any_unknown:
             return []
         return self._choose(self._places_of_operator(schema, symbol, path), arguments)

@@ -128,7 +128,7 @@ class NodeRefusals:
     @property
     def _trusts_conditions(self) -> bool:
         """Whether only operators of extensions and of PostgreSQL can compare names, with any search path."""
-        functions = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
+        functions = (each for symbol in NAME_COMPARISONS for each in self._lookup.functions_of_symbol(symbol))
         return all(function.extension for function in functions)
 
     def _builtin_refusal(self, calls: Iterable[tuple[str, str, int | None]]) -> Refusal | None:

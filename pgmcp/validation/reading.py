@@ -258,8 +258,8 @@ class ReadingCheck(StatementRefusals):
         """Refuse a statement that may call a refused cast of a column's type."""
         self.depends_on_literals |= any(each.cast.is_check for each in self._column_casts)
         columns = self._functions.known_columns(root, self._with_references)
-        surroundings = replace(self._functions.surroundings, has_column=columns.has)
-        found = find_refused_cast(root, self._column_casts, surroundings, cast_types=self._cast_types)
+        facts = replace(self._functions.cast_search_facts, has_column=columns.has)
+        found = find_refused_cast(root, self._column_casts, facts, cast_types=self._cast_types)
         if found:
             self._refuse(found.message, found.place, offending=found.offending, hint=found.hint)
 
@@ -271,7 +271,7 @@ class ReadingCheck(StatementRefusals):
             root,
             self._relations_with_secrets,
             trusts_conditions=is_own,
-            trusts_type_names=not self._functions.surroundings.puts_schemas_first,
+            trusts_type_names=not self._functions.cast_search_facts.puts_schemas_first,
         ):
             relation, column, offending, fields, shows_samples = found
             shows = "it" if offending == column else f"{offending} may show it; it"

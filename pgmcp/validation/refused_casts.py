@@ -9,7 +9,14 @@ from itertools import chain
 from typing import NamedTuple
 
 from pgmcp.validation.catalog_objects import ColumnCast
-from pgmcp.validation.column_values import EVERY, NONE, Surroundings, ValueKind, is_result, names_of_columns
+from pgmcp.validation.column_values import (
+    EVERY,
+    NONE,
+    CastSearchFacts,
+    ValueKind,
+    is_result,
+    names_of_columns,
+)
 from pgmcp.validation.domain_literals import LiteralsOfDomains
 from pgmcp.validation.explicit_casts import ExplicitCasts
 from pgmcp.validation.grammar import Node
@@ -61,7 +68,7 @@ class CastUse(NamedTuple):
 def find_refused_cast(
     root: Node,
     casts: list[ColumnCast],
-    surroundings: Surroundings,
+    facts: CastSearchFacts,
     *,
     cast_types: Mapping[str, Set[str]],
     shows_result: bool = True,
@@ -74,7 +81,7 @@ def find_refused_cast(
     Args:
         root: the tree of the statement.
         casts: the refused casts and CHECKs of the columns, results of functions, and types in the statement.
-        surroundings: facts about the database.
+        facts: facts about the database.
         cast_types: by the name of a type to which the statement casts, the types with casts or CHECKs that a
             value of this type has or contains, such as the element type of an array.
         shows_result: as in `ImplicitCasts`.
@@ -83,9 +90,9 @@ def find_refused_cast(
     checked = [each for each in casts if each.cast.is_check]
     named = [each for each in casts if not (each.cast.is_chosen or each.cast.is_check)]
     uses = chain(
-        _implicit_uses(root, chosen, surroundings, cast_types, shows_result=shows_result),
-        _explicit_uses(root, named, surroundings, cast_types),
-        _check_uses(root, checked, surroundings),
+        _implicit_uses(root, chosen, facts, cast_types, shows_result=shows_result),
+        _explicit_uses(root, named, facts, cast_types),
+        _check_uses(root, checked, facts),
     )
     try:
         return next(uses, None)
@@ -97,7 +104,7 @@ def find_refused_cast(
 def _implicit_uses(
     root: Node,
     casts: list[ColumnCast],
-    surroundings: Surroundings,
+    facts: CastSearchFacts,
     cast_types: Mapping[str, Set[str]],
     *,
     shows_result: bool,
@@ -107,13 +114,13 @@ def _implicit_uses(
         columns, targets = {each.column for each in group}, {each.cast.target for each in group}
         made = {each.cast.type_name for each in group if not each.column}
         types = {name for name, held in cast_types.items() if held & made}
-        found = ImplicitCasts(root, columns, targets, surroundings, types=types, shows_result=shows_result)
+        found = ImplicitCasts(root, columns, targets, facts, types=types, shows_result=shows_result)
         if place := found.first():
             yield _use(group, place, _IMPLICIT_CAST_HINT)
 
 
 def _explicit_uses(
-    root: Node, casts: list[ColumnCast], surroundings: Surroundings, cast_types: Mapping[str, Set[str]]
+    root: Node, casts: list[ColumnCast], facts: CastSearchFacts, cast_types: Mapping[str, Set[str]]
 ) -> Iterator[CastUse]:
     """Yield, for each group of casts, the first place that may call one of them explicitly."""
     for group in _by_targets(casts):
@@ -124,15 +131,15 @@ def _explicit_uses(
             for name, held in cast_types.items()
             if held & made
         }
-        if place := ExplicitCasts(root, kinds, targets, surroundings, types=types).first():
+        if place := ExplicitCasts(root, kinds, targets, facts, types=types).first():
             yield _use(group, place, _EXPLICIT_CAST_HINT)
 
 
-def _check_uses(root: Node, casts: list[ColumnCast], surroundings: Surroundings) -> Iterator[CastUse]:
+def _check_uses(root: Node, casts: list[ColumnCast], facts: CastSearchFacts) -> Iterator[CastUse]:
     """Yield the first place where a literal may become a value of one of the domains, if there is any."""
     if casts:
         are_several = len({each.cast.type_name for each in casts}) > 1
-        literals = LiteralsOfDomains(root, _kinds_by_column(casts), surroundings, are_several=are_several)
+        literals = LiteralsOfDomains(root, _kinds_by_column(casts), facts, are_several=are_several)
         if place := literals.first():
             yield _use(casts, place, _CHECK_HINT)
 

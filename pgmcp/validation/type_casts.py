@@ -63,7 +63,7 @@ class TypeCasts:
         """Return the casts and checks of a type's values, with their functions."""
         return self._casts.get(name, [])
 
-    def held_by(self, name: str) -> set[str]:
+    def types_inside(self, name: str) -> set[str]:
         """Return the types with casts or checks that are the type of a value or of parts of it.
 
         Args:

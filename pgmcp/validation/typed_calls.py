@@ -99,7 +99,7 @@ class TypedCalls:
         """Return the functions that the statement calls as `f(x)`, `x.f` or `(x).f`."""
         return [*self._called_by_name(), *self._called_as_columns(), *self._called_as_fields()]
 
-    def behind_operators(self) -> Iterator[CatalogFunction]:
+    def functions_of_operators(self) -> Iterator[CatalogFunction]:
         """Yield the functions that implement the statement's operators."""
         for operator in self._statement.operators:
             if self._lookup.has_operators(operator.symbol):

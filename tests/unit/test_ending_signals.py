@@ -5,7 +5,7 @@ import errno
 import inspect
 import signal
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 
 import pytest
 
@@ -13,6 +13,14 @@ from pgmcp.ending_signals import deferred, ended_like_ctrl_c, run_coroutine
 from pgmcp.errors import WorkerLostError
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+
+
+@pytest.fixture(autouse=True)
+def not_under_nohup() -> Iterator[None]:
+    """Let SIGHUP end a process, also if the tests run under nohup, which ignores it."""
+    old = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, old)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", 0)])

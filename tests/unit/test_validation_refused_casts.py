@@ -6,7 +6,7 @@ import pytest
 
 from pgmcp.validation import grammar
 from pgmcp.validation.catalog_objects import CatalogCast, ColumnCast
-from pgmcp.validation.column_values import Surroundings, ValueKind
+from pgmcp.validation.column_values import CastSearchFacts, ValueKind
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 
@@ -16,7 +16,7 @@ _CAST = ColumnCast(
     Refusal("to_int", RefusalReason.VOLATILE),
     ValueKind.ELEMENT,
 )
-_SURROUNDINGS = Surroundings(
+_SURROUNDINGS = CastSearchFacts(
     has_function=lambda _name, _argument_count: False,
     takes_one=lambda _: False,
     is_polymorphic=lambda _: False,
