@@ -184,12 +184,14 @@ async def test_the_page_observes_and_stops_sessions(server: Server, tmp_path: Pa
 
         sessions: list[object] = []
 
-        def is_listed(name: str = name, sessions: list[object] = sessions) -> bool:
-            found = [each["pid"] for each in server.admin(observe) if each["application_name"] == name]
-            sessions.extend(found)
-            return bool(found)
+        def is_running(name: str = name, sessions: list[object] = sessions) -> bool:
+            own = [each for each in server.admin(observe) if each["application_name"] == name]
+            sessions.extend(
+                each["pid"] for each in own if each["state"] == "active" and "sleep" in str(each["query"])
+            )
+            return bool(sessions)
 
-        await until(is_listed, "the session is listed")
+        await until(is_running, "the statement is listed")
         server.admin(stop.replace("12345", str(sessions[0])))
         running.join(30)
         assert outcomes.pop() == sqlstate
