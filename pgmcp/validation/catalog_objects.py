@@ -103,8 +103,8 @@ class CatalogFunction:
             type.
         row_types: those of `types` that are domains over rows; `row.name` may be a cast to one of them.
         parts: the functions of an aggregate, which has no code of its own.
-        definition: its complete definition, if it was written for this database. "" for a volatile one that
-            is too long, or that certainly does more than read.
+        definition: its complete definition, if it was written for this database. "" for a volatile function
+            that is longer than the policy reads.
         is_unreadable: whether only its name is known, because the role may not read the rest.
         is_body_unreadable: whether the role may not read its definition.
         min_arguments: minimum number of arguments of a call, without those that have defaults.
@@ -244,7 +244,7 @@ class CatalogFunction:
         return None if is_judged_elsewhere or refusal is RefusalReason.INTERNAL else refusal
 
     @property
-    def spelled(self) -> str:
+    def display_name(self) -> str:
         """Its name in the form of the setting PG_MCP_SERVER_ALLOWED_FUNCTIONS."""
         return self.name if self.schema == "pg_catalog" else f"{self.schema}.{self.name}"
 

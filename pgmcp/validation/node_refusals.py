@@ -62,18 +62,18 @@ class NodeRefusals:
         if isinstance(node, CatalogRelation):
             return self._relation_refusal(node)
         if (verdict := self._settings_verdict(node.schema, node.name, node.extension)) is not None:
-            return None if verdict else Refusal(node.spelled, RefusalReason.DENIED)
+            return None if verdict else Refusal(node.display_name, RefusalReason.DENIED)
         is_judged_by_body = through_relation and bool(node.definition)
         reason = _declared_refusal(node)
         if reason and not (is_judged_by_body and reason is RefusalReason.SECURITY_DEFINER):
-            return Refusal(node.spelled, reason)
+            return Refusal(node.display_name, reason)
         if not node.definition:
             return None
         body = read_body(node.definition, node.language)
         if node.volatility != "v":
             return self._body_refusal(body)
         if self._may_change_something(node, body) or self._body_refusal(body):
-            return Refusal(node.spelled, RefusalReason.VOLATILE)
+            return Refusal(node.display_name, RefusalReason.VOLATILE)
         return None
 
     def _relation_refusal(self, relation: CatalogRelation) -> Refusal | None:
@@ -153,7 +153,7 @@ def allowable(node: CatalogNode, refusal: Refusal) -> str:
     if refusal.reason is RefusalReason.DENIED:
         return ""
     if isinstance(node, CatalogFunction):
-        return node.spelled
+        return node.display_name
     return refusal.cause if builtin("", refusal.cause) else ""
 
 

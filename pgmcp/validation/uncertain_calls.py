@@ -79,7 +79,7 @@ class UncertainCalls:
             return None if choosable else self._of_other_functions(schema, name)
         function, refusal = refused[0]
         if len(overloads) == 1:
-            cause = refusal.of_call(function.spelled)
+            cause = refusal.of_call(function.display_name)
             return Explanation(*cause) if cause else self._of_only_overload(schema, function, refusal)
         could_be = self._could_be(
             f"{function.schema}.{quote_identifier(name)}", function, known.shape, refusal
@@ -113,7 +113,7 @@ class UncertainCalls:
         """
         if schema or function.argument_types is None or not builtin("", function.name):
             return None
-        text = f"with these arguments it is {function.spelled}, and {TEXT_BY_REASON[refusal.reason]}"
+        text = f"with these arguments it is {function.display_name}, and {TEXT_BY_REASON[refusal.reason]}"
         return Explanation(text, HINT_BY_REASON[refusal.reason])
 
     def of_field(self, value: Node, name: str) -> Explanation | None:

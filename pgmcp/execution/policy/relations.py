@@ -3,12 +3,12 @@
 from typing import Final
 
 from pgmcp.execution.policy.statements import (
-    ANSWERING,
     IS_SUPERUSER,
     NESTED_CHECKS,
     RANGE_FUNCTIONS,
     TYPES_WITH_CASTS,
     WHOLES,
+    WITH_OWN_COUNTERPART,
 )
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
@@ -89,12 +89,12 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
           AND {IS_SUPERUSER.format(role="c.relowner")})
     UNION ALL
     SELECT p.id, p.tree FROM policies AS p
-), answering (operator) AS ({ANSWERING}
+), with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
 ), counterparts (id, operator, function) AS (
     -- The negators and commutators of operators, and theirs in turn.
     SELECT o.oid, c.oid, c.oprcode::pg_catalog.oid
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_operator AS c ON c.oid IN (o.oprcom, o.oprnegate)
-    WHERE o.oid >= '16384' OR o.oid IN (SELECT a.operator FROM answering AS a)
+    WHERE o.oid >= '16384' OR o.oid IN (SELECT a.operator FROM with_own_counterpart AS a)
     UNION
     SELECT k.id, c.oid, c.oprcode::pg_catalog.oid
     FROM counterparts AS k

@@ -7,7 +7,7 @@ whose name has several overloads.
 
 from typing import Final
 
-from pgmcp.execution.policy.statements import ANSWERING, INPUT_NAMES, IS_SUPERUSER
+from pgmcp.execution.policy.statements import INPUT_NAMES, IS_SUPERUSER, WITH_OWN_COUNTERPART
 from pgmcp.validation.shipped_lists import judged_by_types
 from pgmcp.validation.type_system import COMPATIBLE_FAMILY, EXACT_FAMILY
 
@@ -36,7 +36,7 @@ WITH RECURSIVE members (class, id) AS (
 ), own_operators AS MATERIALIZED (
     SELECT o.oid, o.oprname, o.oprleft, o.oprright FROM pg_catalog.pg_operator AS o
     WHERE o.oid >= '16384' AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = '2617' AND m.id = o.oid)
-), answering (operator) AS ({ANSWERING}
+), with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
 ), names (name) AS MATERIALIZED (
     SELECT DISTINCT f.proname FROM own_functions AS f
 ), contested (is_contested) AS MATERIALIZED (
@@ -187,7 +187,8 @@ SELECT 'operator', '', o.oprname::pg_catalog.text,
 FROM pg_catalog.pg_operator AS o
 WHERE o.oprnamespace = '11' AND o.oprname IN (
     SELECT s.oprname FROM own_operators AS s UNION SELECT s.symbol FROM operators_with_several AS s
-    UNION SELECT b.oprname FROM pg_catalog.pg_operator AS b JOIN answering AS a ON a.operator = b.oid)
+    UNION SELECT b.oprname
+    FROM pg_catalog.pg_operator AS b JOIN with_own_counterpart AS a ON a.operator = b.oid)
 UNION ALL
 SELECT 'column', '', c.name::pg_catalog.text, pg_catalog.textin(pg_catalog.json_out(c.types))
 FROM columns AS c

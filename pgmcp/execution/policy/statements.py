@@ -54,20 +54,20 @@ WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # n
 
 # PostgreSQL's own operators that have a negator or commutator of this database, also through another one of
 # PostgreSQL's own. A superuser can create such an operator with `negator = operator(pg_catalog.&&)`.
-ANSWERING: Final = """
+WITH_OWN_COUNTERPART: Final = """
     SELECT o.oid
     FROM pg_catalog.pg_operator AS c JOIN pg_catalog.pg_operator AS o ON o.oid IN (c.oprcom, c.oprnegate)
     WHERE c.oid >= '16384' AND o.oid < '16384' AND c.oid IN (o.oprcom, o.oprnegate)
     UNION
     SELECT o.oid
-    FROM answering AS a
+    FROM with_own_counterpart AS a
     JOIN pg_catalog.pg_operator AS c ON c.oid = a.operator
     JOIN pg_catalog.pg_operator AS o ON o.oid IN (c.oprcom, c.oprnegate)
     WHERE o.oid < '16384'"""
 
-# Definitions of volatile functions are read up to these lengths, in bytes. The shortest are read first:
-# most of the long ones write. A standard body (BEGIN ATOMIC) is not in prosrc, but in another column of the
-# row, which PostgreSQL 13 lacks.
+# Definitions of volatile functions are read up to these lengths, in bytes. The shortest are read first,
+# because a function that only reads is usually short. A standard body (BEGIN ATOMIC) is not in prosrc, but in
+# another column of the row, which PostgreSQL 13 lacks.
 _MAX_LENGTH_OF_VOLATILE: Final = 10_000
 _MAX_TOTAL_OF_VOLATILE: Final = 4_000_000
 _LENGTH_OF_HEAD: Final = 500
@@ -86,13 +86,13 @@ INPUT_NAMES: Final = """CASE WHEN p.proargnames IS NOT NULL THEN (
 # a type of PostgreSQL's. Procedures and trigger functions are left out, because a read cannot call them. The
 # constructors of ranges are created with their type, so they count as written in SQL.
 FUNCTIONS: Final = rf"""
-WITH RECURSIVE answering (operator) AS ({ANSWERING}
+WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
 ), operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8,
                o.oprresult::pg_catalog.int8))
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
-    WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM answering AS a)
+    WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM with_own_counterpart AS a)
     GROUP BY o.oprcode::pg_catalog.oid
 ), checks (type, id) AS (
     SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
@@ -225,7 +225,7 @@ WITH RECURSIVE answering (operator) AS ({ANSWERING}
     FROM pg_catalog.pg_operator AS o
     JOIN pg_catalog.pg_operator AS c ON c.oid IN (o.oprcom, o.oprnegate)
     JOIN functions AS f ON f.oid = c.oprcode::pg_catalog.oid
-    WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM answering AS a)
+    WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM with_own_counterpart AS a)
     GROUP BY o.oprcode::pg_catalog.oid
 ), stored_operators (id, list) AS (
     -- The operators of parameter defaults and of bodies that are stored as trees, without PostgreSQL's own.
