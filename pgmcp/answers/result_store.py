@@ -84,9 +84,9 @@ class StoredResult:
 
 def no_such_result(result_id: str, lifetime_s: float, advice: str = "") -> ResultGoneError:
     """Return the error for a result that is not stored or belongs to another principal."""
-    hint = f"results are kept for {lifetime_s:g} s at most; run the statement again"
+    hint = f"results are stored for at most {lifetime_s:g} s; run the statement again"
     return ResultGoneError(
-        f"no result {result_id[:32]!r} is kept", hint=f"{hint}; {advice}" if advice else hint
+        f"no result {result_id[:32]!r} is stored", hint=f"{hint}; {advice}" if advice else hint
     )
 
 

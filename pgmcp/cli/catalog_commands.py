@@ -262,7 +262,7 @@ MAX_FOUND_TABLES: Final = 20
 """Maximum tables found by words; tables requested by name are all shown."""
 
 _NOTHING_MATCHES: Final = "no table matches; `pgmcp schema` without words lists all"
-_NOTHING_TO_READ: Final = "this role may read no table; `pgmcp setup-sql` prints the grants"
+_NOTHING_TO_READ: Final = "this role may not read any table; `pgmcp setup-sql` prints the grants"
 
 
 def show_schema(text: str, *, tables: Sequence[str], detail: Detail | None, database: str | None) -> None:

@@ -16,8 +16,8 @@ CHECK_ADDRESS: Final = (
 )
 CONNECTION_ENDED: Final = "the server ended the connection; the next call connects again"
 CONNECTION_LOST: Final = (
-    "the server, or a pooler or firewall before it, closed the connection, and no reason arrived: the "
-    "server's log may have it, for example a restart or a transaction_timeout of the role; the next call "
+    "the server, or a pooler or firewall in front of it, closed the connection without giving a reason: the "
+    "server's log may show one, such as a restart or a transaction_timeout of the role; the next call "
     "connects again"
 )
 

@@ -166,7 +166,7 @@ def _parts_of_question(facts: PromptFacts, fence: str) -> Iterator[str]:
         f"At most {facts.max_rows} rows are shown."
     )
     if facts.reading:
-        yield f"Read the question so: {_clean(facts.reading)}"
+        yield f"Read the question as: {_clean(facts.reading)}"
     yield f"Question: {_clean(facts.question)}"
 
 

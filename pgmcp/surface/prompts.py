@@ -17,7 +17,7 @@ from pgmcp.untrusted import shorten
 _DATABASE: Final = ("database", "Name of a configured database; the default one if left out")
 
 EXPLORE: Final = """\
-Get to know {database} before anyone asks it something. Use pgmcp's tools; they can only read.
+Find out what {database} contains. Use pgmcp's tools; they can only read.
 1. search_schema with detail="names": which tables are there?
 2. search_schema with tables=[…] for the five to ten that matter most, by their keys, sizes and comments.
 3. A few small aggregates with execute_sql: how many rows, from when to when, which states and how often. \
@@ -53,8 +53,8 @@ Find out why a statement is slow, and what would make it faster. It runs in {dat
 This runs the statement, up to pgmcp's time limit; say so before you do it.
 4. Name the step that costs most and why: estimated and actual rows, an index that is missing or cannot be \
 used, a join that multiplies rows, a sort or hash that spills to disk.
-Then propose, the most effective first: a rewritten SELECT, with its EXPLAIN beside the old one; an index, \
-as CREATE INDEX for someone who may run it. Nothing here can change the database, so do not try.
+Then propose changes, the most effective first: a rewritten SELECT, with its EXPLAIN beside the old one; \
+an index, as CREATE INDEX for someone who may run it. Nothing here can change the database, so do not try.
 """
 
 
@@ -151,7 +151,7 @@ PROMPTS: Final = (
     Prompt(
         "explore_database",
         "Explore a database",
-        "What it holds: main tables, how they join, the period, questions worth asking.",
+        "Describes its main tables, how they join, the period they cover, and questions worth asking.",
         [_DATABASE],
         _explore,
     ),
@@ -165,7 +165,7 @@ PROMPTS: Final = (
     Prompt(
         "explain_slow_query",
         "Explain a slow query",
-        "Why a statement is slow, by its plan, and what would make it faster.",
+        "Explains from its plan why a statement is slow, and what would make it faster.",
         [("sql", "The slow SELECT"), _DATABASE],
         _explain,
     ),

@@ -328,5 +328,5 @@ def _describe_size(tool: VerifiedTool, tokens: int, max_tokens: int) -> Problem:
 def _describe_duplicate(tool: VerifiedTool, first: VerifiedTool) -> Problem:
     where = "earlier in this database" if tool.database == first.database else f"in database {first.database}"
     return Problem(
-        tool.database, f"tool {tool.name} is not offered: there is one of this name {where}; rename it"
+        tool.database, f"tool {tool.name} is not offered: a tool {where} has the same name; rename one"
     )

@@ -108,7 +108,7 @@ class PlpgsqlText:
             raise ValueError("expected a name")
         # Servers fold and cut other names in different ways.
         if not name.isascii() or len(name) > _MAX_NAME_LENGTH:
-            raise ValueError("a name that servers spell in different ways")
+            raise ValueError("a name that servers do not all read in the same way")
         return name
 
     def read_target(self) -> str:
@@ -143,7 +143,7 @@ class PlpgsqlText:
         target = -1
         while self.at < last:
             if self.word() in _BEFORE_INTO_OF_SQL and self.word(1) == "into":
-                raise ValueError("an INTO that only some servers take out")
+                raise ValueError("an INTO that only some servers read as PL/pgSQL's")
             if self.take("into"):
                 pieces.append(self.tokens[self.at - 1].start)
                 self.take("strict")

@@ -122,7 +122,7 @@ async def test_only_its_owner_can_read_a_result() -> None:
     assert await store.read(of_alice, 1, 1, owner="alice")
     assert await store.read(of_nobody, 1, 1)
     for result_id, owner in ((of_alice, "bob"), (of_alice, None), (of_nobody, "bob")):
-        with pytest.raises(ResultGoneError, match="is kept"):
+        with pytest.raises(ResultGoneError, match="is stored"):
             await store.read(result_id, 1, 1, owner=owner)
 
 

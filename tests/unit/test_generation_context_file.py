@@ -353,7 +353,7 @@ def test_tools_of_several_databases_need_different_names(path: Path) -> None:
 
     assert [(tool.database, tool.name) for tool in both.tools] == [("one", "count"), ("two", "other")]
     assert [problem.text for problem in both.problems] == [
-        "tool count is not offered: there is one of this name in database one; rename it"
+        "tool count is not offered: a tool in database one has the same name; rename one"
     ]
     assert "PG_MCP_SERVER_VERIFIED_TOOLS allows at most 1" in few.problems[1].text
     assert none == OfferedTools(problems=())

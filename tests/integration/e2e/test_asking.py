@@ -110,7 +110,7 @@ async def test_over_http_a_person_chooses_a_reading_in_both_protocol_versions(
     assert person.offered == [[USUAL, OTHER, NONE_OF_THESE]] * 2
     assert (usual["rows"], usual["follow_up"]) == ([[1]], [OTHER])
     assert read["rows"] == [[2]]
-    assert f"Read the question so: {OTHER}" in endpoint.requests[-1].prompt
+    assert f"Read the question as: {OTHER}" in endpoint.requests[-1].prompt
     assert "follow_up" not in read
 
 
@@ -129,7 +129,7 @@ def test_a_chosen_draft_that_is_refused_or_fails_is_repaired_in_its_reading(
         )
 
         assert asked_server.result_of(call).rows == [[value]]
-        assert f"Read the question so: {title}" in endpoint.requests[-1].prompt
+        assert f"Read the question as: {title}" in endpoint.requests[-1].prompt
 
 
 def test_a_question_to_a_person_keeps_no_connection_busy(

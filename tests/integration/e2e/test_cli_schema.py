@@ -70,7 +70,7 @@ def test_an_empty_database_gets_a_remark_about_grants(new_database: Callable[[],
     done = run(server_environment(new_database()), folder, "schema")
 
     assert (done.returncode, done.stdout) == (0, b"")
-    assert b"this role may read no table" in done.stderr
+    assert b"this role may not read any table" in done.stderr
 
 
 def test_an_unknown_table_is_answered_with_similar_names(

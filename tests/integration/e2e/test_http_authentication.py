@@ -429,7 +429,7 @@ def test_only_its_owner_reads_the_rest_of_an_answer(
     denied = message_of(client.post("/mcp", headers={**headers, **bob}, json=body))
 
     assert "xxxx" in read["result"]["contents"][0]["text"]
-    assert "is kept" in denied["error"]["message"]
+    assert "is stored" in denied["error"]["message"]
 
 
 def test_with_a_certificate_the_server_and_its_healthcheck_use_https(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_an_invalid_verified_tool_is_reported_with_a_hint_and_the_others_work(se
 
     for words in (
         "the wording 'Top {n}' names {n}, its parameters are {m}",
-        "database second: tool widgets is not offered: there is one of this name in database shop; rename it",
+        "database second: tool widgets is not offered: a tool in database shop has the same name; rename one",
         "database second: tool too_many is not offered: PG_MCP_SERVER_VERIFIED_TOOLS allows at most 7",
         'tool widgets of database shop cannot run (statement_failed: relation "widgets" does not exist',
         "tool clear of database shop cannot run (rejected: ",

@@ -237,7 +237,7 @@ async def test_only_its_owner_can_read_a_result(shared: SharedRedis) -> None:
     await kept.read(of_alice, 1, 1, owner="alice")
     await kept.read(of_all, 1, 1)
     for result_id, owner in ((of_alice, "bob"), (of_alice, None), (of_all, "bob"), ("absent", None)):
-        with pytest.raises(ResultGoneError, match="is kept"):
+        with pytest.raises(ResultGoneError, match="is stored"):
             await kept.read(result_id, 1, 1, owner=owner)
 
 
