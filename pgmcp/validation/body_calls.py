@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgmcp.validation.argument_types import ArgumentTypes, VariableTypes
 from pgmcp.validation.body import BodyText
-from pgmcp.validation.body_statement import BodyStatement
+from pgmcp.validation.body_statement import TAKES_TYPE_AS_TEXT, BodyStatement
 from pgmcp.validation.catalog_objects import (
     CastColumn,
     CatalogFunction,
@@ -88,6 +88,8 @@ class BodyCalls:
             called = self._lookup.functions(schema, name, path)
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
+            if name in TAKES_TYPE_AS_TEXT:
+                yield from self._casts.all()
         for symbol in text.symbols:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
@@ -106,6 +108,8 @@ class BodyCalls:
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
             yield from self._functions_of_operators(node, statement, calls, is_stored=is_stored)
+            for text in statement.type_texts:
+                yield from self._casts.of_type_in_text(text)
 
     def _functions_of_operators(
         self, node: CatalogFunction, statement: BodyStatement, calls: TypedCalls, *, is_stored: bool
@@ -264,6 +268,8 @@ class BodyCalls:
         """
         if statement.makes_any_type:
             yield from self._casts.all()
+        for text in statement.type_texts:
+            yield from self._casts.of_type_in_text(text)
         for name in statement.call_names | statement.fields:
             yield from filter(checks_values, self._casts.of_values(name))
         for name in statement.cast_types | statement.other_types:

@@ -22,7 +22,10 @@ MAKES_ROWS: Final = frozenset(
 """Functions that create rows of the type of their first argument."""
 
 TAKES_TYPE_AS_TEXT: Final = frozenset({"pg_input_is_valid", "pg_input_error_info"})
-"""Functions that take the name of a type as text, and create a value of that type."""
+"""Functions that take the name of a type as text, and create a value of that type.
+
+The text is their second argument.
+"""
 
 CALLS_BY_JSON_NODE: Final = {
     "JsonArrayAgg": "json_arrayagg",
@@ -52,6 +55,19 @@ _MAKES_ROWS_BY_OPERATOR: Final = "#="  # hstore's populate_record()
 _ROWS_IN_FROM: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
 _IMPLYING_EXPRESSIONS: Final = frozenset({"AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF", "AEXPR_IN"})
 _KINDS_IN_FROM: Final = _ROWS_IN_FROM | {"RangeFunction", "RangeTableFunc", "JsonTable"}
+
+
+def written_type(call: Node) -> str:
+    """Return the text with which a call of `TAKES_TYPE_AS_TEXT` names a type; "" if it may name any type.
+
+    The text counts only if it is written in full, because a cast may change it. The server reads names in it
+    as in a statement, so Unicode escapes and doubled quotation marks may hide a name.
+    """
+    match call.get("args", []):
+        case [_, {"A_Const": {"sval": {"sval": text}}}]:
+            return "" if '""' in text or 'u&"' in text.lower() else str(text)
+        case _:
+            return ""
 
 
 def call_on_older_servers(kind: str, fields: Node) -> str:
@@ -98,6 +114,7 @@ class BodyStatement:
         indirections: each value that has names or subscripts after it, with these names and subscripts.
         relations: schema and name of each relation that is not a WITH query; "" without a schema.
         makes_any_type: whether it makes values of types that it does not name.
+        type_texts: for each call of `TAKES_TYPE_AS_TEXT`, the text that names the type; "" for any type.
         json_calls: the functions that older servers call for its JSON syntax.
     """
 
@@ -114,6 +131,7 @@ class BodyStatement:
         self.indirections: list[tuple[Node, list[Node]]] = []
         self.relations: list[tuple[str, str]] = []
         self.makes_any_type = False
+        self.type_texts: set[str] = set()
         self.json_calls: set[str] = set()
         self._operators: list[OperatorUse] = []
         self._with_references: Set[int] = with_references(root)
@@ -154,9 +172,9 @@ class BodyStatement:
         self.calls.append(call)
         self.call_names.add(name)
         arguments = call.get("args", [])
-        if name in TAKES_TYPE_AS_TEXT or (
-            name in MAKES_ROWS and not (arguments and "TypeCast" in arguments[0])
-        ):
+        if name in TAKES_TYPE_AS_TEXT:
+            self.type_texts.add(written_type(call))
+        if name in MAKES_ROWS and not (arguments and "TypeCast" in arguments[0]):
             self.makes_any_type = True
 
     def _note_item_in_from(self, kind: str, fields: Node) -> None:

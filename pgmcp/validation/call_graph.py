@@ -250,6 +250,7 @@ class CallGraph:
                 yield from self._casts.all()
             return
         yield from self._counterparts(node)
+        yield from self._called_for_types(node)
         if node.schema == PG_CATALOG and node.name in _MAKES_VALUES:
             yield from self._casts.all()
             return
@@ -260,6 +261,16 @@ class CallGraph:
                 yield from (each for each in self._casts.of_values(name) if not each.is_written_cast)
         elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
             yield from self._bodies.uses_of(node, read_body(node.definition, node.language), path)
+
+    def _called_for_types(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
+        """Yield the casts that a function may call for the values that a cast or a CHECK gives it.
+
+        Only a parameter of any type counts. For others, the function's body decides.
+        """
+        for name in function.types:
+            for each in self._casts.of_values(name):
+                if not is_check(each) and self._given.function_may_call(function, each):
+                    yield each
 
     def _counterparts(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that the server may call instead of an operator's function.
@@ -297,7 +308,7 @@ class CallGraph:
                     yield each
             else:
                 targets = targets_of(each)
-                may_cast = any(self._given.may_cast(name, targets) for name in own)
+                may_cast = any(self._given.may_call(name, each) for name in own)
                 if may_cast or any(looks_up_cast(name, targets) for name in looking_up):
                     yield each
 

@@ -337,18 +337,13 @@ class FunctionPolicy:
             for cast in function.casts
         ]
 
-    def type_text_refusal(self, text: str | None) -> RefusalReason | None:
+    def type_text_refusal(self, text: str) -> RefusalReason | None:
         """Return why a function may not get a text that may name a type.
 
         Args:
-            text: the text; None if it is not known, so that it may name any type.
+            text: the text; "" if it is not known, so that it may name any type.
         """
-        return self._first_refusal(
-            function
-            for name, functions in self._casts.by_name().items()
-            if text is None or name.lower() in text.lower()
-            for function in functions
-        )
+        return self._first_refusal(self._casts.of_type_in_text(text))
 
     def _call_verdict(self, schema: str, name: str) -> bool | None:
         """Return whether the settings allow or deny a call, by name or by extension; None if neither."""

@@ -11,7 +11,13 @@ from typing import Final
 
 from pgmcp.validation.body import BodyText, read_body
 from pgmcp.validation.body_statement import BodyStatement
-from pgmcp.validation.catalog_objects import CastColumn, CatalogFunction, ColumnCast, ResolutionFacts
+from pgmcp.validation.catalog_objects import (
+    CastColumn,
+    CatalogCast,
+    CatalogFunction,
+    ColumnCast,
+    ResolutionFacts,
+)
 from pgmcp.validation.column_values import EVERY, CastSearchFacts, ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import is_cast_to, looks_up_cast
@@ -22,7 +28,7 @@ from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.sql_function import SqlFunction
-from pgmcp.validation.type_casts import TypeCasts
+from pgmcp.validation.type_casts import TypeCasts, targets_of
 from pgmcp.validation.type_system import RECORDS, is_polymorphic
 
 _Targets = frozenset[str] | None
@@ -48,12 +54,24 @@ class GivenValues:
         self._facts = facts
         self._casts = casts
         self._path = tuple(search_path)
-        self._uses: dict[tuple[int, _Targets], bool] = {}  # by id(): hashing a definition costs more
+        self._uses: dict[tuple[int, _Targets, bool], bool] = {}  # by id(): hashing a definition costs more
 
     def may_cast(self, name: str, targets: Set[str]) -> bool:
-        """Return whether a function of this name may cast an argument of any type to one of these types."""
+        """Return whether a function of this name may cast an argument of any type to one of these types.
+
+        Casts that the server chooses itself do not count.
+        """
         wanted = frozenset(targets)
         return any(self._may_use(each, wanted) for each in self._lookup.named(name))
+
+    def may_call(self, name: str, cast: CatalogFunction) -> bool:
+        """Return whether a function of this name may call a cast for an argument of any type."""
+        return any(self.function_may_call(each, cast) for each in self._lookup.named(name))
+
+    def function_may_call(self, function: CatalogFunction, cast: CatalogFunction) -> bool:
+        """Return whether a function may call a cast, explicitly or not, for an argument of any type."""
+        is_chosen = any(each.is_chosen for each in cast.casts)
+        return self._may_use(function, frozenset(targets_of(cast)), is_chosen=is_chosen)
 
     def may_check(self, name: str) -> bool:
         """Return whether a function of this name may create new values of an argument's domain."""
@@ -128,25 +146,26 @@ class GivenValues:
             for function in self._lookup.named(name)
         )
 
-    def _may_use(self, function: CatalogFunction, targets: _Targets) -> bool:
+    def _may_use(self, function: CatalogFunction, targets: _Targets, *, is_chosen: bool = False) -> bool:
         """Return whether a function may cast an argument of any type, or run a CHECK for it.
 
         Args:
             function: the function.
             targets: see `_Targets`.
+            is_chosen: whether casts that the server chooses itself count, too.
         """
         if not _takes_any_type(function):
             return False
-        key = (id(function), targets)
+        key = (id(function), targets, is_chosen)
         if key not in self._uses:
             self._uses[key] = True  # set during the search, because a function may call itself
-            self._uses[key] = self._find_use(function, targets)
+            self._uses[key] = self._find_use(function, targets, is_chosen)
         return self._uses[key]
 
-    def _find_use(self, function: CatalogFunction, targets: _Targets) -> bool:
+    def _find_use(self, function: CatalogFunction, targets: _Targets, is_chosen: bool) -> bool:
         if function.parts:
             makes_any = targets is None and function.makes_state
-            return makes_any or any(self._part_may_use(part, targets) for part in function.parts)
+            return makes_any or any(self._part_may_use(part, targets, is_chosen) for part in function.parts)
         body = read_body(function.definition, function.language)
         path = (ANY_SCHEMA,) if function.search_path is None else complete_path(function.search_path)
         # The function has its caller's search path. That is the session's, if no function sets another.
@@ -155,11 +174,28 @@ class GivenValues:
         if sql := body.sql:
             roots = [*sql.statements, *(root for root, _ in sql.defaults)]
             makes_any = targets is None and _makes_result_of_any_type(sql)
-            return makes_any or any(self._statement_may_use(sql, root, path, targets) for root in roots)
+            return makes_any or any(
+                self._statement_may_use(sql, root, path, targets, is_chosen) for root in roots
+            )
         is_text = bool(function.definition) and function.language == "plpgsql"
-        return targets is None or not is_text or self.text_may_cast(body, targets, path)
+        if targets is None or not is_text or self.text_may_cast(body, targets, path):
+            return True
+        return is_chosen and self._trees_may_use(body, path, targets)
 
-    def _part_may_use(self, part: CatalogFunction, targets: _Targets) -> bool:
+    def _trees_may_use(self, body: BodyText, path: Sequence[str], targets: _Targets) -> bool:
+        """Return whether a body in PL/pgSQL may cast a parameter of any type without writing the cast.
+
+        The result of each expression may be converted to the type of a variable or of the function's result.
+        """
+        types = [each for declared in body.variables.values() for each in declared]
+        if body.statements is None or body.signature is None or None in types:  # an alias is a parameter
+            return True
+        return any(
+            self._statement_may_use(body.signature, root, path, targets, True, shows_result=False)
+            for root in body.statements
+        )
+
+    def _part_may_use(self, part: CatalogFunction, targets: _Targets, is_chosen: bool) -> bool:
         """Return whether a part of an aggregate may cast or check a value.
 
         Only the part's schema and name are known, so each function of that name counts. PostgreSQL's own
@@ -168,18 +204,34 @@ class GivenValues:
         if part.schema == PG_CATALOG:
             return False
         found = [each for each in self._lookup.named(part.name) if each.schema == part.schema]
-        return not found or any(self._may_use(each, targets) for each in found)
+        return not found or any(self._may_use(each, targets, is_chosen=is_chosen) for each in found)
 
     def _statement_may_use(
-        self, sql: SqlFunction, root: Node, path: Sequence[str], targets: _Targets
+        self,
+        sql: SqlFunction,
+        root: Node,
+        path: Sequence[str],
+        targets: _Targets,
+        is_chosen: bool,
+        *,
+        shows_result: bool = True,
     ) -> bool:
-        """Return whether a statement of a body may cast or check a parameter of any type."""
+        """Return whether a statement of a body may cast or check a parameter of any type.
+
+        Args:
+            sql: the function.
+            root: the statement.
+            path: the search path in the body.
+            targets: see `_Targets`.
+            is_chosen: see `_may_use`.
+            shows_result: as in `find_refused_cast`.
+        """
         statement = BodyStatement(root)
         casts = [
             (cast, each)
             for each in self._casts.all()
             for cast in each.casts
-            if (cast.is_check if targets is None else cast.target in targets and not cast.is_check)
+            if (cast.is_check if targets is None else _is_meant(cast, targets, is_chosen))
         ]
         every = {cast.type_name for cast, _ in casts}
         columns = parameter_columns(sql, statement, lambda name: every if _is_name_of_any_type(name) else ())
@@ -192,7 +244,9 @@ class GivenValues:
             if column.type_name == cast.type_name
         ]
         around = self.cast_search_facts_in(sql, root, path)
-        return bool(found) and find_refused_cast(root, found, around, cast_types={}) is not None
+        return bool(found) and bool(
+            find_refused_cast(root, found, around, cast_types={}, shows_result=shows_result)
+        )
 
 
 def parameter_columns(
@@ -222,6 +276,10 @@ def parameter_columns(
             found.append(CastColumn(parameter, each, kind))
             found += (CastColumn(column, each, EVERY) for column in fields)
     return found
+
+
+def _is_meant(cast: CatalogCast, targets: Set[str], is_chosen: bool) -> bool:
+    return cast.target in targets and not cast.is_check and (is_chosen or not cast.is_chosen)
 
 
 def _takes_any_type(function: CatalogFunction) -> bool:

@@ -12,6 +12,7 @@ from pgmcp.validation.body_statement import (
     MAKES_ROWS,
     TAKES_TYPE_AS_TEXT,
     call_on_older_servers,
+    written_type,
 )
 from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.explicit_casts import is_untyped_literal
@@ -176,7 +177,7 @@ class ReadingCheck(StatementRefusals):
         if name in MAKES_ROWS and not (arguments and "TypeCast" in arguments[0]):
             self._check_rows_made_of(name, fields)
         if name in TAKES_TYPE_AS_TEXT:
-            self._check_type_text(arguments, fields)
+            self._check_type_text(fields)
 
     def _runs_checked_texts(self, names: list[Node], call: Node, known: Callable[[], CallArguments]) -> bool:
         """Return whether a call runs only SQL texts that are written in it, after a check of these texts."""
@@ -222,15 +223,14 @@ class ReadingCheck(StatementRefusals):
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
         """Refuse to make rows of a type that the statement does not name, if any cast or CHECK is refused."""
-        if refusal := self._functions.type_text_refusal(None):
+        if refusal := self._functions.type_text_refusal(""):
             self._refuse_use("a row made by", what, refusal, fields)
 
-    def _check_type_text(self, arguments: list[Node], fields: Node) -> None:
+    def _check_type_text(self, call: Node) -> None:
         self.depends_on_literals = True
-        is_named = any("NamedArgExpr" in argument for argument in arguments)
-        text = constant_text(arguments[1]) if len(arguments) > 1 and not is_named else ""
-        if refusal := self._functions.type_text_refusal(text or None):
-            self._refuse_use("a cast to type", text or "whose name is computed", refusal, fields)
+        text = written_type(call)
+        if refusal := self._functions.type_text_refusal(text):
+            self._refuse_use("a cast to type", text or "whose name is computed", refusal, call)
 
     def _check_setting(self, arguments: list[Node], fields: Node) -> None:
         self.depends_on_literals = True

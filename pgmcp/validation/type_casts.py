@@ -1,7 +1,7 @@
 """Finds the casts and checks of one database by the types of the values that they convert or check."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
 
@@ -38,13 +38,19 @@ class TypeCasts:
         """Yield the functions of all types."""
         yield from (each for functions in self._functions.values() for each in functions)
 
-    def by_name(self) -> Mapping[str, list[CatalogFunction]]:
-        """Return the functions by the names of types; a relation's row type has only functions of CHECKs."""
-        return self._functions
-
     def of_type(self, name: str) -> list[CatalogFunction]:
         """Return the functions of a type's casts and checks; for a relation's row type, only of checks."""
         return self._functions.get(name, [])
+
+    def of_type_in_text(self, text: str) -> Iterator[CatalogFunction]:
+        """Yield the functions of all types that a text may name; those of all types if the text is empty.
+
+        The text may also contain only the beginning of a name, in that of its array type.
+        """
+        folded = text.casefold()
+        for name, functions in self._functions.items():
+            if not text or name[:_ARRAY_NAME_CHARACTERS].casefold() in folded:
+                yield from functions
 
     def of_values(self, name: str) -> Iterator[CatalogFunction]:
         """Yield the functions that cast to or from a type or, for a row type, the types of its columns.

@@ -398,7 +398,10 @@ def test_a_type_whose_name_is_given_as_text_is_judged_too() -> None:
     policy = FunctionPolicy(catalog_functions=[CatalogFunction("public", "wipe", "v", types=("Trap",))])
 
     assert "trap" in _refusal("pg_input_is_valid('5', 'trap')", policy)
-    assert "trap" in _refusal("* from pg_input_error_info('5', 'public.\"Trap\"[]')", policy)
+    assert "Trap" in _refusal("* from pg_input_error_info('5', 'public.\"Trap\"[]')", policy)
+    assert "is computed" in _refusal("pg_input_is_valid('5', '\"tr\"\"ap\"')", policy)
+    assert "is computed" in _refusal("pg_input_is_valid('5', 'u&\"tr\\0061p\"')", policy)
+    assert "is computed" in _refusal("pg_input_is_valid('5', '\"tr\\u0061p\"'::jsonb::text)", policy)
     assert "is computed" in _refusal("pg_input_is_valid('5', 'tr' || 'ap')", policy)
     assert "is computed" in _refusal("pg_input_is_valid(type => 'trap', string => '5')", policy)
     _passes("pg_input_is_valid('5', 'numeric')", policy)

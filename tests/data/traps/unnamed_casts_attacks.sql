@@ -131,3 +131,27 @@ select array[id, 1]::grade[] from marks
 select gives_grade_3()
 select gives_grade_4()
 select gives_grade_5()
+select * from tint_1
+select * from tint_2
+select * from tint_3
+select * from tint_4
+select * from tint_5
+select * from tint_6
+select * from tint_7
+select * from tint_8
+select * from tint_9
+select * from tint_10
+select * from tint_14
+select 'pale'::strong_tint
+select t::varchar from walls
+select valid_1()
+select valid_2()
+select valid_3()
+select valid_4()
+select valid_5()
+select valid_8()
+select pg_input_is_valid('5', 'odd')
+select pg_input_is_valid('5', 'U&"\006fdd"')
+select pg_input_is_valid('5', '"o""dd"')
+select pg_input_is_valid('5', '"\u006fdd"'::jsonb::text)
+select message from pg_input_error_info('5', E'\x6fdd')

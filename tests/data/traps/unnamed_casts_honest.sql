@@ -59,3 +59,11 @@ select array['a', 'b']::grade[], '{a}'::grade[], coalesce(grade, 'b'::grade) fro
 select case when id = 1 then 'a'::grade else 'b'::grade end from marks
 select gives_grade_1()
 select gives_grade_2()
+select * from tint_11
+select * from tint_12
+select * from tint_13
+select valid_6()
+select valid_7()
+select pg_input_is_valid('5', 'integer')
+select pg_input_is_valid('5', '"int4"')
+select 'pale'::shown_tint
