@@ -17,13 +17,13 @@ The table of docs/databases.md is a copy of this output.
 import argparse
 import sys
 
-from scripts.engines import pglite, poolers, postgres
+from scripts.engines import pglite, postgres
 from scripts.engines.examination import as_markdown, examine
 
 
 def main() -> int:
     """Examine the named engines, or all of them."""
-    engines = {each.key: each for each in (*postgres.engines(), *poolers.engines(), *pglite.engines())}
+    engines = {each.key: each for each in (*postgres.engines(), *pglite.engines())}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

