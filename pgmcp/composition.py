@@ -78,19 +78,13 @@ async def open_backend(
         _open_sharing(settings) as sharing,
         open_pipeline(
             settings, fork_server, context_file, sharing, page, kept_connections=kept_connections
-        ) as (
-            pipeline,
-            counter,
-        ),
+        ) as (pipeline, counter),
     ):
         _attach_surface(surface, pipeline, cleanup)
         if not settings.server.use_readonly_transactions:
             logger.warning("read-only transactions are off; all other guards remain")
-        presenter = Presenter(
-            settings.server.max_result_tokens,
-            counter.count,
-            _result_store(settings, sharing, is_over_http=is_over_http),
-        )
+        results = _result_store(settings, sharing, is_over_http=is_over_http)
+        presenter = Presenter(settings.server.max_result_tokens, counter.count, results)
         asker = Asker(timeout_s=settings.server.ask_timeout_s, keys=settings.http.state_key_list)
         yield Backend(
             pipeline,

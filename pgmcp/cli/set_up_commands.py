@@ -18,6 +18,11 @@ _ENTRY_NAMES: Final = ", or ".join(
 )
 
 
+def _repeatable(text: str, **arguments: Any) -> Any:
+    """Return an option that may be given several times."""
+    return typer.Option(help=f"{text}; may be repeated.", **arguments)
+
+
 def read_host(name: str) -> HostName:
     """Return the host with this name.
 
@@ -76,8 +81,7 @@ def install(
         Path | None, typer.Option(metavar="FILE", help="YAML file with settings for the server.")
     ] = None,
     env: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting to write into the host's file; may be repeated."),
+        list[str] | None, _repeatable("A setting to write into the host's file", metavar="NAME=VALUE")
     ] = None,
     url: Annotated[
         str | None,
@@ -129,28 +133,21 @@ def doctor(
 )
 def setup_sql(
     database: Annotated[
-        list[str] | None,
-        typer.Option(help="Name of a database; may be repeated. Without it, --check checks all databases."),
+        list[str] | None, _repeatable("Name of a database (--check: all databases if left out)")
     ] = None,
     role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
-    schema: Annotated[
-        list[str] | None, typer.Option(help="A schema that the role may read; may be repeated.")
-    ] = None,
+    schema: Annotated[list[str] | None, _repeatable("A schema that the role may read")] = None,
     connections: Annotated[int, typer.Option(min=1, help="Maximum connections of the role.")] = 20,
     statement_timeout_s: Annotated[int, typer.Option(min=1, help="Maximum seconds of a statement.")] = 60,
     hide: Annotated[
-        list[str] | None,
-        typer.Option(help="A column that the role may not read, as table.column; may be repeated."),
+        list[str] | None, _repeatable("A column that the role may not read, as table.column")
     ] = None,
     mask: Annotated[
-        list[str] | None,
-        typer.Option(help="A column to replace by SQL in a view, as table.column=SQL; may be repeated."),
+        list[str] | None, _repeatable("A column to replace by SQL in a view, as table.column=SQL")
     ] = None,
     owner: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A role that will own tables later; may be repeated. Roles that own tables now are found."
-        ),
+        _repeatable("A role that will own tables later (those that own tables now are found)"),
     ] = None,
     rls: Annotated[bool, typer.Option("--rls", help="Add comments that explain row-level security.")] = False,
     revoke: Annotated[
@@ -160,7 +157,11 @@ def setup_sql(
         ),
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Print what the configured role can read, instead of SQL.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Report what the configured role can read; exit with 1 if it differs from the options.",
+        ),
     ] = False,
 ) -> None:
     """Print the SQL that creates a read-only role; it can be run again."""
@@ -168,8 +169,10 @@ def setup_sql(
     from pgmcp.cli.setup_sql import setup_script
 
     schemas = schema or ["public"]
-    columns = [read_column(text, schemas) for text in hide or ()]
-    columns += [read_column(text, schemas, is_masked=True) for text in mask or ()]
+    columns = [
+        *(read_column(text, schemas) for text in hide or ()),
+        *(read_column(text, schemas, is_masked=True) for text in mask or ()),
+    ]
     if check:
         from pgmcp.cli.grants import check_grants
 

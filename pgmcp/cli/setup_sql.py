@@ -184,7 +184,6 @@ def setup_script(
         row_security: add comments that explain row-level security.
     """
     names = [databases] if isinstance(databases, str) else list(databases)
-    where = f"-d {quote_always(names[0])} " if len(names) == 1 else ""
     words = {
         "role": quote_always(role),
         "role_text": quote_literal(role),
@@ -196,20 +195,33 @@ def setup_script(
         "statement_timeout_s": statement_timeout_s,
         "comment": "" if revokes else "-- ",
     }
+    where = f"-d {quote_always(names[0])} " if len(names) == 1 else ""
     script = _HEAD.format(**words, where=where)
     for name in names:
         script += "" if len(names) == 1 else f"\n\\connect {quote_always(name)}\n"
-        script += _ROLE.format(**words, database=quote_always(name), database_text=quote_literal(name))
-        for schema in schemas:
-            script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
-        # Last: a table may have partitions in another schema, whose part of the script grants SELECT on whole
-        # partitions.
-        script += "".join(hide_columns(columns, role, words))
-        script += _REVOKE_TEMPORARY.format(**words, database=quote_always(name))
-        if "public" in schemas:
-            script += _REVOKE_CREATE.format(**words)
-        script += "\nCOMMIT;\n"
+        script += _database_script(name, role, schemas, columns, words)
     return script + (_ROW_SECURITY.format(**words, schema=quote_always(schemas[0])) if row_security else "")
+
+
+def _database_script(
+    database: str,
+    role: str,
+    schemas: Sequence[str],
+    columns: Sequence[ColumnName],
+    words: dict[str, object],
+) -> str:
+    named = words | {"database": quote_always(database), "database_text": quote_literal(database)}
+    grants = [
+        _schema_script(schema, [each for each in columns if each.schema == schema], words)
+        for schema in schemas
+    ]
+    # Columns are hidden after all grants: a table may have partitions in another schema, whose part of the
+    # script grants SELECT on whole partitions.
+    hiding = hide_columns(columns, role, words)
+    revokes = [_REVOKE_TEMPORARY.format(**named)]
+    if "public" in schemas:
+        revokes.append(_REVOKE_CREATE.format(**words))
+    return "".join([_ROLE.format(**named), *grants, *hiding, *revokes, "\nCOMMIT;\n"])
 
 
 def _schema_script(schema: str, columns: Sequence[ColumnName], words: dict[str, object]) -> str:
