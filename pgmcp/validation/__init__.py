@@ -103,7 +103,7 @@ def _validate(
 
 
 def _validate_text(text: str, *, functions: FunctionPolicy) -> ValidatedStatement:
-    """Return the query that a function of the statement would run as it is."""
+    """Validate a SQL text that a function in a statement would run unchanged, and return its query."""
     statement = _validate(text, functions, None)
     if statement.kind is not StatementKind.QUERY:
         raise SqlRejectedError("it is not a query", hint="write a SELECT")

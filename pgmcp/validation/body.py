@@ -168,8 +168,8 @@ class BodyText:
         """Whether it may call more than its tokens show.
 
         True if it builds SQL at run time, cannot be read to its end, or has INTO in the middle of a name or
-        call. Also if a setting decides where its strings end: in the session of a pooler, the server may keep
-        what it read of the body for another client.
+        call. Also if a setting decides where its strings end: in a pooled session, the server may have cached
+        the body as it read it for another client.
         """
         texts, is_readable = self._texts
         return (

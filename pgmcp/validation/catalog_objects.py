@@ -128,8 +128,8 @@ class CatalogFunction:
             to itself.
         counterparts: the functions of the negators and commutators of its operators, each with its schema,
             name and argument types. The server can call them in its place, to plan or to run a statement.
-        state_types: names of the user-defined types of an aggregate's arguments and states, of which it
-            makes values.
+        state_types: names of the user-defined types of an aggregate's arguments and states; it makes values
+            of these types.
         makes_state: whether an aggregate makes a state of any type from a text (initcond).
         stored_operators: the functions of the operators in its stored trees, which are the defaults of its
             parameters and a body in BEGIN ATOMIC or RETURN: schema, name and argument types. PostgreSQL's own

@@ -246,10 +246,9 @@ class LiteralsOfDomains(ColumnValues):
         return bool(self._kinds(values) & _WHOLES) and any(_has_parts(each) for each in _literals(values))
 
     def _mixes(self, values: Sequence[Node]) -> bool:
-        """Return whether one of several values with a common type may become a whole of the domain.
+        """Return whether a value may become an array, row or range of the domain, by the values' common type.
 
-        A whole is an array, row or range of domain values. Literals may become one, and so may arrays of the
-        base type.
+        Literals may become one, and so may arrays of the base type.
         """
         wholes = [each for each in values if self._kinds(each) & _WHOLES]
         others = [each for each in values if not self._kinds(each) & _WHOLES]

@@ -169,7 +169,7 @@ class FunctionPolicy:
     def runs_texts_as_written(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments
     ) -> bool:
-        """Return whether a call certainly means a function of which `sql_texts` knows how it runs SQL texts.
+        """Return whether a call certainly means a function whose SQL texts `sql_texts` can find.
 
         Args:
             schema: as in `refusal`.
@@ -294,7 +294,7 @@ class FunctionPolicy:
         return [cast for function in found for cast in self._calls.result_casts(function)]
 
     def casts_of_made_value(self, name: str) -> list[ColumnCast]:
-        """Return the refused casts of the value to which `(text).name` converts a text, for a type `name`."""
+        """Return the refused casts of the value that `(text).name` makes of a text if `name` is a type."""
         return self._calls.type_casts(name)
 
     @property
@@ -303,11 +303,11 @@ class FunctionPolicy:
         return self._given.cast_search_facts(self._path)
 
     def array_refusal(self, element: str) -> RefusalReason | None:
-        """Return why a cast to a type is refused: the cast of an array of it calls a refused function."""
+        """Return why a cast to a type is refused because a cast of its arrays calls a refused function."""
         return self._first_refusal(self._casts.of_arrays(element))
 
     def type_refusal(self, name: str) -> RefusalReason | None:
-        """Return why a cast to a type is refused: it calls a refused function; None if it is not refused."""
+        """Return why a cast to a type is refused because it calls a refused function; None if it is not."""
         is_built_in = builtin("", name) is not None
         functions = self._without_denied_extensions(self._casts.of_type(name), is_built_in)
         if reason := self._first_refusal(functions):

@@ -128,8 +128,8 @@ class ImplicitCasts:
     def _may_be_cast_again(self, cast: Node, seen: _Seen) -> bool:
         """Return whether the server may cast the value of a TypeCast.
 
-        Names of columns are not followed to this value. So it may only be an output of the whole statement,
-        or be used up where it stands.
+        Names that the statement gives to this value are not followed. So the value counts as cast unless it
+        is an output of the whole statement, or is used up in its place.
         """
         is_harmless = seen.is_bare and seen.is_consumed and not seen.is_value
         return cast["typeName"]["names"][-1]["String"]["sval"] in self._types and not is_harmless

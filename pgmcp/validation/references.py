@@ -17,7 +17,8 @@ _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 _CASE_FUNCTIONS = frozenset({"lower", "upper"})
 _TRIMMING_FUNCTIONS = frozenset({"btrim", "ltrim", "rtrim"})
-# A reader still recognizes the value in the results of these functions, unlike in those of left() or md5().
+# Functions that change only the look of a text: a reader recognizes the value in their results, unlike in
+# those of left() or md5().
 _COSMETIC_FUNCTIONS = (
     _CASE_FUNCTIONS
     | _TRIMMING_FUNCTIONS

@@ -78,7 +78,7 @@ def _conditions(select: Node) -> Iterator[Node]:
 
 
 def _leaves_out_secrets(condition: _Comparison, relation: Node, is_alone: bool) -> bool:
-    """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables of secrets.
+    """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables with secrets.
 
     Args:
         is_alone: whether FROM has no other item, so that a column without a qualifier is the relation's.

@@ -48,9 +48,9 @@ def _is_integer(argument: Node) -> bool:
 
 
 def _written_text(argument: Node, sql: str) -> str | None:
-    """Return the text of a string constant that stands in the statement as it is; None for anything else.
+    """Return the text of a string constant that the statement has character for character, or None.
 
-    So neither escapes nor parts in several literals can make another text for the server than for the checks.
+    So neither escapes nor a string in several parts can give the server another text than the checks.
     """
     constant = argument.get("A_Const", {})
     text = constant.get("sval", {}).get("sval")

@@ -1,7 +1,7 @@
 """Classifies a statement: a query, EXPLAIN of a query, or SHOW; refuses everything else with a reason.
 
-Also names the nodes of PostgreSQL's raw parse tree of which a read can consist, and tells SQL from prose in a
-model's reply.
+Also lists the nodes of PostgreSQL's raw parse tree that a read can contain, and distinguishes SQL from prose
+in a model's reply.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, RefusalReason, hint_for_call
 from pgmcp.validation.uncertain_calls import Explanation
 
-# The raw parse nodes (src/include/nodes/parsenodes.h) of which a read can consist. The tree does not name a
-# node in a field that allows one kind only. Every other node is refused, including nodes that later grammars
-# add.
+# The raw parse nodes (src/include/nodes/parsenodes.h) that a read can contain. The tree does not name a node
+# in a field that allows only one kind. Every other node is refused, including nodes that later grammars add.
 NODES_OF_A_READ = frozenset(
     """
     SelectStmt VariableShowStmt CommonTableExpr
