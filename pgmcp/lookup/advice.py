@@ -13,7 +13,8 @@ from pgmcp.lookup.likeness import fold, nearest
 from pgmcp.lookup.search import search
 from pgmcp.lookup.value_check import check_listed, resolve
 from pgmcp.untrusted import escape_untrusted
-from pgmcp.validation.references import References, find_references
+from pgmcp.validation.other_dialects import hint_for_type
+from pgmcp.validation.references import References, find_references, names_output
 
 INVALID_TEXT: Final = "22P02"
 """invalid_text_representation, for example a label that an enum does not have."""
@@ -28,7 +29,44 @@ MISSING_NAME_SQLSTATES: Final = frozenset({UNDEFINED_TABLE, UNDEFINED_COLUMN})
 WRONG_OBJECT_TYPE: Final = "42809"
 """wrong_object_type, for example a composite type or an index after FROM."""
 
-ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {INVALID_TEXT, INSUFFICIENT_PRIVILEGE, WRONG_OBJECT_TYPE}
+UNDEFINED_OBJECT: Final = "42704"
+"""undefined_object: a type or a setting that does not exist."""
+
+UNDEFINED_FUNCTION: Final = "42883"
+"""undefined_function: no function or operator of this name takes these types."""
+
+AMBIGUOUS_FUNCTION: Final = "42725"
+WRONG_TYPES_SQLSTATES: Final = frozenset({UNDEFINED_FUNCTION, AMBIGUOUS_FUNCTION})
+
+ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {
+    INVALID_TEXT,
+    INSUFFICIENT_PRIVILEGE,
+    WRONG_OBJECT_TYPE,
+    UNDEFINED_OBJECT,
+    *WRONG_TYPES_SQLSTATES,
+}
+
+_HINT_BY_SIGNATURE: Final = tuple(
+    (re.compile(pattern), hint)
+    for pattern, hint in (
+        (
+            r"timestamp with(out)? time zone [-+] integer",
+            "add or subtract an interval, as in interval '30 days'",
+        ),
+        (r"(text|character varying|unknown) \+ |\+ (text|character varying|unknown)", "|| joins texts"),
+        (r"\bround\(double precision, integer\)", "round(a::numeric, 2) rounds to digits"),
+        (r"\bstring_agg\((?!text|bytea)[^,()]+, unknown\)", "string_agg(a::text, ',') joins other values"),
+        (r"\bstring_agg\([^,()]+\)", "string_agg(a, ',') needs a separator"),
+        (r"&& boolean|boolean &&", "write AND"),
+        (r"\|\| boolean|boolean \|\|", "write OR"),
+        (r"\((\w+, )?unknown, unknown\)|\(unknown\)", "give texts their type, as in date '2020-01-31'"),
+    )
+)
+"""Hints by the types in the server's message, which are in no language: `text + unknown`, `round(…)`."""
+
+_CURLY_QUOTES: Final = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e")
+_BEFORE_A_UNIT: Final = re.compile(r"\bdate_(trunc|part)\s*\(\s*$", re.IGNORECASE)
+_SINGLE_QUOTES_HINT: Final = "texts are written in single quotes: 'a'"
 
 _NEAR_TABLES = 4
 _NEAR_COLUMNS = 6
@@ -62,12 +100,40 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
         return _advise_readable(str(error), references, catalog)
     if error.sqlstate == WRONG_OBJECT_TYPE:
         return ""
+    if error.sqlstate == UNDEFINED_OBJECT:
+        return _advise_object(sql, error.position)
+    if error.sqlstate in WRONG_TYPES_SQLSTATES:
+        message = str(error)
+        return next((hint for pattern, hint in _HINT_BY_SIGNATURE if pattern.search(message)), "")
     name = name_at(sql, error.position)
     if error.sqlstate == UNDEFINED_TABLE and _is_column(name, references):
         return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in references.relations))}"
     qualifier = name[-2] if len(name) > 1 else ""
     relations = references.relations_of(qualifier) or references.relations_of("")
-    return advise_missing_name(error.sqlstate, name, relations, catalog)
+    advice = advise_missing_name(error.sqlstate, name, relations, catalog)
+    meant = _advise_spelling(error, sql, name) if error.sqlstate == UNDEFINED_COLUMN else ""
+    return "; ".join(part for part in (meant, advice) if part)
+
+
+def _advise_object(sql: str, position: int | None) -> str:
+    """Return a hint about a type or a setting that does not exist; "" if there is none."""
+    if sql.lstrip()[:4].lower() == "show":
+        return "SHOW shows a setting; information_schema.tables lists tables"
+    return hint_for_type("".join(name_at(sql, position)[-1:]))
+
+
+def _advise_spelling(error: StatementFailedError, sql: str, name: Sequence[str]) -> str:
+    """Return what the writer may have meant with an unqualified name that names no column; "" if unknown."""
+    position = error.position
+    if position is None or len(name) > 1:
+        return ""
+    written = sql[position : position + 1]
+    is_quoted = (written == '"' and not error.hint) or written in _CURLY_QUOTES
+    if is_quoted or _BEFORE_A_UNIT.search(sql[:position]):
+        return _SINGLE_QUOTES_HINT
+    if name and names_output(sql, name[0]):
+        return f"repeat the expression: only ORDER BY and GROUP BY can use a name after AS, such as {name[0]}"
+    return ""
 
 
 def _advise_labels(references: References, catalog: Catalog) -> str:

@@ -20,6 +20,7 @@ from pgmcp.lookup.advice import (
     INSUFFICIENT_PRIVILEGE,
     MISSING_NAME_SQLSTATES,
     WRONG_OBJECT_TYPE,
+    WRONG_TYPES_SQLSTATES,
     advise,
     is_outdated,
 )
@@ -225,7 +226,7 @@ async def _explain_hidden(database: Database, error: StatementFailedError, catal
 
 
 async def _add_advice(database: Database, error: StatementFailedError) -> bool:
-    """Add similar names or labels to the hint; return whether the missing name exists by now."""
+    """Add similar names, labels or spellings to the hint; return whether the missing name exists by now."""
     if error.sqlstate not in ADVISED_SQLSTATES:
         return False
     with suppress(PgmcpError, TimeoutError):
@@ -238,5 +239,8 @@ async def _add_advice(database: Database, error: StatementFailedError) -> bool:
                     return True
             advice = await asyncio.to_thread(advise, error, error.sql, catalog)
             hidden = await _explain_hidden(database, error, catalog)
-            error.hint = "; ".join(part for part in (error.hint.rstrip("."), advice, hidden) if part)
+            # The server's own hint about types is general, and often wrong: "might need explicit type casts".
+            is_replaced = advice and error.sqlstate in WRONG_TYPES_SQLSTATES
+            server_hint = "" if is_replaced else error.hint.rstrip(".")
+            error.hint = "; ".join(part for part in (server_hint, advice, hidden) if part)
     return False

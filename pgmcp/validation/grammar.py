@@ -22,6 +22,7 @@ import msgspec
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds
 from pgmcp.validation.lexer import TokenKind, tokenize
+from pgmcp.validation.other_dialects import hint_for_syntax_error
 
 Node = dict[str, Any]
 """The fields of a parse node; or a dict with one item, from the node's name to its fields."""
@@ -201,8 +202,7 @@ def _syntax_error(sql: str, error: _Error) -> SqlRejectedError:
     position = error.cursorpos - 1 if error.cursorpos > 0 else None
     return SqlRejectedError(
         error.message.decode("utf-8", errors="replace"),
-        hint="write it in PostgreSQL's syntax; names need double quotes if they are keywords, or have "
-        "capital letters or spaces",
+        hint=hint_for_syntax_error(sql, position),
         offending="" if position is None else _word_at(sql, position),
         position=position,
     )

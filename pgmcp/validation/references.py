@@ -108,6 +108,16 @@ def find_references(sql: str) -> References:
     )
 
 
+def names_output(sql: str, name: str) -> bool:
+    """Return whether a query names one of its outputs so with AS; False if it cannot be parsed."""
+    try:
+        statements = grammar.parse(bounds.trim_and_bound(sql)[0])
+    except SqlRejectedError:
+        return False
+    nodes = (node for statement in statements for node in walk(statement.fields))
+    return any(kind == "ResTarget" and fields.get("name") == name for kind, fields in nodes)
+
+
 def _used_columns(root: Any) -> Iterator[tuple[str, str]]:
     pending: list[Any] = [root]
     while pending:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from pgmcp.validation.other_dialects import hint_for_function
+
 
 class RefusalReason(StrEnum):
     """What a refused function does, or why it is refused without knowing that.
@@ -172,11 +174,6 @@ _PIVOT_HINT = (
     "query as one plain string"
 )
 _XML_HINT = "write the query itself: select xmlagg(xmlelement(name row, xmlforest(a, b))) from t"
-_DIFFERENCE_HINT = "subtract: a - b, or extract(epoch FROM a - b) for seconds"
-_FORMAT_HINT = "to_char(a, 'YYYY-MM-DD') formats a date"
-_PART_HINT = "extract(year FROM a) gives a part of a date"
-_POSITION_HINT = "position('x' IN a) or strpos(a, 'x') finds a text"
-_CASE_HINT = "write CASE WHEN condition THEN a ELSE b END"
 _HINT_BY_NAME = {
     "array_in": "write CAST('{1,2}' AS int[])",
     "currval": "max(id) of the table is the last number that was stored",
@@ -198,44 +195,13 @@ _HINT_BY_NAME = {
     "ts_stat": "unnest(tsvector_to_array(a)) gives the words; count them with GROUP BY",
     "txid_current": "txid_current_if_assigned() and txid_current_snapshot() only read",
 }
-_HINT_BY_FOREIGN_NAME = {
-    "charindex": _POSITION_HINT,
-    "curdate": "write CURRENT_DATE",
-    "date_add": "add an interval: a + interval '1 day'",
-    "date_diff": _DIFFERENCE_HINT,
-    "date_format": _FORMAT_HINT,
-    "date_sub": "subtract an interval: a - interval '1 day'",
-    "dateadd": "add an interval: a + interval '1 day'",
-    "datediff": _DIFFERENCE_HINT,
-    "datepart": _PART_HINT,
-    "day": _PART_HINT,
-    "getdate": "write now()",
-    "group_concat": "string_agg(a, ',' ORDER BY a) joins texts",
-    "if": _CASE_HINT,
-    "ifnull": "write coalesce(a, b)",
-    "iif": _CASE_HINT,
-    "instr": _POSITION_HINT,
-    "isnull": "write a IS NULL, or coalesce(a, b)",
-    "json_extract": "write a -> 'key', a ->> 'key' or a #>> '{key,subkey}'",
-    "len": "write length(a)",
-    "listagg": "string_agg(a, ',' ORDER BY a) joins texts",
-    "median": "write percentile_cont(0.5) WITHIN GROUP (ORDER BY a)",
-    "month": _PART_HINT,
-    "nvl": "write coalesce(a, b)",
-    "str_to_date": "write to_date(a, 'YYYY-MM-DD')",
-    "strftime": _FORMAT_HINT,
-    "sysdate": "write now()",
-    "timestampdiff": _DIFFERENCE_HINT,
-    "year": _PART_HINT,
-}
-"""Hints for functions of other database systems: what PostgreSQL has in their place."""
 
 
 def hint_for_call(name: str, reason: RefusalReason) -> str:
     """Return what to write instead of a call of a refused function."""
     *schemas, last = name.split(".")
-    if reason is RefusalReason.UNKNOWN and not schemas and last in _HINT_BY_FOREIGN_NAME:
-        return _HINT_BY_FOREIGN_NAME[last]
+    if reason is RefusalReason.UNKNOWN and not schemas and (hint := hint_for_function(last)):
+        return hint
     if reason is RefusalReason.SQL_TEXT and last.startswith("crosstab"):
         return _PIVOT_HINT
     is_built_in = reason not in _REASONS_OF_CATALOG and schemas in ([], ["pg_catalog"])

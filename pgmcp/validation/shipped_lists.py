@@ -8,6 +8,7 @@ checks that with the database's catalog.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -31,6 +32,10 @@ _POSTGIS = "&&& &/& @@ @>> <<@ <<->> <<#>> |=| ~== ~~="
 
 _BUILT_IN_SYMBOLS = frozenset(_BUILT_IN.split())
 _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
+
+_MAX_NAME_CHARACTERS = 63
+_NEAR_ENOUGH = 0.8
+"""Minimum similarity of a near name, by `difflib`: one wrong letter in five."""
 
 _FOR_TEXT = "/text"
 """A verdict with this suffix becomes a `ListedFunction` with `is_for_text`."""
@@ -72,6 +77,18 @@ def builtin(schema: str, name: str) -> ListedFunction | None:
     if schema == "information_schema":
         return _builtin_functions().get(f"{schema}.{name}")
     return _builtin_functions().get(name) if schema in ("", "pg_catalog") else None
+
+
+def near_builtin_functions(name: str) -> list[str]:
+    """Return at most three of PostgreSQL's functions that only read and are spelled almost like this name."""
+    if len(name) > _MAX_NAME_CHARACTERS:
+        return []
+    allowed = (
+        known
+        for known, listed in _builtin_functions().items()
+        if listed.reason is None and known[0] == name[0]
+    )
+    return get_close_matches(name, allowed, n=3, cutoff=_NEAR_ENOUGH)
 
 
 def extension_function(name: str, extension: str = "") -> ListedFunction | None:

@@ -12,7 +12,9 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
 from pgmcp.validation.grammar import Node, Statement, character_offset, strings
 from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.other_dialects import hint_for_function, hint_for_operator
 from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, RefusalReason, hint_for_call
+from pgmcp.validation.shipped_lists import near_builtin_functions
 from pgmcp.validation.uncertain_calls import Explanation
 
 # The raw parse nodes (src/include/nodes/parsenodes.h) that a read can contain. The tree does not name a node
@@ -178,9 +180,12 @@ def _selects_only_words(select: Node) -> bool:
 
 def _refuse_several(sql: str, statements: list[Statement]) -> NoReturn:
     start = statements[1].start if statements else 0
+    hint = "send one statement at a time"
+    if any(statement.kind in ("TransactionStmt", "VariableSetStmt") for statement in statements):
+        hint += ", without BEGIN, COMMIT and SET; it runs in a read-only transaction of its own"
     raise SqlRejectedError(
         f"the text has {len(statements)} statements, not one",
-        hint="send one statement at a time",
+        hint=hint,
         offending=_first_word(sql[start:].lstrip("; \t\r\n")),
         position=start,
     )
@@ -265,6 +270,9 @@ class StatementRefusals:
         self, name: str, reason: RefusalReason, fields: Node, explanation: Explanation | None
     ) -> NoReturn:
         why, hint = explanation or (TEXT_BY_REASON[reason], hint_for_call(name, reason))
+        if reason is RefusalReason.UNKNOWN and not hint_for_function(name):
+            near = near_builtin_functions(name)
+            hint = f"similar names: {', '.join(near)}; {hint}" if near else hint
         self._refuse(f"function {name}() is not allowed: {why}", fields, offending=name, hint=hint)
 
     def _refuse_operator(
@@ -278,7 +286,7 @@ class StatementRefusals:
     def _refuse_use(self, what: str, name: str, reason: RefusalReason, fields: Node) -> NoReturn:
         message = f"{what} {name} is not allowed: {TEXT_BY_REASON[reason]}"
         hint = "use a built-in type or function, or OPERATOR(pg_catalog.…) for a built-in operator"
-        self._refuse(message, fields, offending=name, hint=hint)
+        self._refuse(message, fields, offending=name, hint=hint_for_operator(name) or hint)
 
     def _refuse_into(self, into: Node, _: Node) -> NoReturn:
         hint = "write the SELECT without INTO; the rows come back as the result"
