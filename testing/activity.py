@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from testing import facts
+from testing import processes
 
 TIMEOUT_S = 60.0
 _POLL_S = 0.01
@@ -92,13 +92,13 @@ class Backends(_Sessions):
 
     async def until_running(self, words: str) -> int:
         """Wait until a statement with this text runs, and return the pid of its backend."""
-        await facts.until(lambda: bool(self.running(words)), f"{words} runs")
+        await processes.until(lambda: bool(self.running(words)), f"{words} runs")
         return self.running(words)[0]
 
     async def until_ended(self, words: str) -> None:
         """Wait until no session runs a statement with this text."""
-        await facts.until(lambda: not self.running(words), f"{words} runs no more")
+        await processes.until(lambda: not self.running(words), f"{words} runs no more")
 
     async def until_gone(self) -> None:
         """Wait until no session is left."""
-        await facts.until(lambda: not self.sessions(), f"no session of {self._name} is left")
+        await processes.until(lambda: not self.sessions(), f"no session of {self._name} is left")

@@ -12,8 +12,8 @@ from typing import Final, Self
 
 import pytest
 
-from testing.facts import until
 from testing.machine import free_port
+from testing.processes import until
 
 HOST: Final = "127.0.0.1"
 _SSHD: Final = "/usr/sbin/sshd"

@@ -4,7 +4,7 @@ import anyio
 
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.supervisor import Supervisor
-from testing.facts import TIMEOUT_S
+from testing.processes import TIMEOUT_S
 from worker.protocol import StatementOrigin
 
 LIMITS = RowLimits(max_rows=1_000, max_bytes=8 << 20, max_cell_bytes=1 << 20)

@@ -119,7 +119,7 @@ class PgmcpContestant:
         database: None for the default one.
     """
 
-    name = "ours"
+    name = "pgmcp"
 
     def __init__(self, pipeline: Pipeline, meter: Meter, database: str | None = None) -> None:
         self._pipeline = pipeline

@@ -103,20 +103,20 @@ def paired(results: Sequence[Result]) -> dict[str, Any]:
     """
     if set(names_of(results)) != {PgmcpContestant.name, PlainPrompt.name}:
         return {}
-    counts = {"both right": 0, "only ours": 0, "only the plain prompt": 0, "neither": 0}
-    what = {(True, True): "both right", (True, False): "only ours", (False, True): "only the plain prompt"}
+    counts = {"both right": 0, "only pgmcp": 0, "only the plain prompt": 0, "neither": 0}
+    what = {(True, True): "both right", (True, False): "only pgmcp", (False, True): "only the plain prompt"}
     for result in results:
         right = tuple(
             result.attempts[name].verdict is Verdict.RIGHT
             for name in (PgmcpContestant.name, PlainPrompt.name)
         )
         counts[what.get((right[0], right[1]), "neither")] += 1
-    return {**counts, "p": round(_sign_test(counts["only ours"], counts["only the plain prompt"]), 4)}
+    return {**counts, "p": round(_sign_test(counts["only pgmcp"], counts["only the plain prompt"]), 4)}
 
 
-def _sign_test(ours: int, others: int) -> float:
+def _sign_test(only_one: int, only_other: int) -> float:
     """Return how likely a difference at least this large is by chance (McNemar's test, exact, two-sided)."""
-    count, fewer = ours + others, min(ours, others)
+    count, fewer = only_one + only_other, min(only_one, only_other)
     tail = sum(comb(count, number) for number in range(fewer + 1))
     return min(1.0, float(2 * tail / 2**count))
 

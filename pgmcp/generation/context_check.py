@@ -18,7 +18,7 @@ from pgmcp.catalog.hidden import HiddenRelation
 from pgmcp.catalog.identifiers import parse_name
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.parameters import ParameterKind
-from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
+from pgmcp.lookup.statement_hints import UNDEFINED_COLUMN, UNDEFINED_TABLE, hint_for_missing_name
 from pgmcp.quoting import quote_always, quote_identifier
 from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.conditions import ConditionNames, is_condition, names_of_condition
@@ -224,15 +224,15 @@ def _describe_missing(unknown: UnknownName, catalog: Catalog) -> str:
         return f"{unknown.place}: no table has a column {unknown.name}"
     if unknown.table is not None:
         relation = catalog.display_name(unknown.table)
-        advice = advise_missing_name(UNDEFINED_COLUMN, (unknown.column,), [relation], catalog)
+        hint = hint_for_missing_name(UNDEFINED_COLUMN, (unknown.column,), [relation], catalog)
         problem = f"{unknown.place}: {unknown.name}: {relation} has no column {unknown.column}"
     else:
-        advice = _advise_table(unknown, catalog)
+        hint = _hint_for_table(unknown, catalog)
         problem = f"{unknown.place}: there is no table {unknown.name}"
-    return f"{problem} ({advice})" if advice else problem
+    return f"{problem} ({hint})" if hint else problem
 
 
-def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
+def _hint_for_table(unknown: UnknownName, catalog: Catalog) -> str:
     """Return tables similar to the table part of `table`, `table.column` or `schema.table`."""
     parts = parse_name(unknown.name)
     names_schema = len(parts) > 1 and any(
@@ -241,8 +241,8 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
     # The name may have a wrong schema or begin with a database, so parts that exist come first.
     known = {table.name.lower() for table in catalog.tables}
     candidates = parts[1:2] if names_schema else sorted(parts[:3], key=lambda name: name.lower() not in known)
-    advice = (advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog) for name in candidates)
-    return next(filter(None, advice), "")
+    hints = (hint_for_missing_name(UNDEFINED_TABLE, (name,), [], catalog) for name in candidates)
+    return next(filter(None, hints), "")
 
 
 class CatalogReads(Protocol):

@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING
 from pgmcp.errors import SettingsError
 from pgmcp.generation.verified import VerifiedQuestion, normalise, word_similarity
 from pgmcp.generation.verified_reader import Expectation, read_entry
-from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise, describe_yaml_error
+from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, describe_yaml_error, hint_for_name
 
 if TYPE_CHECKING:
     import yaml
@@ -190,7 +190,7 @@ def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str
     unknown = [name for name in contexts if name not in names]
     if not unknown:
         return ""
-    described = "; ".join(f"{name!r} ({advise(name, names)})" for name in unknown)
+    described = "; ".join(f"{name!r} ({hint_for_name(name, names)})" for name in unknown)
     return f"the context file describes databases that are not configured: {described}"
 
 

@@ -54,7 +54,7 @@ class NodeReader:
             if name in seen:
                 self.fail(key, where, f"the key {name!r} is repeated")
             if known and name not in known:
-                self.fail(key, where, f"unknown key {name!r}; {advise(name, known)}")
+                self.fail(key, where, f"unknown key {name!r}; {hint_for_name(name, known)}")
             seen.add(name)
             yield name, value
 
@@ -108,7 +108,7 @@ class NodeReader:
         raise SettingsError(place + problem, hint=EXAMPLE_HINT)
 
 
-def advise(name: str, known: tuple[str, ...]) -> str:
+def hint_for_name(name: str, known: tuple[str, ...]) -> str:
     """Return a hint for an unknown name: the known name that it resembles, or all known names."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"

@@ -15,11 +15,11 @@ value_check       finds texts in a query that the compared columns do not contai
 default_filters   finds default filters of the context file that a query lacks
 fan_out           finds aggregates over rows that a join repeats
 block_columns     traces columns of a query to columns of tables
-advice            writes hints for a statement that PostgreSQL refused
+statement_hints   writes hints for a statement that PostgreSQL refused
 
 For both:
 
-likeness          measures the similarity of names and values
+similarity        measures the similarity of names and values
 
 For the operator:
 

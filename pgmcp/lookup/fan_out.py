@@ -86,7 +86,9 @@ class FanOut:
 
 def find_suspects(sql: str, catalog: Catalog) -> list[FanOut]:
     """Return the aggregates over rows that a join may repeat according to the keys."""
-    suspects = (suspect for block in read_select_blocks(sql) for suspect in _Judge(block, catalog).suspects())
+    suspects = (
+        suspect for block in read_select_blocks(sql) for suspect in _SuspectFinder(block, catalog).suspects()
+    )
     return list(dict.fromkeys(suspects))
 
 
@@ -129,8 +131,8 @@ def _merged(suspects: Sequence[FanOut]) -> list[FanOut]:
     return [replace(kind, aggregated=tuple(aggregated)) for kind, aggregated in groups.items()]
 
 
-class _Judge:
-    """Judges the aggregates of one block."""
+class _SuspectFinder:
+    """Finds the suspect aggregates of one block."""
 
     def __init__(self, block: SelectBlock, catalog: Catalog) -> None:
         self._block = block

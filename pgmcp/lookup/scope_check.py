@@ -7,7 +7,7 @@ from typing import Final
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.scope import matches
-from pgmcp.lookup.likeness import nearest
+from pgmcp.lookup.similarity import nearest
 from pgmcp.untrusted import escape_untrusted
 
 _MAX_NEAR: Final = 3

@@ -16,7 +16,7 @@ from pgmcp.catalog.known_values import text_of
 from pgmcp.catalog.rendering import column_name, value_literal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.likeness import fold, nearest
+from pgmcp.lookup.similarity import fold, nearest
 from pgmcp.quoting import quote_identifier, quote_literal
 from pgmcp.validation.references import References, TextComparison
 

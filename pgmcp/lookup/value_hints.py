@@ -24,8 +24,8 @@ from pgmcp.catalog.identifiers import singular, split_words
 from pgmcp.catalog.rendering import column_name, value_literal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.likeness import fold, trigrams
 from pgmcp.lookup.search import STOP_WORDS, search
+from pgmcp.lookup.similarity import fold, trigrams
 from pgmcp.quoting import quote_identifier, quote_literal
 
 MAX_HINTS: Final = 12
@@ -35,7 +35,7 @@ _MAX_HINTS_PER_WORD = 3
 _MAX_PHRASE_WORDS = 4
 _MAX_QUESTION_WORDS = 200
 _MIN_MISSPELLED_CHARACTERS = 5
-_MISSPELLED_LIKENESS = 0.5
+_MISSPELLED_SIMILARITY = 0.5
 _MAX_INDEXED_VALUES = 200_000
 
 _TABLE_SHIFT, _COLUMN_SHIFT, _MAX_PART = 32, 16, 0xFFFF  # the bits of table, column and value in a position
@@ -70,13 +70,13 @@ class _ValueIndex:
 
     def misspelled(self, form: str) -> str | None:
         """Return the most similar form if this form may be a misspelling of it; else None."""
-        ours = trigrams(form)
+        own = trigrams(form)
         shared: dict[str, int] = {}
-        for other in chain.from_iterable(self._forms_by_trigram.get(trigram, ()) for trigram in ours):
+        for other in chain.from_iterable(self._forms_by_trigram.get(trigram, ()) for trigram in own):
             shared[other] = shared.get(other, 0) + 1
-        scored = [(count / len(ours | trigrams(other)), other) for other, count in shared.items()]
+        scored = [(count / len(own | trigrams(other)), other) for other, count in shared.items()]
         share, best = max(scored, default=(0.0, ""))
-        return best if share >= _MISSPELLED_LIKENESS else None
+        return best if share >= _MISSPELLED_SIMILARITY else None
 
     def _value_at(self, place: int) -> _Value:
         table = self._tables[place >> _TABLE_SHIFT]

@@ -15,13 +15,13 @@ from pgmcp.errors import (
     StatementFailedError,
 )
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
-from pgmcp.lookup.advice import (
-    ADVISED_SQLSTATES,
+from pgmcp.lookup.statement_hints import (
     INSUFFICIENT_PRIVILEGE,
     MISSING_NAME_SQLSTATES,
+    SQLSTATES_WITH_HINTS,
     WRONG_OBJECT_TYPE,
     WRONG_TYPES_SQLSTATES,
-    advise,
+    hint_for_failure,
     is_outdated,
 )
 from pgmcp.pipeline.call import Database, Request, ReturnType, Stage
@@ -36,7 +36,7 @@ from pgmcp.validation import (
 )
 from pgmcp.validation.references import find_references
 
-ADVICE_TIMEOUT_S: Final = 2.0
+HINT_TIMEOUT_S: Final = 2.0
 """How long a statement waits for a read of the catalog, for similar names or a note on row-level security."""
 
 LOOKUP_TIMEOUT_S: Final = 2.0
@@ -78,7 +78,7 @@ class StatementRunner:
         try:
             rows = await self._run_once(request, sql)
         except StatementFailedError as error:
-            if not await _add_advice(request.database, error):
+            if not await _add_hint(request.database, error):
                 raise
             # The missing name exists by now, for example because a table was replaced. Run it again.
             rows = await self._run_once(request, sql)
@@ -205,7 +205,7 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
     if database.row_security is None:
         return ()
     with suppress(PgmcpError, TimeoutError):
-        async with asyncio.timeout(ADVICE_TIMEOUT_S):
+        async with asyncio.timeout(HINT_TIMEOUT_S):
             row_security = await database.row_security.get()
             if row_security:
                 references = await asyncio.to_thread(find_references, sql)
@@ -225,22 +225,22 @@ async def _explain_hidden(database: Database, error: StatementFailedError, catal
     return "; ".join(each.describe(is_denied=is_denied) for each in hidden if each.columns or not is_denied)
 
 
-async def _add_advice(database: Database, error: StatementFailedError) -> bool:
+async def _add_hint(database: Database, error: StatementFailedError) -> bool:
     """Add similar names, labels or spellings to the hint; return whether the missing name exists by now."""
-    if error.sqlstate not in ADVISED_SQLSTATES:
+    if error.sqlstate not in SQLSTATES_WITH_HINTS:
         return False
     with suppress(PgmcpError, TimeoutError):
-        async with asyncio.timeout(ADVICE_TIMEOUT_S):
+        async with asyncio.timeout(HINT_TIMEOUT_S):
             catalog = await database.schema.get()
             if error.sqlstate in MISSING_NAME_SQLSTATES:
                 outdated = await asyncio.to_thread(is_outdated, error, error.sql, catalog)
                 catalog = await database.schema.get_after_miss(is_outdated=outdated)
                 if await asyncio.to_thread(is_outdated, error, error.sql, catalog):
                     return True
-            advice = await asyncio.to_thread(advise, error, error.sql, catalog)
+            hint = await asyncio.to_thread(hint_for_failure, error, error.sql, catalog)
             hidden = await _explain_hidden(database, error, catalog)
             # The server's own hint about types is general, and often wrong: "might need explicit type casts".
-            is_replaced = advice and error.sqlstate in WRONG_TYPES_SQLSTATES
+            is_replaced = hint and error.sqlstate in WRONG_TYPES_SQLSTATES
             server_hint = "" if is_replaced else error.hint.rstrip(".")
-            error.hint = "; ".join(part for part in (server_hint, advice, hidden) if part)
+            error.hint = "; ".join(part for part in (server_hint, hint, hidden) if part)
     return False

@@ -30,7 +30,7 @@ class Names:
     references: tuple[Reference, ...]
 
 
-Spoil = Callable[[str, Names], Iterator[str]]
+Mutation = Callable[[str, Names], Iterator[str]]
 """Yields variants of a statement, the most likely first."""
 
 _AMOUNTS: Final = (exp.Sum, exp.Avg, exp.StddevSamp, exp.Stddev, exp.Variance)
@@ -43,7 +43,7 @@ _COMPARISONS: Final = frozenset(
 )
 
 
-def spoil_case(statement: str, names: Names) -> Iterator[str]:
+def mutate_case(statement: str, names: Names) -> Iterator[str]:
     """Write one compared text in another case: `= 'VTI'` becomes `= 'vti'`."""
     tokens = _tokens(statement)
     for before, token in pairwise(tokens):
@@ -53,7 +53,7 @@ def spoil_case(statement: str, names: Names) -> Iterator[str]:
                 yield _replace(statement, {token.start: (token.end, quote_literal(changed))})
 
 
-def spoil_column(statement: str, names: Names) -> Iterator[str]:
+def mutate_column(statement: str, names: Names) -> Iterator[str]:
     """Write one column's name slightly wrong: `sale_price` becomes `sale_prices`."""
     tokens = _tokens(statement)
     spelled = {token.text.lower(): None for token in tokens if _is_name(token, names.columns)}
@@ -70,7 +70,7 @@ def spoil_column(statement: str, names: Names) -> Iterator[str]:
             )
 
 
-def spoil_cast(statement: str, names: Names) -> Iterator[str]:
+def mutate_cast(statement: str, names: Names) -> Iterator[str]:
     """Compare with text of the wrong type: `>= '2023-04-01'::text`, `< CURRENT_DATE::text`."""
     tokens = _tokens(statement)
     for before, token in pairwise(tokens):
@@ -84,7 +84,7 @@ def spoil_cast(statement: str, names: Names) -> Iterator[str]:
             yield _replace(statement, {token.start: (token.end, "CURRENT_DATE::text")})
 
 
-def spoil_rows(statement: str, names: Names) -> Iterator[str]:
+def mutate_rows(statement: str, names: Names) -> Iterator[str]:
     """Join a table that repeats the aggregated rows: `sum(o.total) … JOIN items ON items.order_id = o.id`."""
     root = parse_one(statement, dialect="postgres")
     for number, select in enumerate(root.find_all(exp.Select)):

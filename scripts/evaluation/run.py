@@ -14,7 +14,7 @@ from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation
 from pgmcp.settings.load import load_settings
 from scripts.evaluation.databases import Database
 from scripts.evaluation.endpoint import ScriptedReplies
-from scripts.evaluation.scripted import Miss, Prompter, Script
+from scripts.evaluation.scripted import Miss, Script, ScriptedModel
 from scripts.evaluation.shown_values import GoldValues
 
 
@@ -69,13 +69,13 @@ async def ask_database(
     given = {**environment, **endpoint, "PG_MCP_DATABASE_URL": database.url}
     settings = for_evaluation(load_settings(given, env_file=None))
     meter, model = Meter(), make_model(settings.openai)
-    prompter = Prompter(script[0], database, script[1]) if script else None
+    scripted_model = ScriptedModel(script[0], database, script[1]) if script else None
 
     def start(question: Question, contestant: str) -> None:
         if contestant == PgmcpContestant.name:
             begin(question)
-        if prompter is not None:
-            prompter.begin(question, contestant)
+        if scripted_model is not None:
+            scripted_model.begin(question, contestant)
 
     async with open_pipeline(settings, None, observers=[meter]) as (pipeline, _):
         contestants: list[Contestant] = [PgmcpContestant(pipeline, meter)]
@@ -88,11 +88,11 @@ async def ask_database(
         outcome = await evaluate(questions, contestants, database.expected_rows, begin=start)
     if model is not None:
         await model.aclose()
-    if prompter is None:
+    if scripted_model is None:
         return ScriptedOutcome(outcome)
-    prompter.note_prompt()
-    values = _values(outcome, database, prompter.prompts)
-    return ScriptedOutcome(outcome, prompter.misses, values, prompter.prompts)
+    scripted_model.note_prompt()
+    values = _values(outcome, database, scripted_model.prompts)
+    return ScriptedOutcome(outcome, scripted_model.misses, values, scripted_model.prompts)
 
 
 def _values(outcome: Outcome, database: Database, prompts: Mapping[str, str]) -> dict[str, Values]:

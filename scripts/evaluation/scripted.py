@@ -12,7 +12,7 @@ from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import CannotAskError
 from scripts.evaluation.databases import Database
 from scripts.evaluation.endpoint import Form, ScriptedReplies, garbage, replies_with
-from scripts.evaluation.near_miss import Spoil, spoil_case, spoil_cast, spoil_column, spoil_rows
+from scripts.evaluation.near_miss import Mutation, mutate_case, mutate_cast, mutate_column, mutate_rows
 
 
 class Script(StrEnum):
@@ -27,12 +27,12 @@ class Script(StrEnum):
     NEVER_RIGHT = "never-right"
 
 
-_SPOIL_BY_SCRIPT: Final[Mapping[Script, Spoil]] = {
-    Script.WRONG_CASE: spoil_case,
-    Script.WRONG_COLUMN: spoil_column,
-    Script.MISSING_CAST: spoil_cast,
-    Script.FAN_OUT: spoil_rows,
-    Script.NEVER_RIGHT: spoil_column,
+_MUTATION_BY_SCRIPT: Final[Mapping[Script, Mutation]] = {
+    Script.WRONG_CASE: mutate_case,
+    Script.WRONG_COLUMN: mutate_column,
+    Script.MISSING_CAST: mutate_cast,
+    Script.FAN_OUT: mutate_rows,
+    Script.NEVER_RIGHT: mutate_column,
 }
 
 
@@ -47,7 +47,7 @@ class Miss(StrEnum):
 Replies = Callable[[Form], list[str]]
 
 
-class Prompter:
+class ScriptedModel:
     """Gives the endpoint its replies, and records the prompts.
 
     Attributes:
@@ -94,7 +94,7 @@ class Prompter:
             return lambda form: garbage(number), None
         if self._script is Script.GOLD:
             return lambda form: replies_with(form, [gold]), None
-        variants = _SPOIL_BY_SCRIPT[self._script](gold, self._names)
+        variants = _MUTATION_BY_SCRIPT[self._script](gold, self._names)
         # A joined table may also make names ambiguous. That fails, and is not the mistake of this script.
         wanted = [Miss.OTHER_ROWS] if self._script is Script.FAN_OUT else list(Miss)
         spoilt, miss = _near_miss(question, self._database, variants, wanted)

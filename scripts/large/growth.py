@@ -178,7 +178,9 @@ _DECLARED_BY_NAMING: Final = {
 def grow(company: Company, table_count: int, *, seed: int = 1) -> list[TableSpec]:
     """Return `table_count` tables, those of `core.txt` first; partitions are not counted."""
     random = Random(seed)  # noqa: S311 - the same tables every time, not secrets
-    tables = {(table.schema, table.name): _keep_house(table, company, random) for table in company.tables}
+    tables = {
+        (table.schema, table.name): _with_housekeeping(table, company, random) for table in company.tables
+    }
     missing = table_count - len(tables)
     details = [table for table in _details(company, random) if (table.schema, table.name) not in tables]
     random.shuffle(details)
@@ -230,7 +232,7 @@ def _detail(subject: TableSpec, words: str, columns: str, naming: str, random: R
     return TableSpec(subject.schema, name, tuple(unique.values()), comment if is_commented else "")
 
 
-def _keep_house(table: TableSpec, company: Company, random: Random) -> TableSpec:
+def _with_housekeeping(table: TableSpec, company: Company, random: Random) -> TableSpec:
     texts = _HOUSEKEEPING[company.naming_by_schema[table.schema]].split("; ")
     names = {column.name for column in table.columns}
     house = [_column(text, "", bool(table.comment), random) for text in texts]
@@ -247,10 +249,13 @@ def _column(text: str, naming: str, is_commented: bool, random: Random) -> Colum
 
 def _singular_words(name: str) -> list[str]:
     words = split_words(name)
-    return [*words[:-1], re.sub(r"ies$", "y", words[-1]) if words[-1].endswith("ies") else _cut_s(words[-1])]
+    return [
+        *words[:-1],
+        re.sub(r"ies$", "y", words[-1]) if words[-1].endswith("ies") else _without_plural_s(words[-1]),
+    ]
 
 
-def _cut_s(word: str) -> str:
+def _without_plural_s(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 

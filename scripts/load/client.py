@@ -85,7 +85,7 @@ class StdioServer:
             )
         server = cls(process, stderr_file)
         try:
-            await server._shake_hands()
+            await server._initialize()
         except BaseException:
             await server.stop()
             raise
@@ -217,7 +217,7 @@ class StdioServer:
             self._process.kill()
         await self._process.wait()
 
-    async def _shake_hands(self) -> None:
+    async def _initialize(self) -> None:
         client = {"name": "loadtest", "version": "1"}
         parameters = {"protocolVersion": _PROTOCOL_VERSION, "capabilities": {}, "clientInfo": client}
         await self.request("initialize", parameters)

@@ -85,7 +85,7 @@ async def _stop(bench: Bench, pgmcp: StdioServer, statement: str, hinder: Callab
     runaway = asyncio.create_task(_expect_timeout(pgmcp.execute(statement)))
     await until(lambda: bool(bench.activity.running()), "the runaway runs")
     hinder()
-    idle = asyncio.create_task(_moment_of_idleness_s(bench))
+    idle = asyncio.create_task(_wait_until_idle_s(bench))
     await runaway
     answered_s = time.perf_counter()
     await pgmcp.execute("select 1")
@@ -94,7 +94,7 @@ async def _stop(bench: Bench, pgmcp: StdioServer, statement: str, hinder: Callab
     return _Stop(*((moment_s - deadline_s) * 1000 for moment_s in moments_s))
 
 
-async def _moment_of_idleness_s(bench: Bench) -> float:
+async def _wait_until_idle_s(bench: Bench) -> float:
     await until(lambda: not bench.activity.running(), "the runaway has ended")
     return time.perf_counter()
 

@@ -154,7 +154,7 @@ async def measure_http(bench: Bench) -> Sequence[Measured | Missing]:
         ]
         echo = await stack.enter_async_context(_echo(bench))
         stdio = await stack.enter_async_context(bench.pgmcp())
-        await _tell_echo(echo, servers[0], numbers)
+        await _give_reply_to_echo(echo, servers[0], numbers)
         crowds = {f"{count} servers": servers[:count] for count in bench.effort.servers if count > 1}
         targets = {"pgmcp": servers[:1], "echo": [echo], **crowds}
         for turn in range(_TURNS):
@@ -206,15 +206,15 @@ async def flood(servers: Sequence[HttpServer], statements: Sequence[str], number
             connection.close()
 
 
-async def _tell_echo(echo: HttpServer, pgmcp: HttpServer, numbers: Iterator[int]) -> None:
-    asking, telling = await Connection.open(pgmcp.port), await Connection.open(echo.port)
+async def _give_reply_to_echo(echo: HttpServer, pgmcp: HttpServer, numbers: Iterator[int]) -> None:
+    source, target = await Connection.open(pgmcp.port), await Connection.open(echo.port)
     try:
-        reply = await asking.call(next(numbers), "execute_sql", {"sql": _STATEMENT.format(number=1)})
+        reply = await source.call(next(numbers), "execute_sql", {"sql": _STATEMENT.format(number=1)})
         given = {"text": reply["content"][0]["text"], "structured": reply["structuredContent"]}
-        await telling.call(next(numbers), "remember", given)
+        await target.call(next(numbers), "remember", given)
     finally:
-        asking.close()
-        telling.close()
+        source.close()
+        target.close()
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from pgmcp.asyncio_shortcuts import PromptFuture, SharedTimer
-from testing.facts import TIMEOUT_S
+from testing.processes import TIMEOUT_S
 
 pytestmark = pytest.mark.anyio
 

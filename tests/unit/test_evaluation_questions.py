@@ -9,7 +9,14 @@ from pgmcp.evaluation.questions import asks_for_order, is_order_asked_for
 from pgmcp.evaluation.questions import read_questions as read_context
 from pgmcp.generation.context_file import load_context
 from scripts.evaluation.databases import QuestionFileError, read_questions
-from scripts.evaluation.near_miss import Names, Reference, spoil_case, spoil_cast, spoil_column, spoil_rows
+from scripts.evaluation.near_miss import (
+    Names,
+    Reference,
+    mutate_case,
+    mutate_cast,
+    mutate_column,
+    mutate_rows,
+)
 
 ONE = json.dumps(
     {"id": 7, "db": "s", "question": "How many?", "gold_sql": ["select 1", "select 2"], "context": "Count."}
@@ -192,14 +199,14 @@ NAMES = Names(frozenset({"price", "other"}), (Reference("items", "order_id", "or
 
 
 def test_the_rows_of_an_amount_are_repeated_by_a_table_that_refers_to_them() -> None:
-    assert list(spoil_rows("select count(*) from orders", NAMES)) == []
-    assert list(spoil_rows("select sum(o.total) from orders as o where o.id > 1", NAMES)) == [
+    assert list(mutate_rows("select count(*) from orders", NAMES)) == []
+    assert list(mutate_rows("select sum(o.total) from orders as o where o.id > 1", NAMES)) == [
         "SELECT SUM(o.total) FROM orders AS o JOIN items ON items.order_id = o.id WHERE o.id > 1"
     ]
 
 
 def test_a_mutation_changes_the_case_of_a_compared_text() -> None:
-    assert list(spoil_case("select a from t where b = 'It''s VTI' and c > '2023-04-01'", NAMES)) == [
+    assert list(mutate_case("select a from t where b = 'It''s VTI' and c > '2023-04-01'", NAMES)) == [
         "select a from t where b = 'iT''S vti' and c > '2023-04-01'"
     ]
 
@@ -207,13 +214,13 @@ def test_a_mutation_changes_the_case_of_a_compared_text() -> None:
 def test_a_column_is_misspelled_everywhere_except_as_an_alias() -> None:
     statement = "select t.price as price from t order by t.price, 'price'"
 
-    assert list(spoil_column(statement, NAMES)) == [
+    assert list(mutate_column(statement, NAMES)) == [
         "select t.prices as price from t order by t.prices, 'price'"
     ]
 
 
 def test_the_mutation_of_a_date_removes_its_type() -> None:
-    assert list(spoil_cast("select 1 where d >= '2023-04-01' and n > 5 and d < current_date", NAMES)) == [
+    assert list(mutate_cast("select 1 where d >= '2023-04-01' and n > 5 and d < current_date", NAMES)) == [
         "select 1 where d >= '2023-04-01'::text and n > 5 and d < current_date",
         "select 1 where d >= '2023-04-01' and n > '5'::text and d < current_date",
         "select 1 where d >= '2023-04-01' and n > 5 and d < CURRENT_DATE::text",

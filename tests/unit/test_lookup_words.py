@@ -1,6 +1,6 @@
 import pytest
 
-from pgmcp.lookup.likeness import fold, likeness, nearest
+from pgmcp.lookup.similarity import fold, nearest, similarity
 from pgmcp.lookup.words import Vocabulary, is_abbreviation, stem
 
 
@@ -56,7 +56,7 @@ def test_a_repeated_word_counts_as_its_best_match() -> None:
 @pytest.mark.parametrize("one", ["New York", "new_york", "NEW  YORK", "newYork", "new-york"])
 def test_similarity_ignores_case_spacing_and_separators(one: str) -> None:
     assert fold(one) == "new york"
-    assert likeness(one, "New York") == 1.0
+    assert similarity(one, "New York") == 1.0
 
 
 def test_the_most_similar_text_comes_first_and_dissimilar_ones_are_left_out() -> None:
@@ -66,9 +66,9 @@ def test_the_most_similar_text_comes_first_and_dissimilar_ones_are_left_out() ->
 
 
 def test_a_text_within_another_is_similar_to_it() -> None:
-    assert likeness("Ford", "Ford Motor Company of Canada") > 0.5
+    assert similarity("Ford", "Ford Motor Company of Canada") > 0.5
 
 
 @pytest.mark.parametrize(("one", "other"), [("", "x"), ("--", "x"), ("abc", "xyz")])
 def test_texts_without_common_parts_are_not_similar(one: str, other: str) -> None:
-    assert likeness(one, other) == 0.0
+    assert similarity(one, other) == 0.0

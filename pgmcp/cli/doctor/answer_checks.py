@@ -17,8 +17,8 @@ from pgmcp.generation.context_check import (
 )
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.lookup.advice import MISSING_NAME_SQLSTATES
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.lookup.statement_hints import MISSING_NAME_SQLSTATES
 from pgmcp.plural import count_of
 from pgmcp.quoting import quote_identifier
 from pgmcp.surface.verified_tools import define, estimate_definition, offer_tools

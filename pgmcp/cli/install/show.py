@@ -46,8 +46,8 @@ def _hide(text: str, slot: Slot, replaced_by: Mapping[str, Any]) -> str:
     entry = container.value.member(slot.name) if container else None
     pieces, end = [], 0
     for key, node in _texts(root):
-        is_ours = entry is not None and entry.start < node.start < entry.value.end
-        shown = _show(key, node.value, replaced_by) if is_ours else _OMITTED
+        is_own = entry is not None and entry.start < node.start < entry.value.end
+        shown = _show(key, node.value, replaced_by) if is_own else _OMITTED
         pieces += [text[end : node.start], json.dumps(shown, ensure_ascii=False)]
         end = node.end
     return "".join([*pieces, text[end:]])

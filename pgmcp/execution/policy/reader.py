@@ -136,8 +136,8 @@ def unreadable_relations(unreadable: Collection[str]) -> str:
     ]
     pieces.append("SELECT 0::pg_catalog.oid, '', false, NULL::pg_catalog.text WHERE false")
     return f"""
-SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.reason, u.is_ours, u.owners
-FROM ({" UNION ALL ".join(pieces)}) AS u (id, reason, is_ours, owners)
+SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.reason, u.for_connection, u.owners
+FROM ({" UNION ALL ".join(pieces)}) AS u (id, reason, for_connection, owners)
 JOIN pg_catalog.pg_class AS c ON c.oid = u.id
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"""  # noqa: S608 - constants of this file
 
@@ -184,7 +184,7 @@ VERSION_PIECES: Final = (
     ),
     (
         "pg_policy",
-        f"""SELECT pg_catalog.concat('q', q.oid, q.ctid, q.xmin, policy.is_ours, policy.owners)
+        f"""SELECT pg_catalog.concat('q', q.oid, q.ctid, q.xmin, policy.for_connection, policy.owners)
         FROM ({POLICIES}) AS policy JOIN pg_catalog.pg_policy AS q ON q.oid = policy.oid""",  # noqa: S608
     ),
     (

@@ -34,9 +34,10 @@ WHERE NOT EXISTS (
 # security is forced.
 IS_SUBJECT: Final = "(t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))"
 
-# Row policies for SELECT that can apply: `is_ours` says whether to the login role, and `owners` to which
-# owners. The conditions are the server's (check_enable_rls, check_role_for_policy): row security is enabled
-# and applies to the reader; the policy is for PUBLIC (0) or for a role whose privileges the reader has.
+# Row policies for SELECT that can apply: `for_connection` says whether to the login role, and `owners` to
+# which owners. The conditions are the server's (check_enable_rls, check_role_for_policy): row security is
+# enabled and applies to the reader; the policy is for PUBLIC (0) or for a role whose privileges the reader
+# has.
 POLICIES: Final = f"""
 WITH owners (id) AS MATERIALIZED ({OWNERS})
 SELECT policy.*
@@ -44,7 +45,7 @@ FROM (
     SELECT p.oid, p.polrelid, p.polname, p.polqual,
            pg_catalog.row_security_active(p.polrelid) AND EXISTS (
                SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
-               WHERE r.id = '0' OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS is_ours,
+               WHERE r.id = '0' OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS for_connection,
            (SELECT pg_catalog.json_agg(owner.id::pg_catalog.int8 ORDER BY owner.id)
             FROM owners AS owner
             WHERE {IS_SUBJECT} AND EXISTS (
@@ -54,7 +55,7 @@ FROM (
     JOIN pg_catalog.pg_class AS t ON t.oid = p.polrelid AND t.relrowsecurity
     WHERE p.polqual IS NOT NULL AND p.polcmd IN ('r', '*')
 ) AS policy
-WHERE policy.is_ours OR policy.owners IS NOT NULL"""  # noqa: S608 - of constants
+WHERE policy.for_connection OR policy.owners IS NOT NULL"""  # noqa: S608 - of constants
 
 # The `ValueKind` of a type that contains values of another; a domain has the kind of its base type.
 _KIND_OF_WHOLE: Final = f"""
@@ -75,9 +76,9 @@ _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # al
 # PostgreSQL 15 it is in the relation's own entry, later in a second entry with the same relid. The id of a
 # row policy is its OID plus 2**32.
 RELATIONS: Final = rf"""
-WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
-    SELECT p.oid::pg_catalog.int8 + 4294967296, p.polrelid, p.polname, p.polqual::pg_catalog.text, p.is_ours,
-           p.owners
+WITH RECURSIVE policies (id, relation, name, tree, for_connection, owners) AS (
+    SELECT p.oid::pg_catalog.int8 + 4294967296, p.polrelid, p.polname, p.polqual::pg_catalog.text,
+           p.for_connection, p.owners
     FROM ({POLICIES}) AS p
 ), trees (id, tree) AS (
     SELECT r.ev_class::pg_catalog.int8, r.ev_action::pg_catalog.text
@@ -254,7 +255,7 @@ SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        programs.id IS NOT NULL AND subject.policy = '',
        pg_catalog.textin(pg_catalog.json_out(secrets.list)),
        CASE WHEN subject.policy = '' THEN pg_catalog.textin(pg_catalog.json_out(cast_columns.list)) END,
-       subject.policy::pg_catalog.text, subject.is_ours,
+       subject.policy::pg_catalog.text, subject.for_connection,
        pg_catalog.textin(pg_catalog.json_out(subject.owners)),
        CASE WHEN c.relkind = 'v' AND NOT {_IS_INVOKER.format(view="c")}
            THEN c.relowner::pg_catalog.int8 ELSE 0::pg_catalog.int8 END,
@@ -265,8 +266,8 @@ FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name, true, NULL::pg_
       FROM pg_catalog.pg_class AS r
       WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')
       UNION ALL
-      SELECT p.id, p.relation, p.name, p.is_ours, p.owners
-      FROM policies AS p) AS subject (id, relation, policy, is_ours, owners)
+      SELECT p.id, p.relation, p.name, p.for_connection, p.owners
+      FROM policies AS p) AS subject (id, relation, policy, for_connection, owners)
 JOIN pg_catalog.pg_class AS c ON c.oid = subject.relation
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN calls ON calls.id = subject.id

@@ -138,7 +138,7 @@ def mark_caller_change(function: CatalogFunction, settings: Collection[str]) -> 
 
 def _relation(row: list[Any]) -> CatalogRelation:
     schema, name, calls, reads, types, runs_program, secrets, cast_columns, policy, *readers = row
-    is_ours, owners, owner, constant_types, locks_rows = readers
+    for_connection, owners, owner, constant_types, locks_rows = readers
     called = _decode_calls(calls) if calls else ()
     return CatalogRelation(
         schema,
@@ -150,7 +150,7 @@ def _relation(row: list[Any]) -> CatalogRelation:
         secrets=decode_texts(secrets) if secrets else (),
         cast_columns=_decode_columns(cast_columns) if cast_columns else (),
         policy=policy,
-        acts_for_connection=is_ours,
+        acts_for_connection=for_connection,
         acts_for_owners=_decode_oids(owners or "[]") if policy else None,
         owner=owner,
         constant_types=decode_texts(constant_types) if constant_types else (),
@@ -162,12 +162,12 @@ def _relation(row: list[Any]) -> CatalogRelation:
 
 
 def _unknown_relation(row: list[Any]) -> CatalogRelation:
-    schema, name, reason, is_ours, owners = row
+    schema, name, reason, for_connection, owners = row
     return CatalogRelation(
         schema,
         name,
         unreadable=RefusalReason(reason),
-        acts_for_connection=is_ours,
+        acts_for_connection=for_connection,
         acts_for_owners=None if owners is None else _decode_oids(owners),
     )
 

@@ -34,7 +34,7 @@ class StdioServer:
         self.opened = asyncio.Event()
         self.ended = asyncio.Event()
         self._lines = LineSplitter()
-        self._writer = Writer(descriptors.writing, self._balance)
+        self._writer = Writer(descriptors.writing, self._pause_or_resume)
         self._reader = Reader(descriptors.reading, self._take)
         self._host_log = HostLog(self._send)
         self._session = Session(surface, self._send, self._host_log)
@@ -98,9 +98,9 @@ class StdioServer:
         else:
             self._writer.write(line)
         if self._writer.waiting_bytes or self._writer.is_broken:
-            self._balance()
+            self._pause_or_resume()
 
-    def _balance(self) -> None:
+    def _pause_or_resume(self) -> None:
         if self._writer.is_broken:
             self._leave()
         elif self._writer.waiting_bytes > MAX_UNREAD_BYTES:

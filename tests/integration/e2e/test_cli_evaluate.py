@@ -89,26 +89,26 @@ def test_the_report_compares_both_contestants_and_names_plausible_wrong_answers(
     report: dict[str, Any] = json.loads(output.read_text())
     shown = done.stdout.decode()
 
-    ours, plain = report["contestants"]["ours"], report["contestants"]["plain prompt"]
+    own, plain = report["contestants"]["pgmcp"], report["contestants"]["plain prompt"]
     assert done.returncode == 0, done.stderr
-    assert (ours["right"], ours["wrong"], ours["rightly_refused"], ours["error"]) == (4, 1, 1, 0)
+    assert (own["right"], own["wrong"], own["rightly_refused"], own["error"]) == (4, 1, 1, 0)
     assert (plain["right"], plain["wrong"], plain["refused"], plain["error"]) == (2, 1, 1, 1)
     assert report["paired"] == {
-        "both right": 1, "only ours": 3, "only the plain prompt": 1, "neither": 0, "p": 0.625,
+        "both right": 1, "only pgmcp": 3, "only the plain prompt": 1, "neither": 0, "p": 0.625,
     }  # fmt: skip
-    assert report["plausible_but_wrong"] == {"ours": ["2"], "plain prompt": ["4"]}
+    assert report["plausible_but_wrong"] == {"pgmcp": ["2"], "plain prompt": ["4"]}
     assert report["skipped"][0]["id"] == "6"
     assert 'column "nothing" does not exist' in report["skipped"][0]["why"]
-    assert ours["tokens_in"] == 5 * 120
+    assert own["tokens_in"] == 5 * 120
     assert plain["tokens_out"] == 5 * 30
-    assert ours["median_tokens_in"] == 120
-    assert all(0 < each["p50_ms"] <= each["most_ms"] for each in (ours, plain))
+    assert own["median_tokens_in"] == 120
+    assert all(0 < each["p50_ms"] <= each["most_ms"] for each in (own, plain))
     costs = next(line for line in shown.splitlines() if "tokens in" in line)
     assert costs.replace("│", " ").split() == ["tokens", "in", "600", f"{plain['tokens_in']:,}"]
     assert "plausible but wrong, pgmcp:" in shown
     assert "2: How many products are there?" in shown
     assert "select count(*) + 1 from products" in shown
-    assert "paired: both right 1, only ours 3" in shown
+    assert "paired: both right 1, only pgmcp 3" in shown
 
 
 @pytest.mark.parametrize(("percent", "code"), [("60", 0), ("70", 1)])
@@ -120,7 +120,7 @@ def test_a_threshold_decides_the_exit_code(
     )
 
     assert done.returncode == code
-    assert list(json.loads(done.stdout)["contestants"]) == ["ours"]
+    assert list(json.loads(done.stdout)["contestants"]) == ["pgmcp"]
     assert ("66.7% of the answers are right, less than 70 %" in done.stderr.decode()) == bool(code)
 
 
@@ -138,7 +138,7 @@ def test_the_verified_questions_of_the_context_file_can_be_evaluated(
     by_model = run(environment, tmp_path, "evaluate", str(context), "--no-baseline", "--json", "--ask-model")
 
     assert learnt.returncode == 0, learnt.stderr
-    asked = [json.loads(done.stdout)["questions"][0]["ours"] for done in (by_sql, by_model)]
+    asked = [json.loads(done.stdout)["questions"][0]["pgmcp"] for done in (by_sql, by_model)]
     assert [(each["verdict"], each["source"]) for each in asked] == [
         ("right", "verified"),
         ("right", "generated"),

@@ -51,10 +51,10 @@ async def test_correct_replies_of_the_model_give_correct_answers(database: Datab
     found = await run(database, Script.GOLD, questions)
     results = found.outcome.results
 
-    assert [result.question.id for result in results if result.attempts["ours"].why] == []
+    assert [result.question.id for result in results if result.attempts["pgmcp"].why] == []
     assert verdicts(results, "plain prompt") == {Verdict.RIGHT}
-    assert all(result.attempts["ours"].attempt.usage.calls == 1 for result in results)
-    assert [result.question.id for result in results if result.attempts["ours"].attempt.notes] == []
+    assert all(result.attempts["pgmcp"].attempt.usage.calls == 1 for result in results)
+    assert [result.question.id for result in results if result.attempts["pgmcp"].attempt.notes] == []
     assert as_json(found)["paired"]["both right"] == len(questions)
 
 
@@ -72,12 +72,12 @@ async def test_the_prompt_has_every_value_that_an_answer_depends_on(cluster: Emb
     assert len(found.values) == len(results)
     assert sum(values.named for values in found.values.values()) >= 50
     assert {name: values.missing for name, values in found.values.items() if values.missing} == {}
-    assert [result.question.id for result in results if result.attempts["ours"].why] == []
-    ours, plain = (as_json(found)["contestants"][name] for name in ("ours", "plain prompt"))
-    assert (ours["noted"], ours["repaired"]) == (0, 0)
+    assert [result.question.id for result in results if result.attempts["pgmcp"].why] == []
+    own, plain = (as_json(found)["contestants"][name] for name in ("pgmcp", "plain prompt"))
+    assert (own["noted"], own["repaired"]) == (0, 0)
     # The estimate includes the reply's JSON schema. With a real tokenizer the ratio is 0.89, because it needs
     # fewer tokens for JSON and SQL than estimated.
-    assert ours["median_tokens_in"] <= 0.82 * plain["median_tokens_in"]
+    assert own["median_tokens_in"] <= 0.82 * plain["median_tokens_in"]
     # A value of a larger column is looked up through its index.
     assert "-> harbour_marks.title = 'Mark 0042'" in found.prompts[results[-1].question.id]
 
@@ -90,8 +90,8 @@ async def test_a_failing_near_miss_is_repaired_by_a_correct_second_reply(
     results = found.outcome.results
 
     assert set(found.misses.values()) == {Miss.FAILS}
-    assert verdicts(results, "ours") == {Verdict.RIGHT}
-    assert {result.attempts["ours"].attempt.source for result in results} == {"repaired"}
+    assert verdicts(results, "pgmcp") == {Verdict.RIGHT}
+    assert {result.attempts["pgmcp"].attempt.source for result in results} == {"repaired"}
     assert verdicts(results, "plain prompt") == {Verdict.ERROR}
 
 
@@ -102,7 +102,7 @@ async def test_a_text_in_the_wrong_case_is_repaired_by_a_correct_second_reply(
     results = found.outcome.results
 
     assert found.misses == {"cards": Miss.EMPTY}
-    assert verdicts(results, "ours") == {Verdict.RIGHT}
+    assert verdicts(results, "pgmcp") == {Verdict.RIGHT}
     assert verdicts(results, "plain prompt") == {Verdict.WRONG}
 
 
@@ -116,7 +116,8 @@ async def test_rows_that_a_join_repeats_are_repaired_or_noted(
     silent = [
         result.question.id
         for result in results
-        if result.attempts["ours"].verdict is not Verdict.RIGHT and not result.attempts["ours"].attempt.notes
+        if result.attempts["pgmcp"].verdict is not Verdict.RIGHT
+        and not result.attempts["pgmcp"].attempt.notes
     ]
     assert silent == []
     assert verdicts(results, "plain prompt") == {Verdict.WRONG}
@@ -128,11 +129,11 @@ async def test_replies_that_stay_wrong_end_with_the_databases_error_after_limite
     found = await run(database, Script.NEVER_RIGHT)
     results = found.outcome.results
 
-    ours = [result.attempts["ours"] for result in results]
+    own = [result.attempts["pgmcp"] for result in results]
     plain = [result.attempts["plain prompt"] for result in results]
-    assert {each.attempt.error for each in ours} == {"statement_failed"}
-    assert all("does not exist" in each.why for each in ours)
-    assert {each.attempt.usage.calls for each in ours} == {3}
+    assert {each.attempt.error for each in own} == {"statement_failed"}
+    assert all("does not exist" in each.why for each in own)
+    assert {each.attempt.usage.calls for each in own} == {3}
     assert {each.attempt.usage.calls for each in plain} == {1}
 
 
@@ -140,8 +141,8 @@ async def test_a_reply_without_sql_is_an_error(database: Database) -> None:
     found = await run(database, Script.GARBAGE)
     results = found.outcome.results
 
-    assert Verdict.RIGHT not in verdicts(results, "ours") | verdicts(results, "plain prompt")
-    assert Verdict.WRONG not in verdicts(results, "ours") | verdicts(results, "plain prompt")
+    assert Verdict.RIGHT not in verdicts(results, "pgmcp") | verdicts(results, "plain prompt")
+    assert Verdict.WRONG not in verdicts(results, "pgmcp") | verdicts(results, "plain prompt")
     assert len(results) == len(read_questions(QUESTIONS))
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.activity import Activity, until, with_application_name
-from testing.facts import descendants, is_running, workers_of
 from testing.machine import memory_folder
 from testing.mcp_server import server_environment
 from testing.prestarted import COMMAND
+from testing.processes import descendants, is_running, workers_of
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 

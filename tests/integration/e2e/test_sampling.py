@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from testing.facts import until
 from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, sql
+from testing.processes import until
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
-from testing.facts import command_line, descendants, environment, workers_of
 from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, failure, raw, sql
+from testing.processes import command_line, descendants, environment, workers_of
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 

@@ -25,8 +25,8 @@ from pgmcp.tunnel.tunnel import Route, Tunnel
 from testing.activity import Backends
 from testing.bastion import Bastion
 from testing.command_line import run as run_command
-from testing.facts import command_line, descendants, is_running, until, workers_of
 from testing.mcp_server import server_environment
+from testing.processes import command_line, descendants, is_running, until, workers_of
 from testing.statement_run import run, value
 from testing.tls_postgres import TlsPostgres
 

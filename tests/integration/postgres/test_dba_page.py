@@ -20,9 +20,9 @@ from psycopg.rows import dict_row
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.command_line import run as run_command
-from testing.facts import until
 from testing.machine import memory_folder
 from testing.mcp_server import server_environment
+from testing.processes import until
 from testing.tls_postgres import HOST, TlsPostgres, find_programs
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the page's commands are for a POSIX shell")

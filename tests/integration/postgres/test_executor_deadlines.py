@@ -17,8 +17,8 @@ from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from testing.activity import Backends, with_application_name
-from testing.facts import is_there
 from testing.injected import RecordedSpawn
+from testing.processes import is_there
 from testing.statement_run import run, value
 from testing.stuck_worker import spawn_that_can_be_stuck
 from testing.tcp_proxy import tcp_proxy

@@ -12,7 +12,7 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import BusyError, DeadlineExceededError, StatementFailedError, TooExpensiveError
 from pgmcp.execution.supervisor import Supervisor
 from testing.activity import Backends, with_application_name
-from testing.facts import until
+from testing.processes import until
 from testing.statement_run import run, value
 from worker.protocol import StatementOrigin
 

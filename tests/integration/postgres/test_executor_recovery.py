@@ -25,9 +25,9 @@ from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from testing import front_process
 from testing.activity import Backends, with_application_name
-from testing.facts import is_there, until_gone
 from testing.front_process import SLEEP
 from testing.injected import RecordedSpawn
+from testing.processes import is_there, until_gone
 from testing.statement_run import run, value
 from testing.tcp_proxy import tcp_proxy
 

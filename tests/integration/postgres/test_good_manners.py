@@ -21,9 +21,9 @@ from pgmcp.execution.worker_process import WorkerProcess
 from pgmcp.execution.worker_starts import WorkerStarts
 from testing.activity import Activity, until
 from testing.command_line import run as run_command
-from testing.facts import until as until_logged
 from testing.injected import Retries
 from testing.mcp_server import server_environment
+from testing.processes import until as until_logged
 from testing.raw_jsonrpc import RawServer
 from testing.statement_run import run, value
 from testing.tcp_proxy import TcpProxy

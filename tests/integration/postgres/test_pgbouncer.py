@@ -20,10 +20,10 @@ from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from testing.activity import Activity, with_application_name
-from testing.facts import TIMEOUT_S, until
 from testing.injected import RecordedSpawn
 from testing.mcp_server import server_environment
 from testing.pgbouncer import PgBouncer, find_pgbouncer
+from testing.processes import TIMEOUT_S, until
 from testing.raw_jsonrpc import RawServer
 from testing.replica import new_cluster
 from testing.statement_run import run, value

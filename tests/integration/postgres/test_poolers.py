@@ -26,11 +26,11 @@ from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from testing.activity import Activity, with_application_name
-from testing.facts import until
 from testing.injected import RecordedSpawn
 from testing.machine import HOST
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.pgpool import Pgpool, find_pgpool
+from testing.processes import until
 from testing.replica import new_cluster
 from testing.statement_run import run, value
 from worker.protocol import Open

@@ -8,7 +8,7 @@ import pytest
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import StatementFailedError
-from pgmcp.lookup.advice import advise
+from pgmcp.lookup.statement_hints import hint_for_failure
 from pgmcp.quoting import quote_identifier
 from testing.own_statements import OwnSession, own_session
 
@@ -69,7 +69,7 @@ async def test_names_in_hints_can_be_copied(sales_url: str, statement: str, hint
 def hint_of(statement: str, session: OwnSession, catalog: Catalog) -> str:
     with pytest.raises(StatementFailedError) as failed:
         session.run(statement)
-    return advise(failed.value, statement, catalog)
+    return hint_for_failure(failed.value, statement, catalog)
 
 
 async def test_a_schema_with_a_comma_on_the_search_path_is_one_schema(sales_url: str) -> None:

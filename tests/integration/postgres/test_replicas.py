@@ -14,8 +14,8 @@ from pgmcp.errors import DeadlineExceededError, StatementFailedError, Unreachabl
 from pgmcp.execution.supervisor import Supervisor
 from testing.activity import Activity
 from testing.activity import until as activity_until
-from testing.facts import until
 from testing.mcp_server import server_environment
+from testing.processes import until
 from testing.raw_jsonrpc import RawServer
 from testing.replica import either_url, new_cluster, new_standby
 from testing.statement_run import run, value

@@ -22,9 +22,9 @@ from pgmcp.open_database import find_credentials
 from pgmcp.settings.load import load_settings
 from testing.activity import Backends
 from testing.command_line import run as run_command
-from testing.facts import until
 from testing.mcp_server import server_environment
 from testing.pgbouncer import PgBouncer, find_pgbouncer
+from testing.processes import until
 from testing.statement_run import value
 from worker.session import OPEN_CHECK_INTERVAL_S
 

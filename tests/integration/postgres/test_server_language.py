@@ -13,8 +13,8 @@ import pytest
 
 from pgmcp.errors import ConnectionLimitError, DatabaseAuthError, ExecutionError, UnreachableError
 from pgmcp.execution.supervisor import Supervisor
-from testing.facts import until
 from testing.machine import memory_folder
+from testing.processes import until
 from testing.statement_run import run
 from testing.tls_postgres import TlsPostgres, find_programs
 

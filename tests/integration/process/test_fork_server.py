@@ -20,7 +20,7 @@ from pgmcp.execution.spawn import Child, Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from testing import front_process
-from testing.facts import TIMEOUT_S, children_of, is_there, parent_of, until, until_gone
+from testing.processes import TIMEOUT_S, children_of, is_there, parent_of, until, until_gone
 from worker.protocol import Backend, Failure, FailureCode, StatementOrigin, Terminate
 
 pytestmark = [

@@ -12,7 +12,7 @@ import pytest
 from pgmcp.errors import WorkerLostError
 from pgmcp.execution.spawn import Inbox
 from pgmcp.execution.worker_process import WorkerProcess
-from testing.facts import TIMEOUT_S
+from testing.processes import TIMEOUT_S
 from worker.protocol import (
     HEAD,
     Backend,

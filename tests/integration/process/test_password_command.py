@@ -9,7 +9,7 @@ import pytest
 
 from pgmcp.errors import DatabaseAuthError
 from pgmcp.execution.credentials import ask_command
-from testing.facts import is_running, until
+from testing.processes import is_running, until
 
 pytestmark = [
     pytest.mark.anyio,

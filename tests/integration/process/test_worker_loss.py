@@ -12,7 +12,7 @@ from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Child
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_starts import FIRST_DELAY_S, FREE_ATTEMPTS
-from testing.facts import TIMEOUT_S, is_there, until, until_gone
+from testing.processes import TIMEOUT_S, is_there, until, until_gone
 from testing.scripted_worker import BREAKAGES, ScriptedWorkers, closed_gate
 from worker.protocol import StatementOrigin
 

@@ -8,7 +8,7 @@ import pytest
 from pgmcp.errors import BusyError, DeadlineExceededError
 from pgmcp.execution.result import RowLimits
 from pgmcp.execution.supervisor import Supervisor
-from testing.facts import TIMEOUT_S
+from testing.processes import TIMEOUT_S
 from testing.scripted_worker import ScriptedWorkers, closed_gate
 from worker.protocol import StatementOrigin
 

@@ -2,11 +2,11 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.errors import StatementFailedError
-from pgmcp.lookup.advice import (
+from pgmcp.lookup.statement_hints import (
     UNDEFINED_COLUMN,
     UNDEFINED_TABLE,
-    advise,
-    advise_missing_name,
+    hint_for_failure,
+    hint_for_missing_name,
     is_outdated,
     name_at,
 )
@@ -29,7 +29,7 @@ def failure(sqlstate: str, sql: str, at: str) -> StatementFailedError:
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "sql", "at", "advice"),
+    ("sqlstate", "sql", "at", "beginning"),
     [
         (
             "42703",
@@ -56,12 +56,12 @@ def failure(sqlstate: str, sql: str, at: str) -> StatementFailedError:
     ],
 )
 def test_existing_names_are_suggested_for_a_missing_one(
-    sqlstate: str, sql: str, at: str, advice: str
+    sqlstate: str, sql: str, at: str, beginning: str
 ) -> None:
-    hint = advise(failure(sqlstate, sql, at), sql, CATALOG)
+    hint = hint_for_failure(failure(sqlstate, sql, at), sql, CATALOG)
 
-    assert hint.startswith(advice)
-    assert bool(hint) == bool(advice)
+    assert hint.startswith(beginning)
+    assert bool(hint) == bool(beginning)
 
 
 @pytest.mark.parametrize(
@@ -131,32 +131,32 @@ def test_the_name_at_a_position_is_read_as_postgresql_reads_it(
 
 
 def test_similar_columns_and_those_of_the_table_are_suggested_for_a_misspelt_one() -> None:
-    advice = advise_missing_name(UNDEFINED_COLUMN, ("o", "state"), ["orders"], NAMES)
+    hint = hint_for_missing_name(UNDEFINED_COLUMN, ("o", "state"), ["orders"], NAMES)
 
-    assert advice == "near: orders.status; columns of orders: id, customer_id, placed_at, status"
+    assert hint == "near: orders.status; columns of orders: id, customer_id, placed_at, status"
 
 
 def test_a_column_of_another_table_is_suggested_as_valid_sql() -> None:
-    advice = advise_missing_name(UNDEFINED_COLUMN, ("email",), ["orders"], NAMES)
+    hint = hint_for_missing_name(UNDEFINED_COLUMN, ("email",), ["orders"], NAMES)
 
-    assert advice.startswith('near: customers."Email"; ')
+    assert hint.startswith('near: customers."Email"; ')
 
 
 def test_a_column_of_an_unknown_relation_has_no_suggestions() -> None:
-    assert advise_missing_name(UNDEFINED_COLUMN, ("zzz",), ["x"], NAMES) == ""
+    assert hint_for_missing_name(UNDEFINED_COLUMN, ("zzz",), ["x"], NAMES) == ""
 
 
 def test_similar_tables_are_suggested_for_a_misspelt_one() -> None:
-    advice = advise_missing_name(UNDEFINED_TABLE, ("customer",), [], NAMES)
+    hint = hint_for_missing_name(UNDEFINED_TABLE, ("customer",), [], NAMES)
 
-    assert advice.startswith("tables near customer: customers")
+    assert hint.startswith("tables near customer: customers")
 
 
 def test_a_table_outside_the_search_path_is_named_with_its_schema() -> None:
-    advice = advise_missing_name(UNDEFINED_TABLE, ("invoices",), [], NAMES)
+    hint = hint_for_missing_name(UNDEFINED_TABLE, ("invoices",), [], NAMES)
 
-    assert advice == "tables near invoices: billing.invoices"
+    assert hint == "tables near invoices: billing.invoices"
 
 
 def test_a_table_without_similar_names_gets_no_advice() -> None:
-    assert advise_missing_name(UNDEFINED_TABLE, ("zzz",), [], NAMES) == ""
+    assert hint_for_missing_name(UNDEFINED_TABLE, ("zzz",), [], NAMES) == ""

@@ -7,7 +7,7 @@ from pgmcp.catalog.identifiers import split_words
 
 T = TypeVar("T")
 
-NEAR_ENOUGH = 0.3
+MIN_SIMILARITY = 0.3
 """Minimum similarity of a near text; pg_trgm's default threshold."""
 
 
@@ -22,7 +22,7 @@ def trigrams(folded: str) -> frozenset[str]:
     return frozenset(word[start : start + 3] for word in padded for start in range(len(word) - 2))
 
 
-def likeness(one: str, other: str) -> float:
+def similarity(one: str, other: str) -> float:
     """Return the similarity of two texts, from 0.0 (no shared trigram) to 1.0 (same folded form).
 
     A text that is part of the other counts as similar, whatever their lengths: "Motors" and "Ford Motors".
@@ -32,8 +32,8 @@ def likeness(one: str, other: str) -> float:
         return 1.0
     if not one or not other:
         return 0.0
-    ours, theirs = trigrams(one), trigrams(other)
-    shared = len(ours & theirs) / len(ours | theirs)
+    one_trigrams, other_trigrams = trigrams(one), trigrams(other)
+    shared = len(one_trigrams & other_trigrams) / len(one_trigrams | other_trigrams)
     is_within = min(len(one), len(other)) >= 3 and (one in other or other in one)
     return min(0.99, max(shared, 0.5 + shared / 2 if is_within else 0.0))
 
@@ -44,7 +44,7 @@ def nearest(text: str, candidates: Iterable[T], *, limit: int, text_of: Callable
     Args:
         text_of: returns the text of a candidate.
     """
-    scored = [(likeness(text, text_of(candidate)), candidate) for candidate in candidates]
-    near = [pair for pair in scored if pair[0] >= NEAR_ENOUGH]
+    scored = [(similarity(text, text_of(candidate)), candidate) for candidate in candidates]
+    near = [pair for pair in scored if pair[0] >= MIN_SIMILARITY]
     near.sort(key=lambda pair: pair[0], reverse=True)
     return [candidate for _, candidate in near[:limit]]

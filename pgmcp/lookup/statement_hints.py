@@ -9,8 +9,8 @@ from pgmcp.catalog.catalog import Catalog, Column, Table
 from pgmcp.catalog.identifiers import split_words
 from pgmcp.catalog.rendering import column_name
 from pgmcp.errors import StatementFailedError
-from pgmcp.lookup.likeness import fold, nearest
 from pgmcp.lookup.search import search
+from pgmcp.lookup.similarity import fold, nearest
 from pgmcp.lookup.value_check import check_listed, resolve
 from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.other_dialects import hint_for_type
@@ -38,7 +38,7 @@ UNDEFINED_FUNCTION: Final = "42883"
 AMBIGUOUS_FUNCTION: Final = "42725"
 WRONG_TYPES_SQLSTATES: Final = frozenset({UNDEFINED_FUNCTION, AMBIGUOUS_FUNCTION})
 
-ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {
+SQLSTATES_WITH_HINTS: Final = MISSING_NAME_SQLSTATES | {
     INVALID_TEXT,
     INSUFFICIENT_PRIVILEGE,
     WRONG_OBJECT_TYPE,
@@ -91,17 +91,17 @@ def is_outdated(error: StatementFailedError, sql: str, catalog: Catalog) -> bool
     return any(column.name == name[-1] for table in tables for column in table.columns)
 
 
-def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
+def hint_for_failure(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
     """Return a hint for a failed statement; "" if there is none."""
     references = find_references(sql)
     if error.sqlstate == INVALID_TEXT:
-        return _advise_labels(references, catalog)
+        return _hint_labels(references, catalog)
     if error.sqlstate == INSUFFICIENT_PRIVILEGE:
-        return _advise_readable(str(error), references, catalog)
+        return _hint_readable(str(error), references, catalog)
     if error.sqlstate == WRONG_OBJECT_TYPE:
         return ""
     if error.sqlstate == UNDEFINED_OBJECT:
-        return _advise_object(sql, error.position)
+        return _hint_for_object(sql, error.position)
     if error.sqlstate in WRONG_TYPES_SQLSTATES:
         message = str(error)
         return next((hint for pattern, hint in _HINT_BY_SIGNATURE if pattern.search(message)), "")
@@ -110,19 +110,19 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
         return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in references.relations))}"
     qualifier = name[-2] if len(name) > 1 else ""
     relations = references.relations_of(qualifier) or references.relations_of("")
-    advice = advise_missing_name(error.sqlstate, name, relations, catalog)
-    meant = _advise_spelling(error, sql, name) if error.sqlstate == UNDEFINED_COLUMN else ""
-    return "; ".join(part for part in (meant, advice) if part)
+    similar = hint_for_missing_name(error.sqlstate, name, relations, catalog)
+    meant = _hint_for_spelling(error, sql, name) if error.sqlstate == UNDEFINED_COLUMN else ""
+    return "; ".join(part for part in (meant, similar) if part)
 
 
-def _advise_object(sql: str, position: int | None) -> str:
+def _hint_for_object(sql: str, position: int | None) -> str:
     """Return a hint about a type or a setting that does not exist; "" if there is none."""
     if sql.lstrip()[:4].lower() == "show":
         return "SHOW shows a setting; information_schema.tables lists tables"
     return hint_for_type("".join(name_at(sql, position)[-1:]))
 
 
-def _advise_spelling(error: StatementFailedError, sql: str, name: Sequence[str]) -> str:
+def _hint_for_spelling(error: StatementFailedError, sql: str, name: Sequence[str]) -> str:
     """Return what the writer may have meant with an unqualified name that names no column; "" if unknown."""
     position = error.position
     if position is None or len(name) > 1:
@@ -136,7 +136,7 @@ def _advise_spelling(error: StatementFailedError, sql: str, name: Sequence[str])
     return ""
 
 
-def _advise_labels(references: References, catalog: Catalog) -> str:
+def _hint_labels(references: References, catalog: Catalog) -> str:
     """Return the labels of enum columns that the statement compares with other texts.
 
     Hints about other columns would be guesses, because PostgreSQL has not evaluated the conditions.
@@ -146,7 +146,7 @@ def _advise_labels(references: References, catalog: Catalog) -> str:
     return "; ".join(mismatch.describe() for mismatch in check_listed(plain))
 
 
-def _advise_readable(message: str, references: References, catalog: Catalog) -> str:
+def _hint_readable(message: str, references: References, catalog: Catalog) -> str:
     """Return the columns that the role may read of the relation in the server's message.
 
     The message is in the server's language, but it contains the relation's name. If the catalog lacks the
@@ -186,7 +186,7 @@ def name_at(sql: str, position: int | None) -> tuple[str, ...]:
     return tuple(part[1:-1].replace('""', '"') if part[0] == '"' else part.lower() for part in parts)
 
 
-def advise_missing_name(
+def hint_for_missing_name(
     sqlstate: str, name: Sequence[str], relations: Sequence[str], catalog: Catalog
 ) -> str:
     """Return similar names for a missing one; "" if there are none.
@@ -199,11 +199,11 @@ def advise_missing_name(
     """
     if sqlstate == UNDEFINED_COLUMN:
         tables = [table for relation in relations if (table := catalog.find(relation)) is not None]
-        return _advise_column(name[-1] if name else "", list(dict.fromkeys(tables)), catalog)
-    return _advise_table(".".join(name), catalog)
+        return _hint_columns(name[-1] if name else "", list(dict.fromkeys(tables)), catalog)
+    return _hint_tables(".".join(name), catalog)
 
 
-def _advise_table(name: str, catalog: Catalog) -> str:
+def _hint_tables(name: str, catalog: Catalog) -> str:
     bare = name.rpartition(".")[2]
     same_name = [table for table in catalog.tables if bare and table.name.lower() == bare.lower()]
     found = chain(
@@ -213,7 +213,7 @@ def _advise_table(name: str, catalog: Catalog) -> str:
     return f"tables near {name}: {', '.join(names[:_NEAR_TABLES])}" if name and names else ""
 
 
-def _advise_column(name: str, tables: list[Table], catalog: Catalog) -> str:
+def _hint_columns(name: str, tables: list[Table], catalog: Catalog) -> str:
     here = [(table, column) for table in tables for column in table.columns]
     near = nearest(name, here, limit=_NEAR_COLUMNS, text_of=lambda pair: pair[1].name)
     elsewhere = [] if any(fold(column.name) == fold(name) for _, column in near) else _holders(name, catalog)
