@@ -16,6 +16,7 @@ from pgmcp.validation.argument_types import VariableTypes
 from pgmcp.validation.grammar import Node, parse_with_parameters
 from pgmcp.validation.lexer import Token, TokenKind, depends_on_escapes, string_content, tokenize
 from pgmcp.validation.plpgsql import PlpgsqlBody, read_plpgsql
+from pgmcp.validation.plpgsql_text import joins_around_into
 from pgmcp.validation.secret_columns import text_may_use_secrets
 from pgmcp.validation.sql_function import SqlFunction, read_signature, read_sql_function
 from pgmcp.validation.written_types import cast_targets
@@ -25,8 +26,6 @@ _STRING_SETTING = "standard_conforming_strings"  # if it is off, backslashes cha
 _MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
 _NAME_KINDS = (TokenKind.WORD, TokenKind.QUOTED_NAME)
 _ENDS_OF_EXECUTED_TEXT = frozenset({";", "into", "using", "loop"})
-_GOES_ON_AFTER_INTO = frozenset({"(", ".", "uescape"})
-_MAX_PARTS_OF_TARGET = 3
 _UNICODE_ESCAPE = re.compile(r"\\(?:\\|\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 _NO_TOKEN = Token(TokenKind.PUNCTUATION, "", 0)
 _ASCII_LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
@@ -178,7 +177,7 @@ class BodyText:
             or depends_on_escapes(self._source or "")
             or any(self._hides_calls(tokens) for _, _, tokens in texts)
             or any(
-                self.language == "plpgsql" and depth == 1 and _joins_around_into(tokens)
+                self.language == "plpgsql" and depth == 1 and joins_around_into(tokens)
                 for _, depth, tokens in texts
             )
         )
@@ -279,18 +278,12 @@ class BodyText:
 
     @cached_property
     def symbols(self) -> set[str]:
-        """Apparent operators, each in three forms, because the server may split a run of operator characters.
-
-        The forms are the run as written, the run without `+` and `-` at its end, and its last character.
-        """
-        written = [
-            token.text.removeprefix("=") if _is_assignment(before, token) else token.text
-            for _, before, token, _ in self._neighbours
-            if token.kind is TokenKind.OPERATOR
-        ]
+        """Its operators, also those in strings; not the `=` of `:=`."""
         return {
-            symbol for run in written for symbol in (run, run.rstrip("+-"), run[-1:]) if run not in ("", "::")
-        }
+            token.text
+            for _, before, token, _ in self._neighbours
+            if token.kind is TokenKind.OPERATOR and not _is_assignment(before, token)
+        } - {"::"}
 
     @property
     def _neighbours(self) -> Iterator[tuple[Token, Token, Token, Token]]:
@@ -381,36 +374,12 @@ def _runs_plain_text(tokens: list[Token], at: int) -> bool:
     )
 
 
-def _joins_around_into(tokens: list[Token]) -> bool:
-    """Return whether a name or call goes on after INTO and its target, as in `SELECT f INTO x ('a')`.
-
-    PL/pgSQL takes INTO and its target out of a query (pl_gram.y: make_execsql_stmt), but not the target of
-    INSERT INTO. A name in a target has at most three parts; what follows belongs to the query again.
-    """
-    padded = [_NO_TOKEN, *tokens, _NO_TOKEN, _NO_TOKEN]
-    for at, token in enumerate(padded):
-        before = padded[at - 1]
-        if token.text.lower() != "into" or before.text.lower() in ("insert", "merge"):
-            continue
-        place = at + 1 + (padded[at + 1].text.lower() == "strict")
-        place, parts = place + 1, 1
-        while padded[place].text in (".", ",") and place + 2 < len(padded):
-            parts = parts + 1 if padded[place].text == "." else 1
-            place += 2
-            if parts > _MAX_PARTS_OF_TARGET:
-                return True
-        if before.text == "." or padded[place].text.lower() in _GOES_ON_AFTER_INTO:
-            return True
-    return False
-
-
 def _schemas(before: Token, dot: Token) -> set[str]:
     return _meanings(before) if dot.text == "." and before.kind in _NAME_KINDS else {""}
 
 
 def _is_assignment(before: Token, token: Token) -> bool:
-    """Return whether an operator's first character is the end of `:=`."""
-    return before.text == ":" and token.text.startswith("=") and before.start + 1 == token.start
+    return before.text == ":" and token.text == "=" and before.start + 1 == token.start
 
 
 def _is_unicode_name(token: Token) -> bool:

@@ -38,6 +38,7 @@ class Token(NamedTuple):
 # PostgreSQL accepts all characters beyond ASCII in names, even a no-break space.
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _SKIPPED = r"(?:[ \t\n\r\f\v]++|--[^\n\r]*+)*"
+_LINE_BREAK_NEXT = r"(?=[ \t\f\v]*+(?:--[^\n\r]*+)?[\n\r])"
 # A closing quotation mark is never followed by another one, so the pattern does not backtrack.
 _STRING_BODY = r"(?:[^']++|'')*'(?!')"
 _ESCAPE_BODY = r"(?:[^'\\]++|\\.|'')*'(?!')"
@@ -50,8 +51,8 @@ _NAME_BODY = r'(?:[^"]++|"")*"(?!")'
 _TOKEN = re.compile(
     rf"""
     {_SKIPPED}(?:
-      # A string that goes on after a line break keeps its escapes.
-      (?P<escape_string>[eE]'{_ESCAPE_BODY}(?:{_SKIPPED}'{_ESCAPE_BODY})*)
+      # A string that goes on after a line break keeps its escapes. Without one, another string begins.
+      (?P<escape_string>[eE]'{_ESCAPE_BODY}(?:{_LINE_BREAK_NEXT}{_SKIPPED}'{_ESCAPE_BODY})*)
     | (?P<STRING>(?:[bBxXnN]|[uU]&)?'{_STRING_BODY})
     | (?P<unfinished_string>(?:[eEbBxXnN]|[uU]&)?')
     | (?P<QUOTED_NAME>(?:[uU]&)?"{_NAME_BODY})
@@ -59,6 +60,7 @@ _TOKEN = re.compile(
     | (?P<WORD>[{_LETTER}][{_LETTER}0-9$]*+)
     | (?P<block_comment>/\*)
     | (?P<OPERATOR>::|(?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?])+)
+    | (?P<assignment>:=)
     | (?P<NUMBER>\.?[0-9][0-9A-Za-z_.]*+)
     | (?P<dollar_quote>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)
     | (?P<PARAMETER>\$[0-9]++)
@@ -68,6 +70,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NOT_STANDARD = re.compile(r"[~!@#^&|`?%]")
 _ESCAPED_QUOTE = re.compile(r"(?<!\\)(?:\\\\)*\\'")
 _MAX_CHANGED_STRINGS = 20
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -84,8 +87,13 @@ def tokenize(sql: str) -> Iterator[Token]:
     while match := _TOKEN.match(sql, position):
         group = match.lastgroup or ""
         start, position = match.span(group)
-        if kind := _KIND_BY_GROUP.get(group):
+        if group == "OPERATOR" and match[group][-1] in "+-":
+            yield from _split_operators(match[group], start)
+        elif kind := _KIND_BY_GROUP.get(group):
             yield Token(kind, match[group], start)
+        elif group == "assignment":  # as in PL/pgSQL, never the beginning of a longer operator
+            yield Token(TokenKind.PUNCTUATION, ":", start)
+            yield Token(TokenKind.OPERATOR, "=", start + 1)
         elif group == "block_comment":
             position = _end_of_comment(sql, start)
         elif group == "dollar_quote":
@@ -95,6 +103,18 @@ def tokenize(sql: str) -> Iterator[Token]:
             return
         else:
             raise _refusal(group, sql, start)
+
+
+def _split_operators(run: str, start: int) -> Iterator[Token]:
+    """Yield the operators in a run of operator characters that ends with `+` or `-`.
+
+    An operator may end so only if it has a character that no operator of standard SQL has: `@-` is one
+    operator, and `=-` is two.
+    """
+    first = len(run) if _NOT_STANDARD.search(run) else max(1, len(run.rstrip("+-")))
+    yield Token(TokenKind.OPERATOR, run[:first], start)
+    for place in range(first, len(run)):
+        yield Token(TokenKind.OPERATOR, run[place], start + place)
 
 
 def string_content(string: str) -> str:

@@ -217,15 +217,14 @@ class _Reader(PlpgsqlText):
             self._read_block()
 
     def _read_assignment(self) -> None:
-        start = self.at
-        while not self.word().startswith("="):
-            self.at += 1
-        brackets = [token for token in self.tokens[start : self.at] if token.text == "["]
-        if brackets or self.word() != "=":  # an index is an expression, too; `=-1` is two tokens to PL/pgSQL
-            self.leave(";", start)
-        else:
-            self.at += 1
-            self.read_expression(";")
+        start = self.next.start
+        end = self.end_of_text({"=", ":"})
+        has_index = "[" in self.body[start:end]
+        self.take(":")
+        self.expect("=")
+        if has_index:  # an index is an expression, too; but the name before it is assigned to
+            self.parse(f"SELECT {self.body[start:end]}", start, end, [])
+        self.read_expression(";")
         self.expect(";")
 
     def _read_if(self) -> None:
@@ -395,10 +394,6 @@ class _Reader(PlpgsqlText):
             self._read_raise_options()
         self.expect(";")
 
-    def _read_get(self) -> None:
-        self.skip_names(";")  # of variables and of items
-        self.expect(";")
-
     def _read_raise_options(self) -> None:
         while True:
             self.name()
@@ -426,5 +421,5 @@ _READ_BY_WORD: Final[Mapping[str, Callable[[_Reader], None]]] = {
     "fetch": _Reader._read_fetch,
     "open": _Reader._read_cursor_use,
     "close": _Reader._read_cursor_use,
-    "get": _Reader._read_get,
+    "get": _Reader.read_diagnostics,
 }

@@ -20,8 +20,10 @@ _WORDS_OF_WRITES: Final = frozenset(
     | {"update"}
 )
 _BEFORE_INTO_OF_SQL: Final = frozenset({"insert", "merge"})
-_BESIDE_NAMES: Final = frozenset(".,%=:-()[]")  # `numeric(3, -1)[]`, `row_count = n`
+_BESIDE_NAMES: Final = frozenset(".,%-()[]")  # `numeric(3, -1)[]`, `t.id%type`
 _UNTYPED: Final = frozenset({"record", "refcursor"})
+_GOES_ON_AFTER_INTO: Final = frozenset({"(", ".", "uescape"})
+_MAX_PARTS_OF_TARGET: Final = 3
 END: Final = Token(TokenKind.PUNCTUATION, "", -1)
 """Follows the last token."""
 
@@ -47,6 +49,29 @@ def may_begin_a_write(token: Token) -> bool:
     if token.kind is TokenKind.NUMBER:
         return not _PLAIN_NUMBER.fullmatch(token.text)
     return token.kind is TokenKind.WORD and token.text.lower() in _WORDS_OF_WRITES
+
+
+def joins_around_into(tokens: list[Token]) -> bool:
+    """Return whether a name or call goes on after INTO and its target, as in `SELECT f INTO x ('a')`.
+
+    PL/pgSQL takes INTO and its target out of a query (pl_gram.y: make_execsql_stmt), but not the target of
+    INSERT INTO. A name in a target has at most three parts; what follows belongs to the query again.
+    """
+    padded = [END, *tokens, END, END]
+    for at, token in enumerate(padded):
+        before = padded[at - 1]
+        if token.text.lower() != "into" or before.text.lower() in ("insert", "merge"):
+            continue
+        place = at + 1 + (padded[at + 1].text.lower() == "strict")
+        place, parts = place + 1, 1
+        while padded[place].text in (".", ",") and place + 2 < len(padded):
+            parts = parts + 1 if padded[place].text == "." else 1
+            place += 2
+            if parts > _MAX_PARTS_OF_TARGET:
+                return True
+        if before.text == "." or padded[place].text.lower() in _GOES_ON_AFTER_INTO:
+            return True
+    return False
 
 
 class PlpgsqlText:
@@ -220,8 +245,7 @@ class PlpgsqlText:
         """Move past names and types to the first of some words; return where the text before it ends.
 
         Raises:
-            ValueError: the text has another token, so the server may see an expression in it. For example,
-                `=-` is one token here, but begins a default value in `n int =-f()`.
+            ValueError: the text has another token, so the server may see an expression in it.
         """
         first = self.at
         end = self.end_of_text(set(ends))
@@ -229,6 +253,23 @@ class PlpgsqlText:
             if token.kind in (TokenKind.OPERATOR, TokenKind.PUNCTUATION) and token.text not in _BESIDE_NAMES:
                 raise ValueError("more than names")
         return end
+
+    def read_diagnostics(self) -> None:
+        """Move past the rest of GET DIAGNOSTICS.
+
+        Raises:
+            ValueError: it has more than names. Before PostgreSQL 14, a target can have an index.
+        """
+        self.at += self.word() in ("current", "stacked")
+        self.expect("diagnostics")
+        while not self.take(";"):
+            self.take(",")
+            self.name()
+            while self.take("."):
+                self.name()
+            if not (self.take(":", "=") or self.take("=")):
+                raise ValueError("expected =")
+            self.name()  # of an item
 
     def is_assignment(self) -> bool:
         """Return whether `name = `, `name.field := ` or `name[1] := ` is next."""

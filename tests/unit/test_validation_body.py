@@ -154,11 +154,11 @@ def test_a_loop_may_begin_with_another_loop() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "declare n int =-strike(); begin return n; end",
-        "declare n constant numeric(10, 2)=+strike(); begin return n; end",
         "declare c cursor (a int =-strike()) for select a; begin return 1; end",
         "declare a alias for b + strike(); begin return 1; end",
         "declare n int; begin get diagnostics n =-strike(); return n; end",
+        "declare a int[]; begin get diagnostics a[strike()] = row_count; return 1; end",
+        "declare a int[]; begin get stacked diagnostics n = message_text, a[strike()] := row_count; end",
         "begin raise x +strike(); end",
         "begin return 1; exception when x +strike() then return 1; end",
     ],
@@ -166,6 +166,25 @@ def test_a_loop_may_begin_with_another_loop() -> None:
 def test_a_place_of_names_that_has_an_operator_is_not_clear(text: str) -> None:
     assert read_plpgsql(text) is None
     assert ("", "strike") in body(text).around_statements.calls
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "declare n int =-strike(); begin return n; end",
+        "declare n int:=-strike(); begin return n; end",
+        "declare n constant numeric(10, 2)=+strike(); begin return n; end",
+        "declare n int; begin n=-strike(); return n; end",
+        "declare n int; begin n :=+strike(); return n; end",
+        "declare n int; begin get current diagnostics n = row_count, n.x := pg_context; n =-strike(); end",
+    ],
+)
+def test_a_sign_directly_after_an_assignment_begins_an_expression(text: str) -> None:
+    found = read_plpgsql(text)
+
+    assert found is not None
+    assert [found.rest, found.is_whole] == [[], True]
+    assert "strike" in str(found.roots)
 
 
 @pytest.mark.parametrize(

@@ -258,3 +258,17 @@ create function counted() returns int language plpgsql as
 create function stars_of_rows(wanted int) returns text language plpgsql as
     $$ declare o orders; begin select * into o from orders where id = wanted;
     return (select s.status || c.name from (select o.*) s, (select c.* from customers c) c where c.id = s.customer_id); end $$;
+create function signs() returns int language plpgsql as $$
+declare n int =-1; m constant numeric(10, 2):=+2; k int := 4;
+begin n =-n; k :=-k*-1; get diagnostics k =row_count; if n=-1 then return 5*-1; end if; return n - m + k; end $$;
+create function elements() returns text language plpgsql as $$
+declare a int[] := '{1,2,3}'; t int[][] := '{{1,2},{3,4}}'; r record;
+begin
+    a[1]=-1;
+    a[1 + a[2] / 2] := a[3];
+    a[cardinality(a) + 1] := (select count(*) from settings);
+    a[2:3] := array[t[1][2], 8];
+    t[1][2] := 7;
+    for r in select id from orders where id < 3 order by id loop a[r.id] := r.id * 10; end loop;
+    return array_to_string(a || t[1][2], ' ');
+end $$;
