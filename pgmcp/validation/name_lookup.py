@@ -13,6 +13,7 @@ from pgmcp.validation.shipped_lists import is_built_in_operator
 from pgmcp.validation.type_system import is_polymorphic
 
 PG_CATALOG: Final = "pg_catalog"
+_SYSTEM_SCHEMAS: Final = frozenset({PG_CATALOG, "information_schema"})
 ANY_SCHEMA: Final = "*"
 """An entry of a search path that stands for unknown schemas."""
 
@@ -117,6 +118,10 @@ class Lookup:
     def named(self, name: str) -> Sequence[CatalogFunction]:
         """Return the database's functions of this name, in any schema."""
         return self._functions.get(name, ())
+
+    def with_text_body(self, name: str) -> list[CatalogFunction]:
+        """Return PostgreSQL's own functions of this name with operators that the search path decides."""
+        return [each for each in self.named(name) if each.schema in _SYSTEM_SCHEMAS and each.definition]
 
     def with_signature(self, schema: str, name: str, types: str) -> list[CatalogFunction]:
         """Return the database's function with these argument types, as pg_proc.proargtypes shows them.

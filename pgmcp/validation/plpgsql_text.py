@@ -131,8 +131,8 @@ class PlpgsqlText:
             name = token.text[1:-1].replace('""', '"')
         else:
             raise ValueError("expected a name")
-        # Servers fold and cut other names in different ways.
-        if not name.isascii() or len(name) > _MAX_NAME_LENGTH:
+        # Servers fold and cut other names in different ways. Python makes an ASCII `k` of the Kelvin sign.
+        if not token.text.isascii() or len(name) > _MAX_NAME_LENGTH:
             raise ValueError("a name that servers do not all read in the same way")
         return name
 

@@ -114,6 +114,7 @@ class TypedCalls:
             if self._lookup.has_functions(name):
                 arguments = self.types.of_call(call) if self._is_path_known else None
                 yield from self._lookup.functions(".".join(schemas), name, self._path, arguments)
+                yield from self._lookup.with_text_body(name)
 
     def _called_as_columns(self) -> Iterator[CatalogFunction]:
         for qualifier, name in self._statement.columns:
@@ -155,7 +156,7 @@ class TypedCalls:
         if oids and all(name in self._facts.fields.get(each, ()) for each in oids):
             return
         known = CallArguments(1, [types]) if types else None
-        found = self._lookup.functions("", name, self._path, known)
+        found = [*self._lookup.functions("", name, self._path, known), *self._lookup.with_text_body(name)]
         yield from (each for each in found if each.takes_one)
 
     def _operands(self, operator: OperatorUse) -> list[CallArguments | None]:

@@ -75,6 +75,10 @@ class UncertainCalls:
         overloads = self._lookup.overloads(schema, name, self._path, known)
         refused = [(each, refusal) for each in overloads if (refusal := self._refusal_of(each))]
         if not refused:
+            for function in self._lookup.with_text_body(name):
+                refusal = self._refusal_of(function)
+                if refusal and (cause := refusal.of_call(function.display_name)):
+                    return Explanation(*cause)
             choosable = self._lookup.functions(schema, name, self._path, known)
             return None if choosable else self._of_other_functions(schema, name)
         function, refusal = refused[0]

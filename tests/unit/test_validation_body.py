@@ -202,3 +202,10 @@ def test_a_sign_directly_after_an_assignment_begins_an_expression(text: str) -> 
 )
 def test_a_body_that_has_other_strings_with_escapes_may_hide_calls(text: str, is_hidden: bool) -> None:
     assert body(text).hides_calls is is_hidden
+
+
+def test_a_name_with_a_letter_that_only_python_folds_to_ascii_is_not_read() -> None:
+    kelvin = "\N{KELVIN SIGN}"
+
+    assert read_plpgsql("declare k int; begin k := 1; end") is not None
+    assert read_plpgsql(f"declare {kelvin} int; begin k := 1; end") is None

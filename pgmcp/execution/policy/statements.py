@@ -79,6 +79,16 @@ INPUT_NAMES: Final = """CASE WHEN p.proargnames IS NOT NULL THEN (
     WHERE p.proargmodes IS NULL OR p.proargmodes[place.number] IN ('i', 'b', 'v')) END"""
 """The names of those parameters of a row `p` of pg_proc that a call can give, as a JSON array."""
 
+# PostgreSQL's own functions in LANGUAGE sql. Before version 14, which added the column prosqlbody, bodies
+# are texts, and the server looks up their operators in the caller's search path. `information_schema.columns`
+# compares an oid with a number, for which an operator of the database fits best. quote_…() uses no operator.
+TEXT_BODIES: Final = r"""
+SELECT p.oid FROM pg_catalog.pg_proc AS p
+WHERE p.prolang = '14' AND p.oid < '16384' AND p.prokind = 'f' AND p.proname NOT LIKE 'quote\_%'
+  AND EXISTS (SELECT FROM pg_catalog.pg_operator AS o WHERE o.oid >= '16384')
+  AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = '1255' AND a.attname = 'prosqlbody')"""
+
 # Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
 # or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
 # own functions; casts below 16384 came with the server. A cast is identified by the user-defined type that it
@@ -87,12 +97,14 @@ INPUT_NAMES: Final = """CASE WHEN p.proargnames IS NOT NULL THEN (
 # constructors of ranges are created with their type, so they count as written in SQL.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
+), text_bodies (id) AS MATERIALIZED ({TEXT_BODIES}
 ), operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8,
                o.oprresult::pg_catalog.int8))
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
     WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM with_own_counterpart AS a)
+       OR o.oprcode::pg_catalog.oid IN (SELECT b.id FROM text_bodies AS b)
     GROUP BY o.oprcode::pg_catalog.oid
 ), checks (type, id) AS (
     SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
@@ -176,7 +188,8 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
     SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
            CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
                ELSE l.lanname END AS lanname,
-           p.prokind IN ('f', 'w') AND x.id IS NULL AND p.oid >= '16384'
+           p.prokind IN ('f', 'w') AND x.id IS NULL
+               AND (p.oid >= '16384' OR p.oid IN (SELECT b.id FROM text_bodies AS b))
                AND l.lanname IN ('sql', 'plpgsql') AND (p.provolatile <> 'v' OR p.oid IN (
                    SELECT b.id FROM volatile_bodies AS b WHERE b.total_length <= {_MAX_TOTAL_OF_VOLATILE}
                )) AS is_to_be_read,
@@ -271,4 +284,5 @@ LEFT JOIN counterparts AS k ON k.id = f.oid
 LEFT JOIN states AS s ON s.id = f.oid
 LEFT JOIN stored_operators AS d ON d.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
-  AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants
+  AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL
+       OR f.oid IN (SELECT b.id FROM text_bodies AS b))"""  # noqa: S608 - of constants

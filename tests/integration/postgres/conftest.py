@@ -11,7 +11,9 @@ from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
+from scripts.engines.postgres import NPM_VERSIONS, running_server
 from testing.machine import memory_folder
+from testing.packages import has_postgres_programs, postgres_programs
 from testing.tls_postgres import TlsPostgres, find_programs
 
 
@@ -83,3 +85,13 @@ def tls_server() -> Iterator[TlsPostgres]:
         logged = {"log_connections": "on", "log_disconnections": "on"}
         with TlsPostgres(programs, Path(folder), settings=logged) as server:
             yield server
+
+
+@pytest.fixture(scope="session")
+def oldest_url() -> Iterator[str]:
+    """The superuser's URL of the oldest supported PostgreSQL, shared by the tests of a process."""
+    version = NPM_VERSIONS[0]
+    if not has_postgres_programs(version):
+        pytest.skip("not prepared: uv run python -m scripts.check_engines postgres-13")
+    with running_server(postgres_programs(version)) as (url, _):
+        yield url

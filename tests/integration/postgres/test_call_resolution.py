@@ -412,3 +412,48 @@ def _counts(connection: psycopg.Connection, sql: str) -> bool:
     before = connection.execute(counter).fetchone()
     connection.execute(sql.encode())
     return connection.execute(counter).fetchone() != before
+
+
+async def test_operators_in_the_bodies_of_postgresqls_own_functions_are_resolved_in_version_13(
+    oldest_url: str,
+) -> None:
+    attacks, honest = _lines("text_bodies_attacks.sql"), _lines("text_bodies_honest.sql")
+    url = f"{oldest_url.removesuffix('postgres')}text_bodies"
+    execute(oldest_url, "create database text_bodies")
+    execute(url, (_DATA / "text_bodies.sql").read_text("utf-8"))
+    execute(oldest_url, "alter database text_bodies set search_path = early, pg_catalog, public")
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        acting = [each for each in attacks + honest if _counts(connection, each)]
+
+    policy = await reader(url).read()
+
+    assert acting == attacks
+    assert [each for each in attacks + honest if not passes(each, policy)] == attacks
+
+
+async def test_operators_in_stored_bodies_of_postgresqls_own_functions_are_known(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    statements = _lines("text_bodies_attacks.sql")[4:-4] + _lines("text_bodies_honest.sql")
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute((_DATA / "text_bodies.sql").read_text("utf-8").encode())
+        connection.execute(b"set search_path = early, pg_catalog, public")
+        acting = [each for each in statements if _counts(connection, each)]
+
+    policy = await reader(url, setting="set search_path = early, pg_catalog, public").read()
+
+    assert acting == []
+    assert [each for each in statements if not passes(each, policy)] == []
+
+
+async def test_a_refusal_names_the_operator_in_the_body_of_a_function_of_postgresql(oldest_url: str) -> None:
+    url = f"{oldest_url.removesuffix('postgres')}refused_bodies"
+    execute(oldest_url, "create database refused_bodies")
+    execute(url, (_DATA / "text_bodies.sql").read_text("utf-8"))
+    policy = await reader(url).read()
+
+    with pytest.raises(
+        SqlRejectedError, match=r"obj_description\(\) .* uses public\.is_equal|public\.counted"
+    ):
+        validate("select obj_description(1259, 'pg_class')", functions=policy)

@@ -6,6 +6,7 @@ the server, which shows that it is one.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -39,23 +40,41 @@ select txid_current_if_assigned() is not null,
 """Whether the transaction wrote or locked a row, and what else a statement may change in its session."""
 
 
-def _lines(name: str) -> list[str]:
-    return (_DATA / f"{name}.sql").read_text("utf-8").splitlines()
+@dataclass(frozen=True)
+class _Database:
+    """A database with the functions.
+
+    Attributes:
+        url: the superuser's URL.
+        has_standard_bodies: whether the server knows BEGIN ATOMIC, so version 14 or later.
+    """
+
+    url: str
+    has_standard_bodies: bool
+
+    def lines(self, *names: str) -> list[str]:
+        """Return the statements of these files, without those for version 14 if the server is older."""
+        found = [name for name in names if self.has_standard_bodies or not name.endswith("_14")]
+        return [line for name in found for line in (_DATA / f"{name}.sql").read_text("utf-8").splitlines()]
 
 
-@pytest.fixture(scope="module", params=["embedded", "installed"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The superuser's URL of a database with the functions, on two versions of PostgreSQL."""
+@pytest.fixture(scope="module", params=["embedded", "installed", "oldest"])
+def database(request: pytest.FixtureRequest) -> Iterator[_Database]:
+    """A database with the functions, on three versions of PostgreSQL."""
     if request.param == "embedded":
         cluster: EmbeddedPostgres = request.getfixturevalue("cluster")
-        admin, url = cluster.url(), cluster.url(_DATABASE)
-    else:
+        admin = cluster.url()
+    elif request.param == "installed":
         server: TlsPostgres = request.getfixturevalue("tls_server")
-        admin, url = server.url("postgres"), server.url("postgres", dbname=_DATABASE)
+        admin = server.url("postgres")
+    else:
+        admin = request.getfixturevalue("oldest_url")
     execute(admin, f"create database {_DATABASE}")
-    scripts = [(_DATA / f"{name}.sql").read_text("utf-8") for name in ("objects", "writers", "objects_14")]
-    execute(url, "".join([*scripts, _ROLE_SQL]))
-    yield url
+    database = _Database(f"{admin.removesuffix('postgres')}{_DATABASE}", request.param != "oldest")
+    names = ["objects", "writers", *(["objects_14"] if database.has_standard_bodies else [])]
+    scripts = [(_DATA / f"{name}.sql").read_text("utf-8") for name in names]
+    execute(database.url, "".join([*scripts, _ROLE_SQL]))
+    yield database
     execute(admin, f"drop database {_DATABASE} with (force)")
     execute(admin, f"drop role {_ROLE}")
 
@@ -79,23 +98,25 @@ def _acts(url: str, sql: str, role: str) -> bool:
     ("role", "files"), [("none", ["attacks", "attacks_14"]), (_ROLE, ["policy_attacks"])]
 )
 async def test_a_function_that_acts_when_it_is_called_is_refused(
-    url: str, role: str, files: list[str]
+    database: _Database, role: str, files: list[str]
 ) -> None:
-    policy = await reader(url, role=role).read()
-    statements = [each for file in files for each in _lines(file)]
+    policy = await reader(database.url, role=role).read()
+    statements = database.lines(*files)
 
-    assert [sql for sql in statements if not _acts(url, sql, role)] == []
+    assert [sql for sql in statements if not _acts(database.url, sql, role)] == []
     assert [sql for sql in statements if passes(sql, policy)] == []
 
 
-async def test_a_function_that_only_reads_is_accepted_and_returns_its_rows(url: str) -> None:
-    policy = await reader(url, role=_ROLE).read()
-    statements = [*_lines("honest"), *_lines("honest_14")]
+async def test_a_function_that_only_reads_is_accepted_and_returns_its_rows(
+    database: _Database,
+) -> None:
+    policy = await reader(database.url, role=_ROLE).read()
+    statements = database.lines("honest", "honest_14")
     differing = []
-    async with pipeline_to(url) as pipeline:
+    async with pipeline_to(database.url) as pipeline:
         for sql in statements:
             rows = (await pipeline.execute_sql(sql)).rows
-            with psycopg.connect(url) as connection:
+            with psycopg.connect(database.url) as connection:
                 expected = connection.execute(sql.encode()).fetchall()
             found = [] if rows is None else [list(map(_plain, row)) for row in rows.rows]
             if found != [list(map(_plain, row)) for row in expected]:
@@ -103,14 +124,16 @@ async def test_a_function_that_only_reads_is_accepted_and_returns_its_rows(url: 
     assert differing == []
 
     assert [sql for sql in statements if not passes(sql, policy)] == []
-    assert [sql for sql in statements if _acts(url, sql, _ROLE)] == []
+    assert [sql for sql in statements if _acts(database.url, sql, _ROLE)] == []
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-async def test_no_acting_function_has_an_effect_through_the_server(url: str, read_only: bool) -> None:
-    async with pipeline_to(url, read_only=read_only) as pipeline:
+async def test_no_acting_function_has_an_effect_through_the_server(
+    database: _Database, read_only: bool
+) -> None:
+    async with pipeline_to(database.url, read_only=read_only) as pipeline:
         run = validated(pipeline)
-        for sql in [*_lines("attacks"), *_lines("attacks_14")]:
+        for sql in database.lines("attacks", "attacks_14"):
             await run(sql)
 
     assert [each.statement for each in run.replies if not each.is_rejected] == []
@@ -125,8 +148,9 @@ async def test_no_acting_function_has_an_effect_through_the_server(url: str, rea
     ],
 )
 async def test_a_body_that_the_server_read_for_another_client_of_a_pooler_is_refused(
-    url: str, language: str, body: str
+    database: _Database, language: str, body: str
 ) -> None:
+    url = database.url
     execute(url, f"create or replace function shop.kept() returns int language {language} as $_${body}$_$")
 
     with psycopg.connect(url, autocommit=True) as pooled, psycopg.connect(url, autocommit=True) as witness:

@@ -1,0 +1,24 @@
+-- Operators that PostgreSQL 13 finds in the bodies of its own functions in LANGUAGE sql, and an honest one.
+create sequence calls;
+create schema early;
+create function counted() returns boolean language plpgsql as 'begin perform nextval(''public.calls''); return true; end';
+create function is_equal(oid, int) returns boolean language sql as 'select counted()';
+create operator = (leftarg = oid, rightarg = int, function = is_equal);
+create function to_power(int, int) returns int language sql as 'select counted()::int';
+create operator ^ (leftarg = int, rightarg = int, function = to_power);
+create function early.times(int, int) returns int language sql as 'select counted()::int';
+create operator early.* (leftarg = int, rightarg = int, function = early.times);
+create function early.later(timestamptz, interval) returns timestamptz language sql as 'select case when counted() then $1 end';
+create operator early.+ (leftarg = timestamptz, rightarg = interval, function = early.later);
+create function early.later(date, interval) returns timestamp language sql as 'select case when counted() then $1::timestamp end';
+create operator early.+ (leftarg = date, rightarg = interval, function = early.later);
+create function joined(text, text) returns text language sql immutable as 'select concat($1, $2)';
+create operator early.|| (leftarg = text, rightarg = text, function = joined);
+create table people (id int primary key, name varchar(10), paid numeric(5, 2), tags varchar(5)[], born date);
+insert into people values (1, 'Ann', 2.5, '{a}', '2000-01-01');
+create view bits as select bit_length(name) as length from people;
+create view columns_of_people as select column_name, numeric_precision from information_schema.columns;
+create function bits_of(text) returns int language sql stable as 'select bit_length($1)';
+create function bits_in_plpgsql(text) returns int language plpgsql as 'begin return bit_length($1); end';
+create function bits_quoted() returns int language plpgsql stable as 'declare n int; begin execute ''select pg_catalog.bit_length(name) from public.people'' into n; return n; end';
+create function next_day(date) returns timestamp language plpgsql as 'begin return interval ''1 day'' operator(pg_catalog.+) $1; end';
