@@ -51,16 +51,14 @@ def children_of(pid: int) -> set[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return all descendants of a process."""
-    found: list[int] = []
-    for child in sorted(_children(pid)):
-        found += [child, *descendants(child)]
-    return found
+    """Return all running descendants of a process (Linux)."""
+    return [each for child in _running_children(pid) for each in (child, *descendants(child))]
 
 
 def workers_of(front: int) -> list[int]:
-    """Return the workers that a server's fork server has forked."""
-    return [worker for fork_server in _children(front) for worker in descendants(fork_server)]
+    """Return the running workers that a server's fork server has forked (Linux)."""
+    fork_servers = [child for child in _running_children(front) if _is_fork_server(child)]
+    return [worker for fork_server in fork_servers for worker in _running_children(fork_server)]
 
 
 def command_line(pid: int) -> str:
@@ -90,7 +88,14 @@ def _is_task_running(task: Path) -> bool:
     return state not in "ZX"
 
 
-def _children(pid: int) -> set[int]:
+def _running_children(pid: int) -> list[int]:
+    """Return the running children of a process; none if it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
-        return children_of(pid)
-    return set()
+        return sorted(child for child in children_of(pid) if is_running(child))
+    return []
+
+
+def _is_fork_server(pid: int) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return "worker.fork_server" in command_line(pid)
+    return False

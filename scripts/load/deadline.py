@@ -17,7 +17,8 @@ from scripts.load.bench import Bench
 from scripts.load.client import CallFailedError, LoadTestError, StdioServer
 from scripts.load.gates import Measured, need_linux
 from scripts.load.nonce import ask_for_much
-from scripts.load.processes import send_signal, workers_of
+from scripts.load.processes import send_signal
+from testing.processes import workers_of
 
 DEADLINE_S: Final = 1.0
 FLOOD: Final = """

@@ -22,7 +22,8 @@ from scripts.load.gates import RATIO, Gate, Measured, Missing, need_linux
 from scripts.load.measure import Series, awaited, in_turns
 from scripts.load.nonce import ask_for_much
 from scripts.load.peers import DBHUB, PEERS, SERVER_POSTGRES
-from scripts.load.processes import cpu_ms, descendants_of, proportional_mb
+from scripts.load.processes import cpu_ms, proportional_mb
+from testing.processes import descendants
 
 TRIVIAL: Final = "select 1"
 ROWS: Final = """
@@ -255,8 +256,8 @@ def _type_oids(bench: Bench) -> list[int]:
 
 
 def _tree_cpu_ms(server: StdioServer) -> float:
-    return sum(cpu_ms(pid) for pid in (server.pid, *descendants_of(server.pid)))
+    return sum(cpu_ms(pid) for pid in (server.pid, *descendants(server.pid)))
 
 
 def _tree_mb(server: StdioServer) -> float:
-    return sum(proportional_mb(pid) for pid in (server.pid, *descendants_of(server.pid)))
+    return sum(proportional_mb(pid) for pid in (server.pid, *descendants(server.pid)))

@@ -18,8 +18,8 @@ from scripts.load.processes import (
     any_running,
     proportional_mb,
     send_signal,
-    workers_of,
 )
+from testing.processes import workers_of
 
 WORKER_LOSS: Final = frozenset({"worker_lost"})
 DATABASE_LOSS: Final = frozenset({"unreachable", "worker_lost", "auth", "busy"})

@@ -40,7 +40,8 @@ from scripts.load.person import (
     name_of,
     token_of,
 )
-from scripts.load.processes import is_running, send_signal, workers_of
+from scripts.load.processes import send_signal
+from testing.processes import is_running, workers_of
 
 GATES: Final = (
     Gate("replies lost or crossed", 0, "replies"),

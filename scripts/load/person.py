@@ -9,7 +9,7 @@ from scripts.load.bench import Bench
 from scripts.load.client import LoadTestError
 from scripts.load.http import Connection, free_port, start_pgmcp, stop_process
 from scripts.load.mixed_calls import Call, Reply
-from scripts.load.processes import descendants_of
+from testing.processes import descendants
 
 PRINCIPALS: Final = 20
 
@@ -48,7 +48,7 @@ class RestartedServer:
     async def stop(self, number: signal.Signals) -> list[int]:
         """Stop the server, and return the processes that it had."""
         self.is_up.clear()
-        processes = descendants_of(self.process.pid)
+        processes = descendants(self.process.pid)
         (self.killed_lives if number == signal.SIGKILL else self.stopped_lives).add(self.life)
         self.process.send_signal(number)
         await stop_process(self.process)

@@ -1,4 +1,4 @@
-"""Reads facts about a server and its workers from /proc (Linux)."""
+"""Measures processes by /proc (Linux), and sends them signals; `testing.processes` finds them."""
 
 import os
 import signal
@@ -9,40 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from testing.processes import is_running
+
 IS_LINUX: Final = sys.platform == "linux"
 
 _PROC: Final = Path("/proc")
 _RESET_PEAK: Final = "5"
 """proc(5), clear_refs: resets VmHWM to the current resident size."""
-
-
-def workers_of(front: int) -> list[int]:
-    """Return a server's workers: the children of its fork server, or its own children if it has none."""
-    fork_servers = [child for child in children_of(front) if _runs_fork_server(child)]
-    if not fork_servers:
-        return children_of(front)
-    return [worker for fork_server in fork_servers for worker in children_of(fork_server)]
-
-
-def descendants_of(pid: int) -> list[int]:
-    """Return all descendants of a process."""
-    return [each for child in children_of(pid) for each in (child, *descendants_of(child))]
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the running children of a process; none if it has ended."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        tasks = (_PROC / str(pid) / "task").glob("*/children")
-        children = {int(child) for task in tasks for child in task.read_text().split()}
-        return sorted(child for child in children if is_running(child))
-    return []
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process runs; a zombie does not."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def any_running(pids: Iterable[int]) -> bool:
@@ -85,12 +58,6 @@ def cpu_ms(pid: int) -> float:
     """Return the processor time of all threads of a process."""
     # The id of the process's CPU clock, computed as in clock_getcpuclockid(3).
     return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
-
-
-def _runs_fork_server(pid: int) -> bool:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return b"worker.fork_server" in (_PROC / str(pid) / "cmdline").read_bytes()
-    return False
 
 
 def _field_mb(pid: int, file: str, name: str) -> float:

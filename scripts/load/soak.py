@@ -15,12 +15,10 @@ from scripts.load.gates import Measured, need_linux
 from scripts.load.loss import DATABASE_LOSS, WORKER_LOSS, kill_any_worker, recovered
 from scripts.load.nonce import Tally, ask, ask_for_much, ask_many, ask_something
 from scripts.load.processes import (
-    descendants_of,
     descriptor_count,
-    is_running,
     resident_mb,
-    workers_of,
 )
+from testing.processes import descendants, is_running, workers_of
 
 EXCUSED: Final = DATABASE_LOSS | WORKER_LOSS
 
@@ -132,7 +130,7 @@ async def measure_soak(bench: Bench) -> Sequence[Measured]:
         await _settled(lambda: _Level.of(pgmcp.pid).descriptors <= before.descriptors)
         after = _Level.of(pgmcp.pid)
         locks = bench.activity.advisory_locks()
-        processes = descendants_of(pgmcp.pid)
+        processes = descendants(pgmcp.pid)
     await _settled(lambda: not bench.activity.sessions())
     left = {
         "processes": sum(is_running(process) for process in processes),
