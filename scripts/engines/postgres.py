@@ -6,7 +6,6 @@ The poolers are in front of the embedded PostgreSQL.
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,12 +21,12 @@ from psycopg import sql
 
 from pgmcp.demo.binaries import choose_server_user
 from scripts.engines.base import Engine, Target
+from testing.machine import HOST, free_port
 from testing.packages import MissingEngineError, debian_packages, postgres_programs
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.pgpool import Pgpool, find_pgpool
 from testing.replica import new_cluster, new_standby
 
-HOST: Final = "127.0.0.1"
 READER: Final = "engine_reader"
 
 TABLE: Final = """
@@ -87,7 +86,7 @@ def running_server(bin_dir: Path, environment: Mapping[str, str] | None = None) 
     user = choose_server_user()
     with tempfile.TemporaryDirectory(prefix="pgmcp-engines-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        data, password, port = folder / "data", secrets.token_urlsafe(16), _free_port()
+        data, password, port = folder / "data", secrets.token_urlsafe(16), free_port()
         (folder / "password").write_text(password)
         if user:
             for path in (folder, folder / "password"):
@@ -117,12 +116,6 @@ def running_server(bin_dir: Path, environment: Mapping[str, str] | None = None) 
             yield f"postgresql://postgres:{password}@{HOST}:{port}/postgres", data / "server.log"
         finally:
             run("pg_ctl", "stop", "-w", "-m", "immediate")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

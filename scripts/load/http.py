@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import json
 import re
-import socket
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from scripts.load.bench import ECHO, Bench
 from scripts.load.client import LoadTestError
 from scripts.load.gates import RATIO, Gate, Measured, Missing
 from scripts.load.measure import Series
+from testing.machine import free_port
 
 GATES: Final = (
     Gate("time per call over HTTP, 32 in flight, to the SDK's echo app", 1.0, RATIO),
@@ -291,10 +291,3 @@ async def _until_listening(process: asyncio.subprocess.Process, port: int) -> No
                 writer.close()
                 return
     raise LoadTestError("a server ended before it listened")
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

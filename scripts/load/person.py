@@ -7,8 +7,9 @@ from typing import Final
 
 from scripts.load.bench import Bench
 from scripts.load.client import LoadTestError
-from scripts.load.http import Connection, free_port, start_pgmcp, stop_process
+from scripts.load.http import Connection, start_pgmcp, stop_process
 from scripts.load.mixed_calls import Call, Reply
+from testing.machine import free_port
 from testing.processes import descendants
 
 PRINCIPALS: Final = 20
