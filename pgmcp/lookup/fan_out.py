@@ -229,20 +229,20 @@ class _SuspectFinder:
         return any(self._is_part(part, whole) for part in repeating for whole in owners)
 
     def _is_part(self, part: str, whole: str) -> bool:
-        table, of = self._tables[part], self._tables[whole]
+        part_table, whole_table = self._tables[part], self._tables[whole]
         if whole not in self._determined_by([part]):
             return False
-        beginning, words = _name_words(of), _name_words(table)
+        beginning, words = _name_words(whole_table), _name_words(part_table)
         if len(beginning) < len(words) and words[: len(beginning)] == beginning:
             return True
         referring = {
             column
-            for key in table.foreign_keys
+            for key in part_table.foreign_keys
             for column in key.columns
-            if (key.referenced_schema, key.referenced_table) == (of.schema, of.name)
+            if (key.referenced_schema, key.referenced_table) == (whole_table.schema, whole_table.name)
         }
-        others = {column for key in table.foreign_keys for column in key.columns} - referring
-        key_columns = set(table.primary_key)
+        others = {column for key in part_table.foreign_keys for column in key.columns} - referring
+        key_columns = set(part_table.primary_key)
         return bool(referring) and referring < key_columns and not key_columns & others
 
     def _counts_rows(self, columns: Sequence[TableColumn]) -> bool:
