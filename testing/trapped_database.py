@@ -195,7 +195,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     await sample_tables(fetch)
     await read_row_security(fetch)
     await read_mapped_roles(fetch, [READER])
-    # Called directly, too, because the advice for a failed statement may reach its limit of two seconds.
+    # Called directly, too, because the hints for a failed statement may reach its limit of two seconds.
     (hidden,) = await find_hidden(fetch, ["parted_1"], await read_catalog(fetch))
     assert hidden.columns == ("id", "day")
     feels = await with_descendants(fetch_rows, [ColumnName("public", "people", "feels")])

@@ -189,8 +189,9 @@ class Connector:
 PROBE_TIMEOUT_S: Final = 15.0
 
 _NO_SERVER: Final = "host=/nonexistent hostaddr=''"
-"""A socket folder that does not exist, so that the worker's connection fails without using a network. An
-empty hostaddr keeps PGHOSTADDR of the environment out.
+"""A socket folder that does not exist, so that the worker's connection fails without using a network.
+
+An empty hostaddr overrides PGHOSTADDR of the environment.
 """
 
 

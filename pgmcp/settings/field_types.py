@@ -52,7 +52,7 @@ def _find_file(path: Path) -> Path:
     except (OSError, RuntimeError):  # an inaccessible or missing folder; "~nobody"
         raise ValueError("expected an accessible file") from None
     if not is_file:
-        raise ValueError("expected an existing file, best as an absolute path")
+        raise ValueError("expected an existing file, preferably as an absolute path")
     return path
 
 
@@ -95,7 +95,7 @@ def _find_folder_of(path: Path) -> Path:
     except (OSError, RuntimeError):
         raise ValueError("expected a file in an accessible folder") from None
     if not has_folder:
-        raise ValueError("expected a file in an existing folder, best as an absolute path")
+        raise ValueError("expected a file in an existing folder, preferably as an absolute path")
     return path
 
 
@@ -106,7 +106,7 @@ def _find_writable_folder(path: Path) -> Path:
     except (OSError, RuntimeError):
         raise ValueError("expected an accessible folder") from None
     if not is_writable:
-        raise ValueError("expected an existing, writable folder, best as an absolute path")
+        raise ValueError("expected an existing, writable folder, preferably as an absolute path")
     return path
 
 

@@ -265,7 +265,7 @@ class Tunnel:
             return {}
         address, port = line.split()
         if self.route.is_plain:
-            # An empty hostaddr keeps PGHOSTADDR of the environment out.
+            # An empty hostaddr overrides PGHOSTADDR of the environment.
             return {"host": str(folder), "hostaddr": "", "port": str(self.route.port)}
         return {"host": self.route.host, "hostaddr": address, "port": port}
 
