@@ -42,7 +42,7 @@ from pgmcp.validation.shipped_lists import (
     is_built_in_operator,
     is_known_operator,
 )
-from pgmcp.validation.sql_texts import runs_texts_as_written
+from pgmcp.validation.sql_texts import is_built_in_for_texts, runs_texts_as_written
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, spares_literals
 from pgmcp.validation.type_system import NAME_TYPE, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.uncertain_calls import UncertainCalls
@@ -181,6 +181,8 @@ class FunctionPolicy:
             arguments: as in `refusal`.
         """
         found = self._choosable(schema, name, argument_count, arguments)
+        if is_built_in_for_texts(name) and builtin(schema, name):
+            return not (found or self._shadowing(schema, name, argument_count, arguments))
         return bool(found) and all(map(runs_texts_as_written, found))
 
     def json_refusal(self, name: str) -> RefusalReason | None:

@@ -174,6 +174,7 @@ _PIVOT_HINT = (
     "query as one plain string"
 )
 _XML_HINT = "write the query itself: select xmlagg(xmlelement(name row, xmlforest(a, b))) from t"
+_QUERY_TO_XML_HINT = f"give it the query as one plain string, or {_XML_HINT}"
 _HINT_BY_NAME = {
     "array_in": "write CAST('{1,2}' AS int[])",
     "currval": "max(id) of the table is the last number that was stored",
@@ -185,14 +186,20 @@ _HINT_BY_NAME = {
     "pg_hba_file_rules": "pg_roles and information_schema.role_table_grants show who may read what",
     "pg_ls_waldir": "pg_stat_wal and pg_current_wal_lsn() only read",
     "pg_show_all_file_settings": "pg_settings shows the settings that apply",
-    "query_to_xml": _XML_HINT,
-    "query_to_xml_and_xmlschema": _XML_HINT,
+    "query_to_xml": _QUERY_TO_XML_HINT,
+    "query_to_xml_and_xmlschema": _QUERY_TO_XML_HINT,
+    "query_to_xmlschema": "give it the query as one plain string",
     "set_config": "AT TIME ZONE and to_char() change how values look; current_setting() reads a setting",
     "setseed": "ORDER BY md5(id::text) gives rows in an order that is mixed and always the same",
     "table_to_xml": _XML_HINT,
     "textin": "write CAST('a' AS text)",
-    "ts_rewrite": "give it the words themselves: ts_rewrite(query, target, substitute)",
-    "ts_stat": "unnest(tsvector_to_array(a)) gives the words; count them with GROUP BY",
+    "ts_rewrite": (
+        "give it the words themselves, ts_rewrite(query, target, substitute), or the SQL as one plain string"
+    ),
+    "ts_stat": (
+        "give it the query as one plain string; or unnest(tsvector_to_array(a)) gives the words: count them "
+        "with GROUP BY"
+    ),
     "txid_current": "txid_current_if_assigned() and txid_current_snapshot() only read",
 }
 

@@ -1,23 +1,35 @@
 """Finds the SQL texts that a call runs, for functions that run them exactly as they are.
 
-These are the crosstab functions of tablefunc. In all versions they give each text to `SPI_execute` with
-read_only = true, convert the rows to text, and make of them values of the types in AS (…), which the
-statement names. So a text is checked like a statement of its own. connectby() is not among them: it puts its
-texts into a larger one.
+In all versions of PostgreSQL, these functions give each text to `SPI_execute` or `SPI_cursor_open` with
+read_only = true. So a text is checked like a statement of its own. The crosstab functions of tablefunc
+convert the rows to text, and make of them values of the types in AS (…), which the statement names.
+PostgreSQL's own functions call only the output functions of the values. connectby() of tablefunc is left out:
+it puts its texts into a larger one.
 """
 
 import re
 from typing import Final
 
 from pgmcp.validation.catalog_objects import CatalogFunction
-from pgmcp.validation.grammar import Node, character_offset
+from pgmcp.validation.grammar import Node, character_offset, strings
 
 _EXTENSION: Final = "tablefunc"
 _NAMES: Final = frozenset({"crosstab", "crosstab2", "crosstab3", "crosstab4"})
+_PLACE_BY_BUILT_IN: Final = {
+    **dict.fromkeys(("query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "ts_stat"), 0),
+    "ts_rewrite": 1,
+}
+"""For each of PostgreSQL's own functions, which argument is the SQL text."""
+
 _PLAIN_CALL: Final = frozenset({"funcname", "args", "funcformat", "location"})
 """Fields of a call that has only arguments: no VARIADIC, ORDER BY, FILTER, OVER and the like."""
 
 _DOLLARS: Final = re.compile(r"\$\w*\$")
+
+
+def is_built_in_for_texts(name: str) -> bool:
+    """Return whether PostgreSQL itself has a function of this name that runs a SQL text as it is."""
+    return name in _PLACE_BY_BUILT_IN
 
 
 def runs_texts_as_written(function: CatalogFunction) -> bool:
@@ -31,14 +43,16 @@ def runs_texts_as_written(function: CatalogFunction) -> bool:
 
 
 def written_texts(call: Node, sql: str) -> list[str] | None:
-    """Return the texts in the arguments of a FuncCall; None if there is an argument of another form.
+    """Return the SQL texts in the arguments of a FuncCall; None if one may have another form.
 
     Args:
         call: the fields of the FuncCall.
         sql: the statement.
     """
     arguments = call.get("args", [])
-    texts = [_written_text(each, sql) for each in arguments if not _is_integer(each)]
+    place = _PLACE_BY_BUILT_IN.get(strings(call["funcname"])[-1])
+    run = [each for each in arguments if not _is_integer(each)] if place is None else arguments[place:][:1]
+    texts = [_written_text(each, sql) for each in run]
     found = [each for each in texts if each is not None]
     return found if found and len(found) == len(texts) and call.keys() <= _PLAIN_CALL else None
 

@@ -139,7 +139,7 @@ def test_a_refusal_says_at_which_character(sql: str, piece: str) -> None:
         ("select * from orders for share", "without the locking clause"),
         ("select pg_sleep(1)", "without waiting"),
         ("select nextval('s')", "pg_sequences"),
-        ("select ts_rewrite('a'::tsquery, 'select 1')", "the words themselves"),
+        ("select ts_rewrite('a'::tsquery, a) from t", "the words themselves"),
         ("select * from pgr_dijkstra('select 1', 1, 2)", "subquery or WITH"),
         ("select * from pg_authid", "pg_roles"),
         ("select * from pg_statistic", "pg_stats"),

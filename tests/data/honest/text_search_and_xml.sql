@@ -23,3 +23,10 @@ select xmlagg(xmlelement(name c, name) order by id desc) from categories
 select websearch_to_tsquery('german', 'häuser or "alte stadt" -dorf'), to_tsquery('simple', 'a <2> b'), phraseto_tsquery('a b') <-> 'c'::tsquery, ts_headline('a b', 'b'::tsquery, 'MaxFragments=1')
 select * from ts_parse('default', 'http://example.org/a?b=c 12.5 x@y.z'), ts_token_type('default') t where t.tokid = 1
 select 5 / 2, -5 / 2, 5 % -3, 2 ^ -1, 10 # 3, !! 'a'::tsquery, 7::bit(4) & 5::bit(4), 1::bit(3) << 1, 2.5::numeric % 1, 1.0 / 3 * 3 = 1
+select * from ts_stat('select to_tsvector(name) from products') order by nentry desc, word limit 5
+select word, ndoc from pg_catalog.ts_stat($$select to_tsvector('simple', name) from products where name <> ''$$, 'ab') s
+select ts_rewrite('a & b'::tsquery, 'select ''a''::tsquery, ''c''::tsquery')
+select query_to_xml('select id, full_name from customers order by id', true, false, '')
+select (xpath('/row/n/text()', query_to_xml('select count(*) as n from customers', false, true, '')))[1]::text::int
+select query_to_xmlschema('select * from customers;', nulls => true, tableforest => false, targetns => '')
+select query_to_xml_and_xmlschema('select 1 as a', true, false, lower('U'))

@@ -21,6 +21,7 @@ create function strike(int) returns boolean language plpgsql as
 create domain struck_number as int check (strike(value));
 create function struck_path() returns text language plpgsql as
     $$ begin insert into log values ('struck'); return '@n'; end $$;
+create view striking as select strike(1) as n;
 """
 HONEST = (
     "select d.id, i.* from documents as d, xmltable('//i' passing d.body columns n int path '@n' not null,"
@@ -33,8 +34,32 @@ HONEST = (
     "select n from documents, lateral xmltable('//i' passing body columns n text path concat('@', 'n')) as t",
     "with t as (select * from xmltable('/a' passing '<a>5</a>' columns n numeric(4, 1) path '.'))"
     " select n * 2 from t",
+    "select query_to_xml('select id from documents order by id', true, false, '')",
+    "select pg_catalog.query_to_xml($$select id from documents where id = 1;$$, id > 1, false, 'u')"
+    " from documents order by id",
+    "select query_to_xmlschema('table documents', nulls => true, tableforest => true, targetns => '')",
+    "select query_to_xml_and_xmlschema('select id from documents', true, false, '')",
+    "select * from ts_stat('select to_tsvector(body::text) from documents', 'd') order by word",
+    "select ts_rewrite('a & b'::tsquery, 'select ''a''::tsquery, ''c''::tsquery')",
 )
 ACTING = (
+    "select query_to_xml('select strike(1)', true, false, '')",
+    "select query_to_xml('select * from striking', true, false, '')",
+    "select query_to_xml('select 5::struck_number', true, false, '')",
+    "select query_to_xml('select 1; select strike(1)', true, false, '')",
+    "select query_to_xml('select str' || 'ike(1)', true, false, '')",
+    "select query_to_xml('select str'\n'ike(1)', true, false, '')",
+    r"select query_to_xml(E'select str\x69ke(1)', true, false, '')",
+    r"select query_to_xml(U&'select str\0069ke(1)', true, false, '')",
+    "select query_to_xml('select strike(1)'::text, true, false, '')",
+    "select query_to_xml(query => 'select strike(1)', nulls => true, tableforest => false, targetns => '')",
+    "select query_to_xml('select 1', strike(1), false, '')",
+    "select query_to_xml('select query_to_xml(''select strike(1)'', true, false, '''')', true, false, '')",
+    "select query_to_xml_and_xmlschema('select strike(1)', true, false, '')",
+    "select * from ts_stat('select to_tsvector(struck_path())')",
+    "select * from ts_stat('select to_tsvector(struck_path())', 'a')",
+    "select ('select to_tsvector(struck_path())'::text).ts_stat",
+    "select ts_rewrite('a'::tsquery, 'select ''a''::tsquery, (struck_path() || ''b'')::tsquery')",
     "select * from xmltable('/a' passing '<a>5</a>' columns n struck_number path '.')",
     "select * from xmltable('/a' passing '<a/>' columns n struck_number path 'b' default 5)",
     "select i.* from documents, xmltable('//i' passing body columns n public.struck_number path '@n') as i",
