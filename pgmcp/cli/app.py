@@ -29,6 +29,7 @@ from pgmcp.cli.options import (
 )
 from pgmcp.cli.set_up_commands import set_up_commands
 from pgmcp.features import features
+from pgmcp.untrusted import escape_untrusted
 
 _EPILOG: Final = """\
 [bold]Exit codes[/bold]
@@ -255,8 +256,13 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Also write the report to this file, as JSON.")
     ] = None,
 ) -> None:
-    """Ask your own questions, compare the rows with the expected ones, and report errors and cost."""
+    """Ask your own questions, compare the rows with the expected ones, and report errors and cost.
+
+    The exit code is 1 if the model or the database gave no answer to a question. Wrong rows, SQL that fails
+    and refused questions are results: with them, the exit code is 0 unless --fail-under is given.
+    """
     from pgmcp.cli.evaluate import EvaluateOptions, run_evaluation
+    from pgmcp.evaluation.report import share_right, without_answer
 
     options = EvaluateOptions(
         tuple(database or ()),
@@ -265,9 +271,15 @@ def evaluate(
         as_json=as_json,
         output=output,
     )
-    share = run_evaluation(file, options)
-    if fail_under is not None and share * 100 < fail_under:
+    outcome = run_evaluation(file, options)
+    share, failed = share_right(outcome), without_answer(outcome)
+    if failed:
+        ids = ", ".join(map(escape_untrusted, failed))
+        typer.echo(f"pgmcp: the model or the database gave no answer to {ids}", err=True)
+    is_below = fail_under is not None and share * 100 < fail_under
+    if is_below:
         typer.echo(f"pgmcp: {share:.1%} of the answers are right, less than {fail_under:g} %", err=True)
+    if failed or is_below:
         raise typer.Exit(ExitCode.FAILED)
 
 

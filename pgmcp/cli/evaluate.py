@@ -26,7 +26,6 @@ from pgmcp.evaluation.report import (
     names_of,
     paired,
     plausible_but_wrong,
-    share_right,
     summary,
 )
 from pgmcp.evaluation.run import Outcome, Result, Verdict, evaluate, for_evaluation, run_expected
@@ -54,8 +53,8 @@ class EvaluateOptions:
     output: Path | None = None
 
 
-def run_evaluation(file: Path, options: EvaluateOptions) -> float:
-    """Ask the questions of a file, show the report, and return the share of right answers.
+def run_evaluation(file: Path, options: EvaluateOptions) -> Outcome:
+    """Ask the questions of a file, show the report, and return the results.
 
     Raises:
         PgmcpError: the file or the settings are invalid, a database cannot be read, or the report cannot be
@@ -81,7 +80,7 @@ def run_evaluation(file: Path, options: EvaluateOptions) -> float:
     else:
         show_outcome(outcome, terminal)
     terminal.flush()
-    return share_right(outcome)
+    return outcome
 
 
 class _ContextWithoutAskedQuestion(ContextFile):

@@ -5,10 +5,24 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import comb, sqrt
 from typing import Any, Final, TypeVar
 
+from pgmcp.errors import ErrorCode
 from pgmcp.evaluation.contestants import UNANSWERABLE, PgmcpContestant, PlainPrompt
 from pgmcp.evaluation.run import JudgedAttempt, Outcome, Result, Verdict
 
 _Z_95: Final = 1.96
+
+_CAUSED_BY_SQL: Final = frozenset(
+    {
+        ErrorCode.REJECTED,
+        ErrorCode.UNANSWERABLE,
+        ErrorCode.MODEL_REPLY,
+        ErrorCode.STATEMENT_FAILED,
+        ErrorCode.TOO_EXPENSIVE,
+        ErrorCode.RESULT_TOO_LARGE,
+        ErrorCode.INVALID_ARGUMENT,
+    }
+)
+"""Errors that the SQL, the model's reply or the question causes."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -37,6 +51,23 @@ def share_right(outcome: Outcome) -> float:
     count = len(outcome.results) + len(outcome.skipped)
     right = sum(each.verdict is Verdict.RIGHT for each in attempts_of(outcome.results, PgmcpContestant.name))
     return right / count if count else 0.0
+
+
+def without_answer(outcome: Outcome) -> list[str]:
+    """Return the ids of questions that the model or the database gave no answer to.
+
+    Their result says nothing about the SQL. An error that the SQL or the model's reply caused is a result.
+    """
+    failed = [
+        result.question.id
+        for result in outcome.results
+        if any(_is_outage(judged.attempt.error) for judged in result.attempts.values())
+    ]
+    return failed + [each.question.id for each in outcome.skipped if _is_outage(each.error)]
+
+
+def _is_outage(error: str) -> bool:
+    return error != "" and error not in _CAUSED_BY_SQL
 
 
 def plausible_but_wrong(results: Iterable[Result], name: str) -> list[Result]:

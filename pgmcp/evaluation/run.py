@@ -47,10 +47,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A question that was not asked, and the reason."""
+    """A question that was not asked, and the reason.
+
+    Attributes:
+        error: the stable code of the error that its expected SQL ended with; "" if there was none.
+    """
 
     question: Question
     why: str
+    error: str = ""
 
 
 @dataclass(slots=True)
@@ -62,7 +67,15 @@ class Outcome:
 
 
 class CannotAskError(Exception):
-    """A question cannot be asked, because its expected rows are not known; the message says why."""
+    """A question cannot be asked, because its expected rows are not known; the message says why.
+
+    Args:
+        error: as in `Skipped`.
+    """
+
+    def __init__(self, message: str, error: str = "") -> None:
+        super().__init__(message)
+        self.error = error
 
 
 ExpectedRows = Callable[[Question], Awaitable[list[list[Row]]]]
@@ -92,7 +105,7 @@ async def evaluate(
                 begin(question, contestant.name)
                 attempts[contestant.name] = judge(await contestant.ask(question), question, expected)
         except CannotAskError as error:
-            outcome.skipped.append(Skipped(question, str(error)))
+            outcome.skipped.append(Skipped(question, str(error), error.error))
         else:
             outcome.results.append(Result(question, attempts))
     return outcome
@@ -111,7 +124,8 @@ async def run_expected(pipeline: Pipeline, database: str | None, question: Quest
         try:
             answer = await pipeline.execute_sql(statement, CallOptions(database=database, caller=CALLER))
         except PgmcpError as error:
-            raise CannotAskError(f"its expected SQL failed ({error.code}: {error})") from error
+            message = f"its expected SQL failed ({error.code}: {error})"
+            raise CannotAskError(message, str(error.code)) from error
         if answer.rows is not None and answer.rows.truncated is not None:
             raise CannotAskError(f"its expected SQL has more rows than can be compared ({_MAX_ROWS:,})")
         found.append(list(answer.rows.rows) if answer.rows else [])

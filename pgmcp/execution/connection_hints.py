@@ -62,6 +62,16 @@ _HINT_BY_WORDS: Final = (
         "pool_mode = transaction or session in pgbouncer.ini for this database or user",
     ),
     (
+        r"unsupported startup parameter: replication",
+        "PgBouncer accepts no replication connections: remove replication from the URL and from the service "
+        "file",
+    ),
+    (
+        r"unsupported startup parameter: geqo",
+        "PgBouncer does not accept the setting geqo, which libpq takes from the environment: unset PGGEQO, "
+        "and set it with ALTER ROLE; or add it to ignore_startup_parameters in pgbouncer.ini",
+    ),
+    (
         r"unsupported startup parameter",
         "PgBouncer does not accept this startup parameter: remove it from the URL (`options=`) and from the "
         "environment (PGOPTIONS), and set it with ALTER ROLE; or add it to ignore_startup_parameters in "

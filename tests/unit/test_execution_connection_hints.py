@@ -44,6 +44,8 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ("terminating connection due to transaction timeout; server closed it", "too short for pgmcp's own"),
         (f"{AT}FATAL:  no such database: nodb", "[databases]"),
         (f"{AT}FATAL:  unsupported startup parameter: options", "ignore_startup_parameters"),
+        (f"{AT}FATAL:  unsupported startup parameter: replication", "remove replication from the URL"),
+        (f"{AT}FATAL:  unsupported startup parameter: geqo", "unset PGGEQO"),
         (f"{AT}FATAL:  no more connections allowed (max_client_conn)", "max_client_conn"),
         ("transaction blocks not allowed in statement pooling mode", "pool_mode"),
         ("this is PgBouncer's admin console, not a database", "set the name of a database"),

@@ -1,18 +1,21 @@
 """`pgmcp evaluate`: a team's own questions, with a model whose replies are scripted."""
 
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from testing.command_line import run
+from testing.machine import free_port
 from testing.mcp_server import server_environment
 from testing.openai_endpoint import (
     RecordedRequest,
     Reply,
     ScriptedEndpoint,
     content,
+    failure,
     sql,
     unanswerable,
 )
@@ -122,6 +125,58 @@ def test_a_threshold_decides_the_exit_code(
     assert done.returncode == code
     assert list(json.loads(done.stdout)["contestants"]) == ["pgmcp"]
     assert ("66.7% of the answers are right, less than 70 %" in done.stderr.decode()) == bool(code)
+
+
+NO_ANSWER = "the model or the database gave no answer to "
+
+
+def test_an_endpoint_that_does_not_answer_fails_the_evaluation(
+    environment: dict[str, str], endpoint: ScriptedEndpoint, questions: Path, tmp_path: Path
+) -> None:
+    endpoint.script(lambda request: failure(503))
+
+    done = run(environment, tmp_path, "evaluate", str(questions), "--no-baseline")
+
+    assert done.returncode == 1
+    assert NO_ANSWER + "1, 2, 3, 4, 5\n" in done.stderr.decode()
+
+
+def test_an_endpoint_that_fails_for_the_plain_prompt_alone_fails_the_evaluation(
+    environment: dict[str, str], endpoint: ScriptedEndpoint, questions: Path, tmp_path: Path
+) -> None:
+    endpoint.script(lambda request: failure(503) if "CREATE TABLE" in request.prompt else reply(request))
+
+    done = run(environment, tmp_path, "evaluate", str(questions), "--json")
+
+    assert done.returncode == 1
+    assert NO_ANSWER + "1, 2, 3, 4, 5\n" in done.stderr.decode()
+    assert json.loads(done.stdout)["contestants"]["ours"]["error"] == 0
+
+
+@pytest.mark.parametrize("with_endpoint", [True, False])
+def test_a_database_that_does_not_answer_fails_the_evaluation(
+    with_endpoint: bool, environment: dict[str, str], questions: Path, tmp_path: Path
+) -> None:
+    environment |= {"PG_MCP_DATABASE_URL": f"postgresql://reader@127.0.0.1:{free_port()}/shop"}
+    if not with_endpoint:
+        del environment["PG_MCP_OPENAI_BASE_URL"]
+
+    done = run(environment, tmp_path, "evaluate", str(questions), "--no-baseline")
+
+    assert done.returncode == 1
+    assert NO_ANSWER in done.stderr.decode()
+
+
+def test_sql_that_fails_or_is_refused_is_a_result(
+    environment: dict[str, str], endpoint: ScriptedEndpoint, questions: Path, tmp_path: Path
+) -> None:
+    replies = cycle([sql("select nothing"), sql("delete from categories"), content("no idea")])
+    endpoint.script(lambda request: next(replies))
+
+    done = run(environment, tmp_path, "evaluate", str(questions), "--no-baseline", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["contestants"]["ours"]["error"] == 5
 
 
 def test_the_verified_questions_of_the_context_file_can_be_evaluated(

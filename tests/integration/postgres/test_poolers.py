@@ -176,6 +176,37 @@ async def test_refusals_of_pgbouncer_have_the_right_code_and_hint(
     assert "ignore_startup_parameters" in options.hint
 
 
+@pytest.mark.parametrize(
+    ("query", "variables", "cure"),
+    [
+        ("replication=0", {}, "remove replication from the URL"),
+        ("replication=off", {}, "remove replication from the URL"),
+        ("options=-cgeqo%3Doff", {}, "remove it from the URL (`options=`)"),
+        ("", {"PGOPTIONS": "-cgeqo=off"}, "from the environment (PGOPTIONS)"),
+        ("", {"PGGEQO": "off"}, "unset PGGEQO"),
+    ],
+)
+async def test_the_hint_names_where_a_startup_parameter_comes_from(
+    supervise: Supervise,
+    direct_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+    variables: dict[str, str],
+    cure: str,
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1) as bouncer:
+        url = f"{bouncer.url(direct_url)}?{query}"
+        with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
+            psycopg.connect(url)
+
+        refused = await refusal(supervise(url, spawn=spawn_cold))
+
+    assert isinstance(refused, UnreachableError)
+    assert cure in refused.hint
+
+
 async def test_a_login_that_pgbouncer_rejects_is_named(
     supervise: Supervise, direct_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
