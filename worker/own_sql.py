@@ -22,6 +22,15 @@ from worker.protocol import CALLER_SCHEMAS_SETTING
 _TEXT_OID: Final = 25
 _MAX_CLOSING_RESULTS: Final = 10
 _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false)))"
+_HAS_NO_TEMPORARY: Final = "pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) '0'::pg_catalog.oid"
+
+SEARCH_PATH_SETTING: Final = "search_path"
+PATH_WITHOUT_TEMPORARY: Final = "search_path without temporary tables"
+"""In a list of settings, gives the search path if the session has no temporary schema.
+
+The value of search_path before it stays in effect if the session has one. Behind a pooler, this is known only
+within the transaction.
+"""
 
 Encode = Callable[[str], bytes]
 """Encodes the value of a setting as the session's client_encoding requires."""
@@ -46,6 +55,7 @@ def set_local(
 
     `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that is set before it, as a JSON array. The
     functions that find them need no operator and no cast, which the database could have replaced.
+    `PATH_WITHOUT_TEMPORARY` is applied only if the session has no temporary schema.
 
     If `ROLE_SETTING` is among the settings, the SELECT fails with a division by zero (22012) unless that role
     is the current role at its end: PostgreSQL takes the name "none" for the login role. PostgreSQL checks the
@@ -60,7 +70,12 @@ def set_local(
             calls.append(f"pg_catalog.set_config(${len(params)}, {_CALLER_SCHEMAS}, true)")
             continue
         params.append(encode(value))
-        calls.append(f"pg_catalog.set_config(${len(params) - 1}, ${len(params)}, true)")
+        new = f"${len(params)}"
+        if name == PATH_WITHOUT_TEMPORARY:
+            params[-2] = SEARCH_PATH_SETTING.encode()
+            old = f"pg_catalog.current_setting(${len(params) - 1})"
+            new = f"CASE WHEN {_HAS_NO_TEMPORARY} THEN {new} ELSE {old} END"
+        calls.append(f"pg_catalog.set_config(${len(params) - 1}, {new}, true)")
         if name == ROLE_SETTING:
             expected_role = f"${len(params)}"
     if expected_role:

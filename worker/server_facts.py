@@ -226,7 +226,9 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
         temporary, is_pooled=bool(pooler)
     )
     session_defaults = replace(
-        _read_defaults(first, defaults, options_variable), may_have_temporary_tables=may_have_temporary_tables
+        _read_defaults(first, defaults, options_variable),
+        may_have_temporary_tables=may_have_temporary_tables,
+        sees_temporary_schema=bool(temporary),
     )
     if pooler == SHARED_SESSION:
         session_defaults = _with_shared_search_path(first, session_defaults)

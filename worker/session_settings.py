@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from worker.own_sql import PATH_WITHOUT_TEMPORARY, SEARCH_PATH_SETTING
 from worker.protocol import CALLER_SCHEMAS_SETTING
 
 STATEMENT_TIMEOUT_MS: Final = 30_000
@@ -93,13 +94,19 @@ queries, whose cost is overestimated, this takes seconds.
 
 READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION, _JIT)
 
+_BY_SERVER: Final = "set by the server"
 _OWNER_BY_SOURCE: Final = {
     "database": "set for the database",
     "user": "set for the role",
     "database user": "set for the role in this database",
     "environment variable": "set for the server's environment",
     "global": "set for all roles",  # ALTER ROLE ALL
+    "default": _BY_SERVER,
+    "configuration file": _BY_SERVER,
+    "command line": _BY_SERVER,
 }
+_OF_UNKNOWN_SOURCE: Final = "set for the role, the database or the server"
+"""The owner of a limit if the server does not tell, or if the session has another value for now."""
 
 
 class Limit(NamedTuple):
@@ -123,11 +130,13 @@ class SessionDefaults:
         may_have_temporary_tables: whether the session may have temporary tables before a statement. If it
             has none, the search path is the role's own: with pg_temp at its end, current_schema() would
             return, and even create, a temporary schema where the role's path has no existing schema.
+        sees_temporary_schema: whether each transaction may look whether its session has a temporary schema.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
     may_have_temporary_tables: bool = True
+    sees_temporary_schema: bool = False
 
     def lower(self, name: str, own_ms: int) -> Limit:
         """Return the smaller of the server's limit and pgmcp's own.
@@ -157,7 +166,7 @@ def read_defaults(rows: list[tuple[str, str, str]], options_variable: str = "") 
     owner_by_source = {**_OWNER_BY_SOURCE, "client": of_client}
     values = {name: value for name, value, _ in rows}
     owners = {
-        name: owner_by_source.get(source, "set by the server") for name, _, source in rows if name in LIMITS
+        name: owner_by_source.get(source, _OF_UNKNOWN_SOURCE) for name, _, source in rows if name in LIMITS
     }
     return SessionDefaults(values, owners)
 
@@ -173,8 +182,11 @@ def caller_settings(
     """
     names = KEPT_SETTINGS if is_pooled else ("search_path", "DateStyle")
     kept = {name: defaults.values[name] for name in names if name in defaults.values}
-    if "search_path" in kept and defaults.may_have_temporary_tables:
-        kept["search_path"] = put_temporary_schema_last(kept["search_path"])
+    path = kept.get(SEARCH_PATH_SETTING)
+    if path is not None and defaults.may_have_temporary_tables:
+        kept[SEARCH_PATH_SETTING] = put_temporary_schema_last(path)
+        if is_pooled and defaults.sees_temporary_schema:
+            kept[PATH_WITHOUT_TEMPORARY] = path
     return kept | _STANDARD_STRINGS | limits.settings(defaults) | _encoding(client_encoding)
 
 

@@ -146,6 +146,13 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
     )
 
 
+_AT_DATABASE: Final = "the database's administrator can change it"
+_PLACE_BY_OWNER: Final = (
+    ("set for the connection string", "options in PG_MCP_DATABASE_URL or in the service file change it"),
+    ("set by PGOPTIONS", "the environment variable PGOPTIONS changes it"),
+)
+
+
 def limit_reached(limit: str) -> DeadlineExceededError:
     """Return the error for a statement that the server ended because of its own limit.
 
@@ -153,12 +160,13 @@ def limit_reached(limit: str) -> DeadlineExceededError:
         limit: as in `worker.protocol.Failure`.
     """
     is_poolers = "pgbouncer.ini" in limit
+    where = next((place for words, place in _PLACE_BY_OWNER if limit.endswith(words)), _AT_DATABASE)
     return DeadlineExceededError(
         f"the pooler abandoned the statement, so it may still be running on the server: {limit}"
         if is_poolers
         else f"the server stopped the statement: {limit}",
         hint="add a WHERE condition, or select an aggregate; the limit is smaller than "
-        "PG_MCP_SERVER_QUERY_TIMEOUT, and the database's administrator can change it",
+        f"PG_MCP_SERVER_QUERY_TIMEOUT, and {where}",
         is_stopped=not is_poolers,
     )
 

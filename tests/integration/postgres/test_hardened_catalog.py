@@ -410,6 +410,16 @@ async def test_a_session_that_does_not_know_its_pid_is_used_as_if_it_were_pooled
         assert session.facts.is_pooled
         rows = session.run("select current_setting('search_path')", StatementOrigin.CALLER).rows
 
+    assert rows == [['"$user", public']]
+
+
+async def test_pg_temp_is_last_if_a_pooled_session_may_not_look_for_temporary_tables(
+    hardened: Hardened,
+) -> None:
+    with hardened.without(["pg_backend_pid", "pg_my_temp_schema"]) as url, own_session(url) as session:
+        assert session.facts.is_pooled
+        rows = session.run("select current_setting('search_path')", StatementOrigin.CALLER).rows
+
     assert rows == [['"$user", public, pg_temp']]
 
 
@@ -421,7 +431,8 @@ async def test_defaults_are_known_without_pg_settings(hardened: Hardened) -> Non
     finally:
         hardened.execute(["alter role hardened_reader reset all"])
 
-    assert (limit.ms, limit.description) == (7_000, "statement_timeout = 7s, set by the server")
+    assert limit.ms == 7_000
+    assert limit.description == "statement_timeout = 7s, set for the role, the database or the server"
 
 
 async def examine(url: str, **variables: str) -> dict[str, CheckResult]:

@@ -326,6 +326,67 @@ def test_settings_that_another_client_of_pgbouncer_left_do_not_apply(role: Setti
     assert rows == [[1, "a"]]
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_behind_pgbouncer_the_search_path_is_the_same_as_in_psql(role: SettingsRole, path: str) -> None:
+    program = find_pgbouncer() or pytest.skip(
+        "PgBouncer is not installed (Debian: apt-get install pgbouncer)"
+    )
+    with (
+        role.having(f"search_path = {path}", of=f"database {role.name}"),
+        PgBouncer(program, role.owner_url, pool_size=1) as bouncer,
+    ):
+        url = bouncer.url(role.owner_url)
+        for expression in (
+            "current_schema()::text",
+            "current_schemas(true)::text",
+            "current_setting('search_path')",
+            "to_regclass('imported')::text",
+        ):
+            assert own(url, expression, is_pooled=True) == psql(role.owner_url, expression)
+
+
+@pytest.mark.parametrize("path", ["public", "nowhere, public", "pg_temp, public"])
+def test_a_temporary_table_of_another_client_of_pgbouncer_hides_no_table(
+    role: SettingsRole, path: str
+) -> None:
+    program = find_pgbouncer() or pytest.skip(
+        "PgBouncer is not installed (Debian: apt-get install pgbouncer)"
+    )
+    with (
+        role.having(f"search_path = {path}", of=f"database {role.name}"),
+        PgBouncer(program, role.owner_url, pool_size=1) as bouncer,
+    ):
+        url = bouncer.url(role.owner_url)
+        with own_session(url) as session:
+            before = session.run("select id from busy").rows
+            with psycopg.connect(url, prepare_threshold=None) as other:
+                other.execute("create temporary table busy as select -1 as id")
+            after = session.run("select id from busy").rows
+        assert psql(url, "id from busy") == "(-1,)"
+
+    assert (before, after) == ([[1]], [[1]])
+
+
+async def test_a_limit_is_not_ascribed_to_the_server_if_another_client_of_pgbouncer_changed_it(
+    supervise: Supervise, role: SettingsRole
+) -> None:
+    program = find_pgbouncer() or pytest.skip(
+        "PgBouncer is not installed (Debian: apt-get install pgbouncer)"
+    )
+    with (
+        role.having("statement_timeout = '200ms'", of=f"database {role.name}"),
+        PgBouncer(program, role.owner_url, pool_size=1) as bouncer,
+    ):
+        url = bouncer.url(role.owner_url)
+        with psycopg.connect(url, prepare_threshold=None, autocommit=True) as other:
+            other.execute("set statement_timeout = '1h'")
+        with pytest.raises(
+            DeadlineExceededError,
+            match="statement_timeout = 200ms, set for the role, the database or the server",
+        ):
+            await run(supervise(url), "select pg_sleep(60)")
+
+
 LIMITS = [
     ("statement_timeout", "select pg_sleep(60)"),
     ("transaction_timeout", "select pg_sleep(60)"),
@@ -361,8 +422,11 @@ async def test_a_limit_in_the_connection_string_is_named_as_such(
 
     with pytest.raises(
         DeadlineExceededError, match="statement_timeout = 200ms, set for the connection string"
-    ):
+    ) as ended:
         await run(supervise(url), "select pg_sleep(60)")
+
+    assert "options in PG_MCP_DATABASE_URL" in ended.value.hint
+    assert "administrator" not in ended.value.hint
 
 
 async def test_a_limit_in_libpqs_variable_is_named_as_such(
@@ -370,8 +434,23 @@ async def test_a_limit_in_libpqs_variable_is_named_as_such(
 ) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=200ms")
 
-    with pytest.raises(DeadlineExceededError, match="statement_timeout = 200ms, set by PGOPTIONS"):
+    with pytest.raises(DeadlineExceededError, match="statement_timeout = 200ms, set by PGOPTIONS") as ended:
         await run(supervise(role.url, spawn=spawn_cold), "select pg_sleep(60)")
+
+    assert "the environment variable PGOPTIONS" in ended.value.hint
+
+
+@pytest.mark.parametrize("scope", ["role settings_role", "database of_the_module"])
+async def test_the_server_is_not_blamed_for_a_limit_that_is_too_short_to_read_the_settings(
+    supervise: Supervise, role: SettingsRole, scope: str
+) -> None:
+    with (
+        role.having("statement_timeout = '1ms'", of=scope) as url,
+        pytest.raises(DeadlineExceededError, match="statement_timeout = 1ms, set for the") as ended,
+    ):
+        await run(supervise(url), "select pg_sleep(60)")
+
+    assert "set by the server" not in str(ended.value)
 
 
 async def test_a_larger_limit_of_the_role_does_not_raise_pgmcps(
