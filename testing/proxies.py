@@ -31,6 +31,19 @@ http {{
 }}
 """
 
+_TCP_HAPROXY = """\
+defaults
+    mode tcp
+    retries 1
+    option redispatch 1
+    timeout connect 2s
+    timeout client {timeout_s}s
+    timeout server {timeout_s}s
+
+listen postgres
+    bind {host}:{port}
+"""
+
 
 class Proxy:
     """A proxy process in front of servers, as a context manager.
@@ -100,6 +113,24 @@ class HaProxy(Proxy):
     def command(self, folder: Path) -> list[str]:
         example = self.adapted("haproxy.cfg").replace("bind :8080", f"bind {HOST}:{self.port}")
         (folder / "haproxy.cfg").write_text(example)
+        return [find("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")]
+
+
+class TcpHaProxy(Proxy):
+    """HAProxy in front of PostgreSQL servers, one after the other, without health checks.
+
+    If a server does not accept a connection, it tries the next one. It closes a connection that is silent for
+    `timeout_s`.
+    """
+
+    def __init__(self, server_ports: Sequence[int], timeout_s: int = 60) -> None:
+        super().__init__(server_ports)
+        self._timeout_s = timeout_s
+
+    def command(self, folder: Path) -> list[str]:
+        servers = "".join(f"    server s{port} {HOST}:{port}\n" for port in self._server_ports)
+        configuration = _TCP_HAPROXY.format(host=HOST, port=self.port, timeout_s=self._timeout_s)
+        (folder / "haproxy.cfg").write_text(configuration + servers)
         return [find("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")]
 
 

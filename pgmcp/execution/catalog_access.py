@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.errors import CatalogDeniedError, ResultTooLargeError, StatementFailedError
+from pgmcp.execution.connection_hints import hint_for
 from pgmcp.execution.result import Rows
 
 _log = logging.getLogger(__name__)
@@ -167,6 +168,7 @@ _GRANT_HINT: Final = (
     "have an administrator grant the role the access that this message names; `pgmcp doctor` lists what it "
     "lacks"
 )
+_NOT_THE_CAUSE: Final = "your statement is not the cause; ask an administrator of the database"
 
 _RELATION: Final = re.compile(r"\b(FROM|JOIN)\s+pg_catalog\.(pg_\w+) AS\b")
 _FUNCTION: Final = re.compile(r"\bpg_catalog\.(\w+)\(")
@@ -203,9 +205,7 @@ async def fetch_own(fetch: Fetch, sql: str) -> Rows:
         raise CatalogDeniedError(
             "pgmcp's own read of the catalog was refused, before your statement was sent: "
             f"{error} (SQLSTATE {error.sqlstate})",
-            hint=grant_for(str(error))
-            if is_denied
-            else "your statement is not the cause; ask an administrator of the database",
+            hint=grant_for(str(error)) if is_denied else hint_for(str(error), _NOT_THE_CAUSE),
         ) from error
 
 

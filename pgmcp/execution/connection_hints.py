@@ -17,8 +17,14 @@ CHECK_ADDRESS: Final = (
 CONNECTION_ENDED: Final = "the server ended the connection; the next call connects again"
 CONNECTION_LOST: Final = (
     "the server, or a pooler or firewall in front of it, closed the connection without giving a reason: the "
-    "server's log may show one, such as a restart or a transaction_timeout of the role; the next call "
-    "connects again"
+    "server's log may show one, such as a restart or a transaction_timeout of the role; a proxy such as "
+    "HAProxy closes connections that are silent longer than its `timeout client` and `timeout server`; the "
+    "next call connects again"
+)
+CLOSED_BEFORE_LOGIN: Final = (
+    "the host accepted the connection and closed it before the login: a proxy such as HAProxy or nginx does "
+    "so if no server behind it works, and its log says why; without a proxy, see the server's log, and check "
+    "that the port is PostgreSQL's"
 )
 
 _WHO_HOLDS: Final = (
@@ -96,7 +102,8 @@ _HINT_BY_WORDS: Final = (
         r"SASL authentication failed|\"trust\" authentication failed|FATAL:  no such user",
         "the pooler does not know the user, or the password is wrong: check PG_MCP_DATABASE_USER and "
         "PG_MCP_DATABASE_PASSWORD, or both in the URL; PgBouncer needs the user in auth_file or by "
-        "auth_query, for scram-sha-256 with a password or a SCRAM secret, not an MD5 hash",
+        "auth_query, which finds only roles with LOGIN; scram-sha-256 needs a password or a SCRAM secret, "
+        "not an MD5 hash",
     ),
     (
         r"bouncer config error",
@@ -180,7 +187,8 @@ _HINT_BY_WORDS: Final = (
     (
         r"server login has been failing|server_login_retry|cannot connect to server|login failed"
         r"|client_login_timeout",
-        "PgBouncer cannot log in to the PostgreSQL server: its log says why; it tries again after "
+        "PgBouncer cannot log in to the PostgreSQL server: the name of the database may be wrong, the server "
+        "may be down, or it refuses the user; PgBouncer's log says which; it tries again after "
         "server_login_retry seconds",
     ),
     (
@@ -216,12 +224,13 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r'database "[^"]*" does not exist',
-        "check PG_MCP_DATABASE_DBNAME, or the name at the end of the URL; `psql -l` lists the databases",
+        "check PG_MCP_DATABASE_DBNAME, or the name at the end of the URL; `psql -l` lists the databases; a "
+        "pooler may use another name on the server",
     ),
     (
         r'role "[^"]*" does not exist',
         "check PG_MCP_DATABASE_USER, or the user in the URL; `pgmcp setup-sql` prints a script that creates "
-        "a role",
+        "a role; a pooler may use another role on the server",
     ),
     (
         r"is not permitted to log in",
@@ -328,7 +337,7 @@ _HINT_BY_WORDS: Final = (
     (
         r"timeout expired|timed out|no connection within|no route to host|network is unreachable",
         "the host does not answer, or a pooler on it waits for the server: check host and port, whether a "
-        "firewall blocks the connection, and the pooler's log",
+        "firewall blocks the connection, the name of the database, and the pooler's log",
     ),
     (
         r"hot standby mode|session is (?:not )?read-only",
@@ -341,11 +350,15 @@ _HINT_BY_WORDS: Final = (
     ),
     (r"terminating connection", CONNECTION_ENDED),
     (
+        r"\Aconnection to server.*(?:server closed the connection|connection reset|broken pipe)",
+        CLOSED_BEFORE_LOGIN,
+    ),
+    (
         r"server closed the connection|connection reset|broken pipe",
         CONNECTION_LOST,
     ),
     (
-        r"syntax error in service file|service file .* not found|nested \"service\"",
+        r"syntax error in service file|service file .* not found|nested \"?service",
         "correct ~/.pg_service.conf or the file that PGSERVICEFILE names: below [NAME] each line is "
         "keyword=value, with keywords of libpq",
     ),
@@ -401,29 +414,6 @@ def hint_for_password(message: str, origin: str, *, sqlstate: str = "") -> str:
     return (
         f"{origin} was refused: check that it is the present password of the user that the message names; "
         "behind a pooler, the password that the pooler has for the server may be the wrong one"
-    )
-
-
-_LIMIT_BY_WORDS: Final = (
-    (re.compile(r"too many connections for role"), "the role's connection limit"),
-    (re.compile(r"too many connections for database"), "the database's connection limit"),
-    (
-        re.compile(
-            r"max_\w+|max clients|max client connections|MaxClientsIn|check out|to acquire", re.IGNORECASE
-        ),
-        "the pooler's limit of connections",
-    ),
-    (
-        re.compile(r"too many clients|remaining connection slots", re.IGNORECASE),
-        "the server's limit of connections (max_connections)",
-    ),
-)
-
-
-def limit_in(message: str) -> str:
-    """Return the limit of connections that a refusal is about: "the role's connection limit"."""
-    return next(
-        (limit for words, limit in _LIMIT_BY_WORDS if words.search(message)), "a limit of connections"
     )
 
 

@@ -1,5 +1,6 @@
 """Turns a worker's reply into rows or an error of `pgmcp.errors`."""
 
+import re
 from itertools import starmap
 from typing import Final
 
@@ -21,7 +22,6 @@ from pgmcp.execution.connection_hints import (
     CHECK_CREDENTIALS,
     CONNECTION_ENDED,
     hint_for,
-    limit_in,
 )
 from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, Reply, Result
@@ -96,7 +96,7 @@ def _no_connection(failure: Failure) -> ExecutionError:
     message = failure.message
     if failure.code is FailureCode.LIMITED:
         hint = hint_for(message, "", sqlstate=_TOO_MANY_CONNECTIONS)
-        return ConnectionLimitError(f"{limit_in(message)} is reached: {message}", hint=hint)
+        return ConnectionLimitError(f"{_limit_in(message)} is reached: {message}", hint=hint)
     if failure.code is FailureCode.AUTH:
         hint = hint_for(message, CHECK_CREDENTIALS, sqlstate=failure.sqlstate)
         return DatabaseAuthError(f"the database refused the connection: {message}", hint=hint)
@@ -149,6 +149,7 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
 _AT_DATABASE: Final = "the database's administrator can change it"
 _PLACE_BY_OWNER: Final = (
     ("set for the connection string", "options in PG_MCP_DATABASE_URL or in the service file change it"),
+    ("set in pgbouncer.ini", "the administrator of PgBouncer can change it"),
     ("set by PGOPTIONS", "the environment variable PGOPTIONS changes it"),
 )
 
@@ -168,6 +169,29 @@ def limit_reached(limit: str) -> DeadlineExceededError:
         hint="add a WHERE condition, or select an aggregate; the limit is smaller than "
         f"PG_MCP_SERVER_QUERY_TIMEOUT, and {where}",
         is_stopped=not is_poolers,
+    )
+
+
+_LIMIT_BY_WORDS: Final = (
+    (re.compile(r"too many connections for role"), "the role's connection limit"),
+    (re.compile(r"too many connections for database"), "the database's connection limit"),
+    (
+        re.compile(
+            r"max_\w+|max clients|max client connections|MaxClientsIn|check out|to acquire", re.IGNORECASE
+        ),
+        "the pooler's limit of connections",
+    ),
+    (
+        re.compile(r"too many clients|remaining connection slots", re.IGNORECASE),
+        "the server's limit of connections (max_connections)",
+    ),
+)
+
+
+def _limit_in(message: str) -> str:
+    """Return the limit of connections that a refusal is about: "the role's connection limit"."""
+    return next(
+        (limit for words, limit in _LIMIT_BY_WORDS if words.search(message)), "a limit of connections"
     )
 
 

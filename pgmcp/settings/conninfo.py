@@ -38,6 +38,9 @@ _PARAMETERS_IN_DBNAME = re.compile(r"/[^/]*[;&]\w+=")
 _PLACEHOLDER = re.compile(r"\[[A-Z_ -]+\]|<[A-Za-z_ -]+>|\{[A-Za-z_ -]+\}")
 _QUERY_START = re.compile(r"\?(?=[A-Za-z_%0-9.-]+=|\Z)")
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
+_COMMA_BETWEEN_PAIRS = re.compile(r",\Z|,\s*[a-z]+=")
+_OPEN_QUOTE = re.compile(r"\s*([A-Za-z_]+)\s*=\s*'")
+_TEXT_IN_PORT = re.compile(r"(?:[^@]*,)?[\w.-]+:(?!\d*(?:,|/|\Z))[^:/,\[\]@]*(?:,|/|\Z)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Characters allowed unencoded in a user name or password (RFC 3986, userinfo), and "%" of an existing
@@ -86,7 +89,7 @@ def normalize(conninfo: str) -> str:
     if not _URL.match(conninfo):
         _refuse_other_forms(conninfo)
         pairs = _pairs(conninfo)
-        if any(text.endswith(",") for keyword, text in pairs.items() if keyword in _NAMES):
+        if any(_COMMA_BETWEEN_PAIRS.search(pairs.get(name, "")) for name in _NAMES):
             raise ValueError("separate libpq's pairs by spaces, not by commas: host=… dbname=… user=…")
         _check_parameters(pairs)
         return conninfo
@@ -224,6 +227,8 @@ def _check_location(url: "_Url") -> None:
     """Reject a scheme before the host, and text that is not UTF-8."""
     if "://" in url.location:
         raise ValueError("write the host without a scheme: postgresql://user:password@host:5432/dbname")
+    if any(re.fullmatch(r"\d{1,5}", host) for host in _location(url)["host"].split(",")):
+        raise ValueError("a host is a number: write each port after its host, as in host1:5432,host2:5433")
     try:
         unquote("\n".join(part or "" for part in url), errors="strict")
     except UnicodeDecodeError:
@@ -283,7 +288,8 @@ def _split(conninfo: str) -> _Url:
     if not _HOSTS_AND_DBNAME.fullmatch(location):
         if "@" in rest[query_at:]:
             raise ValueError("write a ? in the user or password as %3F")
-        raise ValueError(f"expected {EXPECTED}")
+        hint = "; a port is a number from 1 to 65535" if _TEXT_IN_PORT.match(location) else ""
+        raise ValueError(f"expected {EXPECTED}{hint}")
     user, colon, password = userinfo.partition(":")
     return _Url(scheme.lower(), user, password if colon else None, location, rest[query_at:])
 
@@ -298,8 +304,21 @@ def _pairs(conninfo: str) -> dict[str, str]:
     while position < len(conninfo):
         pair = _PAIR.match(conninfo, position)
         if pair is None:
-            raise ValueError(f"expected {EXPECTED}")
+            raise ValueError(f"expected {EXPECTED}{_problem_of_pair(conninfo[position:], list(found))}")
         text = pair[2]
         found[pair[1]] = _ESCAPED.sub(r"\1", text[1:-1] if text.startswith("'") else text)
         position = pair.end()
     return found
+
+
+def _problem_of_pair(rest: str, before: list[str]) -> str:
+    """Return what is wrong where no pair begins, as the end of a message.
+
+    Args:
+        before: the keywords of the pairs before it.
+    """
+    if quoted := _OPEN_QUOTE.match(rest):
+        return f"; the quoted value of {quoted[1]} does not end" if quoted[1] in KEYWORDS else ""
+    if before and before[-1] in KEYWORDS:
+        return f"; after {before[-1]}: put a value with spaces into single quotes"
+    return ""

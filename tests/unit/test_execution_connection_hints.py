@@ -36,6 +36,7 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ("no connection within 30 s", "firewall"),
         (f"{AT}server is not in hot standby mode", "PG_MCP_DATABASE_TARGET_SESSION_ATTRS"),
         ('definition of service "shop" not found', "PG_MCP_DATABASE_SERVICE"),
+        ('nested service specifications not supported in service file "/x", line 2', "[NAME]"),
         ('syntax error in service file "/x", line 2', "[NAME]"),
         ("libpq cannot read the connection string", "may be older than a parameter"),
         ('private key file "/x" has group or world access; file must have permissions u=rw', "chmod 600"),
@@ -49,7 +50,13 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         (f"{AT}FATAL:  no more connections allowed (max_client_conn)", "max_client_conn"),
         ("transaction blocks not allowed in statement pooling mode", "pool_mode"),
         ("this is PgBouncer's admin console, not a database", "set the name of a database"),
-        (f"{AT}FATAL:  server login has been failing, try again later (server_login_retry)", "its log"),
+        (
+            f"{AT}FATAL:  server login has been failing, try again later (server_login_retry)",
+            "PgBouncer's log",
+        ),
+        (f"{AT}server closed the connection unexpectedly; before or while processing", "HAProxy or nginx"),
+        (f"{AT}Connection reset by peer", "HAProxy or nginx"),
+        ("consuming input failed: server closed the connection unexpectedly", "`timeout server`"),
         ("FATAL:  query_wait_timeout", "default_pool_size"),
         ("connected, but no answer within 5 s", "default_pool_size"),
         (

@@ -222,6 +222,13 @@ def test_connection_strings_that_libpq_accepts_are_accepted(conninfo: str) -> No
             "host=db password=Quagga ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2",
             "ssl_min_protocol_version is greater than ssl_max_protocol_version",
         ),
+        ("host=db,port=5433,user=me password=Quagga", "separate libpq's pairs by spaces"),
+        ("user=me,password=Quagga host=db", "separate libpq's pairs by spaces"),
+        ("host=db user=me password=two Quagga", "after password: put a value with spaces into single quotes"),
+        ("host=db password='Quagga dbname=shop", "the quoted value of password does not end"),
+        ("postgresql://me:Quagga@db:five/shop", "a port is a number"),
+        ("postgresql://me:Quagga@a:1,db:543x/shop", "a port is a number"),
+        ("postgresql://me:Quagga@a,b:5432,5433/shop", "write each port after its host"),
         (
             "postgresql://me:Quagga@db/shop?min_protocol_version=3.2&max_protocol_version=3.0",
             "min_protocol_version is greater than max_protocol_version",

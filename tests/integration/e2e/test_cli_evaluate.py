@@ -150,7 +150,7 @@ def test_an_endpoint_that_fails_for_the_plain_prompt_alone_fails_the_evaluation(
 
     assert done.returncode == 1
     assert NO_ANSWER + "1, 2, 3, 4, 5\n" in done.stderr.decode()
-    assert json.loads(done.stdout)["contestants"]["ours"]["error"] == 0
+    assert json.loads(done.stdout)["contestants"]["pgmcp"]["error"] == 0
 
 
 @pytest.mark.parametrize("with_endpoint", [True, False])
@@ -176,7 +176,7 @@ def test_sql_that_fails_or_is_refused_is_a_result(
     done = run(environment, tmp_path, "evaluate", str(questions), "--no-baseline", "--json")
 
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["contestants"]["ours"]["error"] == 5
+    assert json.loads(done.stdout)["contestants"]["pgmcp"]["error"] == 5
 
 
 def test_the_verified_questions_of_the_context_file_can_be_evaluated(

@@ -27,10 +27,13 @@ from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from testing.activity import Activity, with_application_name
 from testing.injected import RecordedSpawn
-from testing.machine import HOST
+from testing.machine import HOST, free_port
+from testing.mcp_server import server_environment
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.pgpool import Pgpool, find_pgpool
 from testing.processes import until
+from testing.proxies import TcpHaProxy, find
+from testing.raw_jsonrpc import RawServer
 from testing.replica import new_cluster
 from testing.statement_run import run, value
 from worker.protocol import Open
@@ -310,6 +313,21 @@ async def test_a_packet_length_that_is_too_short_for_pgmcp_is_named(
     assert "max_packet_size" in refused.hint
 
 
+async def test_a_packet_length_that_is_too_short_for_reads_of_the_catalog_is_named(
+    direct_url: str, tmp_path: Path
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="max_packet_size = 8192") as bouncer:
+        url = bouncer.url(direct_url)
+        with psycopg.connect(url, prepare_threshold=None) as other:
+            assert other.execute("select 1").fetchone() == (1,)
+        with RawServer(server_environment(url), tmp_path) as server:
+            server.initialize()
+            refused = server.call("execute_sql", sql="select 1")
+
+    assert refused.code == "catalog_denied"
+    assert "max_packet_size: have its administrator raise it" in refused.text
+
+
 async def test_pgbouncer_with_disabled_simple_queries_works(supervise: Supervise, direct_url: str) -> None:
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="disable_pqexec = 1") as bouncer:
         assert await value(supervise(bouncer.url(direct_url)), "select 1") == 1
@@ -465,3 +483,85 @@ def _console(url: str) -> psycopg.Connection[object]:
     return psycopg.connect(
         _with_database(url, "pgbouncer"), autocommit=True, cursor_factory=psycopg.ClientCursor
     )
+
+
+async def test_a_role_that_pgbouncer_finds_by_auth_query_logs_in(
+    supervise: Supervise, direct_url: str
+) -> None:
+    auth_user = urlsplit(direct_url).username
+    more = f"auth_user = {auth_user}\nauth_query = select usename, passwd from pg_shadow where usename = $1"
+    with psycopg.connect(direct_url, autocommit=True) as admin:
+        admin.execute("create role queried login password 'one'")
+        try:
+            with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more=more) as bouncer:
+                url = bouncer.url(direct_url)
+                answer = await value(supervise(_with_user(url, "queried:one")), "select current_user")
+                wrong = await refusal(supervise(_with_user(url, "queried:two")))
+                admin.execute("alter role queried nologin")
+                locked = await refusal(supervise(_with_user(url, "queried:one")))
+                no_database = await refusal(
+                    supervise(_with_database(_with_user(url, "queried:one"), "nodb") + "?connect_timeout=2")
+                )
+        finally:
+            admin.execute("drop role queried")
+
+    assert answer == "queried"
+    assert isinstance(wrong, DatabaseAuthError)
+    assert "the password is wrong" in wrong.hint
+    assert isinstance(locked, DatabaseAuthError)
+    assert "auth_query, which finds only roles with LOGIN" in locked.hint
+    assert isinstance(no_database, UnreachableError)
+    assert "the name of the database" in no_database.hint
+
+
+def _with_user(url: str, user: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def _with_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}"))
+
+
+def _haproxy() -> None:
+    if find("haproxy") is None:
+        pytest.skip("HAProxy is not installed (Debian: apt-get install haproxy)")
+
+
+async def test_behind_haproxy_a_dead_server_beside_a_working_one_fails_no_statement(
+    supervise: Supervise, direct_url: str
+) -> None:
+    _haproxy()
+    with TcpHaProxy([free_port(), urlsplit(direct_url).port or 0]) as proxy:
+        url = _with_port(direct_url, proxy.port)
+
+        assert [await value(supervise(url), "select 1") for _ in range(4)] == [1, 1, 1, 1]
+
+
+async def test_behind_haproxy_without_a_working_server_the_hint_names_the_proxy(
+    supervise: Supervise, direct_url: str
+) -> None:
+    _haproxy()
+    with TcpHaProxy([free_port(), free_port()]) as proxy:
+        url = _with_port(direct_url, proxy.port)
+        with pytest.raises(psycopg.OperationalError, match="server closed the connection unexpectedly"):
+            psycopg.connect(url)
+        refused = await refusal(supervise(url))
+
+    assert isinstance(refused, UnreachableError)
+    assert "a proxy such as HAProxy or nginx does so if no server behind it works" in refused.hint
+    assert "transaction_timeout" not in refused.hint
+
+
+async def test_a_statement_that_outlasts_haproxys_timeout_is_named(
+    supervise: Supervise, direct_url: str
+) -> None:
+    _haproxy()
+    with TcpHaProxy([urlsplit(direct_url).port or 0], timeout_s=1) as proxy:
+        supervisor = supervise(_with_port(direct_url, proxy.port))
+        with pytest.raises(UnreachableError) as lost:
+            await value(supervisor, "select pg_sleep(60)")
+
+        assert await value(supervisor, "select 1") == 1
+    assert "`timeout server`" in lost.value.hint
