@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgmcp.validation.argument_types import ArgumentTypes, VariableTypes
-from pgmcp.validation.body import BodyText
+from pgmcp.validation.body import BodyText, read_body
 from pgmcp.validation.body_statement import TAKES_TYPE_AS_TEXT, BodyStatement
 from pgmcp.validation.catalog_objects import (
     CastColumn,
@@ -76,6 +76,19 @@ class BodyCalls:
             statement = BodyStatement(root)
             yield from self._uses_of_types(statement)
             yield from self._casts_in(body.sql, statement, (), path, [type_name])
+
+    def uses_of_extension_body(self, node: CatalogFunction, path: Path) -> Iterator[CatalogFunction]:
+        """Yield what the queries and expressions of an extension's function call.
+
+        Text that is not SQL and casts are left out, because the extension is trusted.
+        """
+        body = read_body(node.extension_body, node.language)
+        records = self._record_fields(body, path)
+        roots = body.sql.statements if body.sql else body.plpgsql.roots if body.plpgsql else ()
+        for root in roots:
+            calls = self._typed_calls(body, BodyStatement(root), body.variables, path, records)
+            yield from calls.called()
+            yield from calls.functions_of_operators()
 
     def _uses_of_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         """Yield the functions, operators and casts that a body uses in text without parse trees."""

@@ -53,18 +53,23 @@ class _Place(NamedTuple):
         reader: the role with whose privileges relations are read there; inside a view, its owner, unless the
             view is declared security_invoker.
         is_inside_relation: whether a view or row policy leads to this place.
+        is_inside_extension: whether it is in the body of an extension's function. The extension is trusted to
+            call its own functions.
     """
 
     path: Path
     user: int = CONNECTION_ROLE
     reader: int = CONNECTION_ROLE
     is_inside_relation: bool = False
+    is_inside_extension: bool = False
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
         """Return the place inside a view or row policy that is read here."""
         if relation.policy:  # a policy's subqueries read with the privileges of the table's reader
-            return self._replace(is_inside_relation=True)
-        return self._replace(reader=relation.owner or self.user, is_inside_relation=True)
+            return self._replace(is_inside_relation=True, is_inside_extension=False)
+        return self._replace(
+            reader=relation.owner or self.user, is_inside_relation=True, is_inside_extension=False
+        )
 
 
 class CallGraph:
@@ -116,12 +121,22 @@ class CallGraph:
         self._bodies = BodyCalls(lookup, facts, casts, given, self._relations)
         # The nodes are identified by id(): hashing a definition costs more.
         self._refusals: dict[int, Refusal | None] = {}
+        self._body_refusals: dict[int, Refusal | None] = {}
         self._own_refusal: dict[tuple[int, bool], Refusal | None] = {}
         self._uses: dict[tuple[int, Path], tuple[CatalogNode, ...]] = {}
 
     def function_refusal(self, function: CatalogFunction) -> Refusal | None:
         """Return why a function may not be called; None if it may."""
         return self._refusal(function)
+
+    def extension_body_refusal(self, function: CatalogFunction) -> Refusal | None:
+        """Return why the body of an extension's function may not run; the function itself is not judged."""
+        if not function.extension_body:
+            return None
+        if id(function) not in self._body_refusals:
+            place = _Place(self._search_path, is_inside_extension=True)
+            self._body_refusals[id(function)] = self._follow(function, place)
+        return self._body_refusals[id(function)]
 
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
         """Return why a relation may not be read; None if it may.
@@ -177,26 +192,32 @@ class CallGraph:
 
     def _refusal(self, start: CatalogNode) -> Refusal | None:
         if id(start) not in self._refusals:
-            self._refusals[id(start)] = self._follow(start)
+            self._refusals[id(start)] = self._follow(start, _Place(self._search_path))
         return self._refusals[id(start)]
 
-    def _follow(self, start: CatalogNode) -> Refusal | None:
+    def _follow(self, start: CatalogNode, first: _Place) -> Refusal | None:
         """Return the first refusal among a node and all functions and relations to which it leads.
 
-        A node is followed once for each place, because search path and roles decide what it calls.
+        The start itself is not judged if it belongs to an extension and the first place is inside one. A node
+        is followed once for each place, because search path and roles decide what it calls.
         """
-        reached: set[tuple[int, _Place]] = set()
-        pending: list[tuple[CatalogNode, _Place, str]] = [(start, _Place(self._search_path), "")]
+        reached: set[tuple[int, bool, _Place]] = set()
+        pending: list[tuple[CatalogNode, _Place, str]] = [(start, first, "")]
         while pending:
             node, callers_place, callers_policy = pending.pop()
             policy = policy_of(node) or callers_policy
+            is_trusted = callers_place.is_inside_extension and _is_of_extension(node)
             places = [
-                place for place in self._inside(node, callers_place) if (id(node), place) not in reached
+                place
+                for place in self._inside(node, callers_place)
+                if (id(node), is_trusted, place) not in reached
             ]
             if not places:
                 continue
-            reached.update((id(node), place) for place in places)
-            if refusal := self._refusal_of_itself(node, through_relation=callers_place.is_inside_relation):
+            reached.update((id(node), is_trusted, place) for place in places)
+            if not is_trusted and (
+                refusal := self._refusal_of_itself(node, through_relation=callers_place.is_inside_relation)
+            ):
                 return refusal._replace(policy=policy, allowable=allowable(node, refusal))
             for place in places:
                 used = self._used_by(node, place.path)
@@ -220,12 +241,13 @@ class CallGraph:
         if isinstance(node, CatalogRelation):
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
+        inside = _Place((), user, user, place.is_inside_relation, bool(node.extension))
         if node.search_path is not None:
-            return [_Place(complete_path(node.search_path), user, user, place.is_inside_relation)]
+            return [inside._replace(path=complete_path(node.search_path))]
         paths = [place.path]
         if node.security_definer:
             paths += self._paths_with_schema_of(node.owner_name, place.path)
-        return [_Place(path, user, user, place.is_inside_relation) for path in paths]
+        return [inside._replace(path=path) for path in paths]
 
     def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
         """Return the search paths with the owner's schema for a function that runs as its owner.
@@ -259,8 +281,14 @@ class CallGraph:
                 yield from self._read_namesakes(part)
             for name in node.state_types:
                 yield from (each for each in self._casts.of_values(name) if not each.is_written_cast)
-        elif node.definition and not self._own_refusals.is_allowed_by_settings(node):
+        elif not self._own_refusals.is_allowed_by_settings(node):
+            yield from self._uses_of_body(node, path)
+
+    def _uses_of_body(self, node: CatalogFunction, path: Path) -> Iterator[CatalogNode]:
+        if node.definition:
             yield from self._bodies.uses_of(node, read_body(node.definition, node.language), path)
+        elif node.extension_body:
+            yield from self._bodies.uses_of_extension_body(node, path)
 
     def _called_for_types(self, function: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the casts that a function may call for the values that a cast or a CHECK gives it.
@@ -328,6 +356,10 @@ class CallGraph:
         for function in self._called_by(relation):
             for result in function.result_types:
                 yield from self._casts.of_values(result)
+
+
+def _is_of_extension(node: CatalogNode) -> bool:
+    return isinstance(node, CatalogFunction) and bool(node.extension)
 
 
 def _acts_for(node: CatalogNode, reader: int) -> bool:

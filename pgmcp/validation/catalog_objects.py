@@ -105,6 +105,8 @@ class CatalogFunction:
         parts: the functions of an aggregate, which has no code of its own.
         definition: its complete definition, if it was written for this database. "" for a volatile function
             that is longer than the policy reads.
+        extension_body: the same for a function of an extension in SQL or PL/pgSQL. The extension is trusted,
+            but not an object of the database that the body may call instead of one of the extension.
         is_unreadable: whether only its name is known, because the role may not read the rest.
         is_body_unreadable: whether the role may not read its definition.
         min_arguments: minimum number of arguments of a call, without those that have defaults.
@@ -149,6 +151,7 @@ class CatalogFunction:
     row_types: tuple[str, ...] = ()
     parts: tuple["CatalogFunction", ...] = ()
     definition: str = ""
+    extension_body: str = ""
     is_unreadable: bool = False
     is_body_unreadable: bool = False
     min_arguments: int = 0

@@ -383,7 +383,8 @@ class FunctionPolicy:
         meant = [function for function in namesakes if not function.extension]
         if argument_count == 1:
             meant += self._checks_of(name)
-        return RefusalReason.SHADOWED if self._first_refusal(meant) else None
+        is_refused = self._first_refusal(meant) or self._refusal_in_bodies(namesakes)
+        return RefusalReason.SHADOWED if is_refused else None
 
     def _refusal_outside_pg_catalog(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
@@ -405,7 +406,7 @@ class FunctionPolicy:
             for function, row in zip(found, rows, strict=True)
             if row
         )
-        return refusal or next(filter(None, by_row), None)
+        return refusal or next(filter(None, by_row), None) or self._refusal_in_bodies(found)
 
     def _choosable(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
@@ -418,6 +419,10 @@ class FunctionPolicy:
 
     def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalReason | None:
         refusals = (self._calls.function_refusal(function) for function in functions)
+        return next((refusal.reason for refusal in refusals if refusal), None)
+
+    def _refusal_in_bodies(self, functions: Iterable[CatalogFunction]) -> RefusalReason | None:
+        refusals = map(self._calls.extension_body_refusal, functions)
         return next((refusal.reason for refusal in refusals if refusal), None)
 
     def _found(self, schema: str, name: str) -> list[CatalogFunction]:

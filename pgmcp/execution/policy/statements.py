@@ -176,6 +176,17 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
     SELECT d.objid, e.extname
     FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
     WHERE d.classid = '1255' AND d.deptype = 'e' AND d.refclassid = '3079'
+), contested (is_contested) AS MATERIALIZED (
+    -- Whether the body of a function of an extension may call an object of the database instead of its own.
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_operator AS o WHERE o.oid >= '16384' AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_depend AS d
+            WHERE d.classid = '2617' AND d.objid = o.oid AND d.deptype = 'e')
+    ) OR EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS p
+        WHERE p.oid >= '16384' AND p.oid NOT IN (SELECT x.id FROM extensions AS x) AND p.proname IN (
+            SELECT q.proname FROM pg_catalog.pg_proc AS q
+            WHERE q.oid < '16384' OR q.oid IN (SELECT x.id FROM extensions AS x)))
 ), volatile_bodies (id, total_length) AS (
     SELECT b.id, pg_catalog.sum(b.length + {_LENGTH_OF_HEAD}) OVER (ORDER BY b.length, b.id)
     FROM (SELECT p.oid, CASE WHEN p.prosrc = '' THEN pg_catalog.pg_column_size(p.*)
@@ -192,7 +203,10 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
                AND (p.oid >= '16384' OR p.oid IN (SELECT b.id FROM text_bodies AS b))
                AND l.lanname IN ('sql', 'plpgsql') AND (p.provolatile <> 'v' OR p.oid IN (
                    SELECT b.id FROM volatile_bodies AS b WHERE b.total_length <= {_MAX_TOTAL_OF_VOLATILE}
-               )) AS is_to_be_read,
+               ))
+               OR x.id IS NOT NULL AND p.prokind = 'f' AND p.prosrc <> '' AND l.lanname IN ('sql', 'plpgsql')
+               AND pg_catalog.octet_length(p.prosrc) <= {_MAX_LENGTH_OF_VOLATILE}
+               AND (SELECT c.is_contested FROM contested AS c) AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = '0' THEN p.pronargs END AS most,

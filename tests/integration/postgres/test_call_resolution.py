@@ -457,3 +457,67 @@ async def test_a_refusal_names_the_operator_in_the_body_of_a_function_of_postgre
         SqlRejectedError, match=r"obj_description\(\) .* uses public\.is_equal|public\.counted"
     ):
         validate("select obj_description(1259, 'pg_class')", functions=policy)
+
+
+_EXTENSION = """
+create sequence calls;
+create schema geo;
+create extension vector schema geo;
+create function geo.half(float8) returns float8 language sql immutable as 'select $1 / 2';
+create function geo.twice(float8) returns float8 language sql immutable as 'select 2 * $1';
+create function geo.area(float8) returns float8 language sql immutable
+    as 'select geo.twice($1) * geo.half($1)';
+create function geo.label(int) returns text language plpgsql stable
+    as $$ declare n int := $1; begin if n < 0 then return spelled(-n); end if; return spelled(n); end $$;
+create function geo.spelled(bigint) returns text language sql immutable as 'select $1::text';
+create function geo.logged(int) returns int language plpgsql as 'begin return $1; end';
+create function geo.quiet(int) returns int language sql immutable as 'select geo.logged($1)';
+create function geo.on_path(float8) returns float8 language sql immutable set search_path = pg_catalog, geo
+    as 'select 2 * $1';
+alter extension vector add function geo.half(float8);
+alter extension vector add function geo.twice(float8);
+alter extension vector add function geo.area(float8);
+alter extension vector add function geo.label(int);
+alter extension vector add function geo.spelled(bigint);
+alter extension vector add function geo.logged(int);
+alter extension vector add function geo.quiet(int);
+alter extension vector add function geo.on_path(float8);
+create function counted() returns boolean language plpgsql
+    as 'begin perform nextval(''public.calls''); return true; end';
+create function times(int, float8) returns float8 language sql as 'select counted()::int::float8';
+create operator * (leftarg = int, rightarg = float8, function = times);
+create function spelled(int) returns text language sql as 'select counted()::text';
+create function own_area(float8) returns float8 language sql stable as 'select geo.area($1)';
+create view areas as select geo.area(1.5) as area;
+alter database {database} set search_path = public, geo;
+"""
+_HONEST_BODIES = [
+    "select half(1.5), geo.half(2)",
+    "select on_path(1.5)",
+    "select quiet(5)",
+    "select 2 * 3, 1.5::float8 * 2.5::float8",
+]
+_ACTING_BODIES = [
+    "select twice(1.5)",
+    "select geo.twice(1.5)",
+    "select area(1.5)",
+    "select label(5)",
+    "select own_area(1.5)",
+    "select * from areas",
+    "select 2 * 1.5::float8",
+]
+
+
+async def test_objects_of_the_database_that_an_extensions_body_calls_are_found(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, _EXTENSION.replace("{database}", url.rpartition("/")[2]))
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        acting = [each for each in _HONEST_BODIES + _ACTING_BODIES if _counts(connection, each)]
+
+    policy = await reader(url).read()
+
+    assert acting == _ACTING_BODIES
+    assert [each for each in _HONEST_BODIES + _ACTING_BODIES if not passes(each, policy)] == acting
+    assert not passes("select logged(5)", policy)
