@@ -11,6 +11,8 @@ from pgmcp.validation.operands import (
     operand_pairs,
     operands_of_case,
     operands_of_in,
+    operands_of_sort,
+    sort_items,
     written_operands,
 )
 from pgmcp.validation.scopes import with_references
@@ -138,6 +140,7 @@ class BodyStatement:
         self._types_of_casts: set[int] = set()
         self._rows: set[str] = set()
         self._values: set[str] = set()
+        self._sorted: dict[int, Node] = {}  # the queries that items of ORDER BY sort, by their id()
         self._built_in_calls: set[int] = set()  # id() of calls that can only mean PostgreSQL's own unnest()
         for kind, fields in _nodes(root):
             self._note(kind, fields)
@@ -165,7 +168,8 @@ class BodyStatement:
         if kind in _KINDS_IN_FROM:
             self._note_item_in_from(kind, fields)
         self._note_names_behind_values(fields)
-        self._operators += _operators_of(kind, fields)
+        self._sorted.update((id(item), fields) for item in sort_items(fields))
+        self._operators += _operators_of(kind, fields, self._sorted.get(id(fields)))
 
     def _note_call(self, call: Node) -> None:
         name = strings(call["funcname"])[-1]
@@ -207,8 +211,8 @@ def written_calls(root: Node) -> set[tuple[str, str]]:
     return {(".".join(schemas), name) for *schemas, name in names}
 
 
-def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
-    for field in ("name", "operName", "useOp"):
+def _operators_of(kind: str, fields: Node, sorted_query: Node | None) -> Iterator[OperatorUse]:
+    for field in ("name", "operName"):
         if isinstance(fields.get(field), list):
             *schemas, symbol = strings(fields[field])
             known = list(written_operands(fields)) if field == "name" and "rexpr" in fields else [None]
@@ -219,6 +223,11 @@ def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
         case "A_Expr" if "BETWEEN" in fields.get("kind", ""):
             pairs = operand_pairs(fields["lexpr"], fields["rexpr"])
             yield from (OperatorUse("", symbol, pair) for symbol in _BETWEEN_OPERATORS for pair in pairs)
+        case "SortBy" if "useOp" in fields:
+            *schemas, symbol = strings(fields["useOp"])
+            yield OperatorUse(
+                ".".join(schemas), symbol, operands_of_sort(fields, sorted_query), is_implied=False
+            )
         case "CaseExpr":
             yield from (OperatorUse("", "=", pair) for pair in operands_of_case(fields))
         case "SubLink":

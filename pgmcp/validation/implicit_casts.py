@@ -197,8 +197,8 @@ def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
     """Yield the parts of any other node or field; sorting, grouping and IS NULL leave columns as they are."""
     match name:
         case "SortBy":
-            is_bare = above.is_bare and "useOp" not in below
-            yield _Seen(below["node"], is_bare, is_consumed=is_bare)
+            # USING never calls a cast: the server refuses an operator that needs one.
+            yield _Seen(below["node"], above.is_bare, is_consumed=above.is_bare)
         case "GroupingSet":
             yield _Seen(below.get("content"), above.is_bare)
         case "NullTest":

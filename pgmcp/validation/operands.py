@@ -7,7 +7,7 @@ finds the operands of NATURAL and USING.
 from collections.abc import Iterator
 from typing import Final
 
-from pgmcp.validation.grammar import Node, is_star
+from pgmcp.validation.grammar import Node, is_star, name_of
 
 Operands = tuple[Node | None, ...]
 """The operands of one call; None means an operand of any type."""
@@ -37,7 +37,7 @@ def written_operands(expression: Node) -> Iterator[Operands]:
 
 
 def operands_of(node: Node) -> Iterator[Operands]:
-    """Yield the operands of each call of the operator that a node names; nothing for ORDER BY … USING."""
+    """Yield the operands of each call of the operator that an expression names; nothing for other nodes."""
     if "rexpr" in node:
         yield from written_operands(node)
     elif "subselect" in node:
@@ -91,3 +91,72 @@ def operands_of_subquery(link: Node) -> list[Operands]:
     values = [each["ResTarget"]["val"] for each in outputs]
     is_known = len(values) == len(tested) and not any(map(is_star, values))
     return list(zip(tested, values if is_known else [None] * len(tested), strict=True))
+
+
+def sort_items(select: Node) -> Iterator[Node]:
+    """Yield the items of the ORDER BY of a query."""
+    yield from (each["SortBy"] for each in select.get("sortClause", ()))
+
+
+def operands_of_sort(item: Node, query: Node | None) -> Operands | None:
+    """Return the operands of the operator in `ORDER BY x USING <`, which both have the type of `x`.
+
+    The server calls no cast for them. It refuses an operator that would need one, and one that no B-tree
+    operator class has.
+
+    Args:
+        item: the item of ORDER BY.
+        query: the query that is sorted; None for the ORDER BY of an aggregate or window.
+
+    Returns:
+        None if it is not known which column of the result `x` means.
+    """
+    value = item["node"] if query is None else _sorted_value(item["node"], query)
+    if value is None:
+        return None
+    if "A_Const" in value or not _KINDS_OF_LITERALS.isdisjoint(value):
+        value = {"CoalesceExpr": {"args": [value]}}  # makes a text of an untyped literal, as the server does
+    return value, value
+
+
+def _sorted_value(item: Node, query: Node) -> Node | None:
+    """Return what an item of ORDER BY means; None if that is not known.
+
+    A number or a plain name means a column of the result, if there is one.
+    """
+    if query.get("op", "SETOP_NONE") != "SETOP_NONE" or "valuesLists" in query:
+        return None
+    targets: list[Node] = [each["ResTarget"] for each in query.get("targetList", ())]
+    if "A_Const" in item:
+        place = item["A_Const"].get("ival", {}).get("ival", 0)
+        is_counted = 0 < place <= len(targets) and not any(is_star(each["val"]) for each in targets)
+        return dict(targets[place - 1]["val"]) if is_counted else None
+    names = item.get("ColumnRef", {}).get("fields", ())
+    if len(names) != 1:
+        return item
+    is_joined = len(query.get("fromClause", ())) != 1 or "JoinExpr" in query["fromClause"][0]
+    possible = [each for each in targets if _may_be_named(each, name_of(names[0]), is_joined=is_joined)]
+    if not possible:
+        return item
+    is_sure = len(possible) == 1 and _name_of_output(possible[0]) is not None
+    return dict(possible[0]["val"]) if is_sure else None
+
+
+def _may_be_named(target: Node, name: str, *, is_joined: bool) -> bool:
+    """Return whether an output may have this name. The `*` of a single relation has its columns anyway."""
+    if is_star(target["val"]):
+        return is_joined or "ColumnRef" not in target["val"]
+    return _name_of_output(target) in (None, name)
+
+
+def _name_of_output(target: Node) -> str | None:
+    """Return the name of an output; None if it is not known."""
+    match target:
+        case {"name": name}:
+            return str(name)
+        case {"val": {"ColumnRef": {"fields": [*_, {"String": {"sval": name}}]}}}:
+            return str(name)
+        case {"val": {"FuncCall": {"funcname": [{"String": {"sval": name}}]}}}:
+            return str(name)  # functions of SQL syntax have two names, and not in all versions the same
+        case _:
+            return None

@@ -27,6 +27,8 @@ from pgmcp.validation.operands import (
     operands_of,
     operands_of_case,
     operands_of_in,
+    operands_of_sort,
+    sort_items,
 )
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.qualified_names import QualifiedNames
@@ -82,6 +84,7 @@ class ReadingCheck(StatementRefusals):
         self._column_casts: list[ColumnCast] = []  # refused casts of columns, results and types in the tree
         self._root: Node = {}
         self._types: ArgumentTypes | None = None
+        self._sorted: dict[int, Node] = {}  # by id() of an item of ORDER BY: the query that it sorts
         self._types_of_casts: dict[int, bool] = {}  # by id() of a type in a cast: whether it casts a literal
         self._cast_types: dict[str, set[str]] = {}  # see `find_refused_cast`
         self._built_in_calls: set[int] = set()  # id() of each FuncCall that calls PostgreSQL's own function
@@ -318,6 +321,8 @@ class ReadingCheck(StatementRefusals):
         if symbol == "#=" and "TypeCast" not in fields.get("lexpr", {}):  # hstore's populate_record()
             self._check_rows_made_of(symbol, fields)
         uses: list[Operands | None] = [*operands_of(fields)] or [None]
+        if "useOp" in fields:
+            uses = [operands_of_sort(fields, self._sorted.get(id(fields)))]
         for operands in uses:
             known = partial(self._operand_types, operands) if operands else None
             if refusal := self._functions.operator_refusal(".".join(schemas), symbol, known):
@@ -326,6 +331,9 @@ class ReadingCheck(StatementRefusals):
                     ".".join(schemas), symbol, operands, self._operand_types, is_written=is_written
                 )
                 self._refuse_operator(".".join((*schemas, symbol)), refusal, fields, explanation)
+
+    def _note_sort(self, _: list[Node], query: Node) -> None:
+        self._sorted.update((id(item), query) for item in sort_items(query))
 
     def _check_case(self, case: Node, _: Node) -> None:
         self._check_implied_operators("=", case, operands_of_case(case))
@@ -400,5 +408,6 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "names": ReadingCheck._check_type,
     "operName": ReadingCheck._check_operator,
     "relname": ReadingCheck._check_relation,
+    "sortClause": ReadingCheck._note_sort,
     "useOp": ReadingCheck._check_operator,
 }

@@ -123,6 +123,28 @@ async def test_an_expression_that_may_call_a_refused_function_is_refused(databas
     assert [sql for sql in _lines("attacks.sql") if passes(sql, policy)] == []
 
 
+async def test_the_operator_of_order_by_using_is_chosen_by_the_type_of_what_it_sorts(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, (_DATA / "sorting.sql").read_text("utf-8"))
+    policy = await reader(url).read()
+    attacks, honest = _lines("sorting_attacks.sql"), _lines("sorting_honest.sql")
+    with psycopg.connect(url) as connection:
+        acting = [sql for sql in attacks + honest if _strikes(connection, sql)]
+
+    assert acting == attacks
+    assert [sql for sql in attacks if passes(sql, policy)] == []
+    assert [sql for sql in honest if not passes(sql, policy)] == []
+
+
+def _strikes(connection: psycopg.Connection, sql: str) -> bool:
+    connection.execute(sql.encode())
+    (count,) = connection.execute("select count(*) from struck").fetchone() or (0,)
+    connection.rollback()
+    return bool(count)
+
+
 async def test_operators_that_are_not_written_are_chosen_by_the_types_of_what_they_compare(
     database: str,
 ) -> None:
