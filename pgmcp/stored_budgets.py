@@ -85,8 +85,8 @@ class SharedWindows:
     async def _count(self, key: str) -> tuple[float, str] | None:
         """Count a request in both windows; return the wait and the budget's name if it does not fit.
 
-        A refused request is counted in neither window. The longer one is tested first, because the request
-        would otherwise be counted in the shorter one before the longer one refuses it.
+        The longer window is tested first, so that a request that it refuses is not counted in the shorter
+        one. Only if several requests compete for the last place, a refused one may be counted there.
         """
         if not await self._limiter.test(self._item(self._longer), key):
             return await self._wait_s(self._longer, key), self._longer.name
@@ -100,7 +100,7 @@ class SharedWindows:
 
     async def _wait_s(self, budget: Budget, key: str) -> float:
         window = await self._limiter.get_window_stats(self._item(budget), key)
-        # One request more fits when the weighted count has fallen by one.
+        # One more request fits when the weighted count has fallen by one.
         return whole_seconds(window.reset_time - time.time() + budget.period_s / budget.requests)
 
 
@@ -124,14 +124,14 @@ class TokenBudget:
             enforced: whether tokens that exceed the budget are refused; they are counted in any case.
 
         Raises:
-            RateLimitedError: the rest of this minute's budget is too small; without `retry_after_s` if the
-                whole budget is.
+            RateLimitedError: the rest of this minute's budget is too small. If even the whole budget is too
+                small, `retry_after_s` is None.
             SharedStorageError: the storage cannot be used.
         """
         budget = self._budget
         if enforced and estimate_tokens > budget.amount:
             raise RateLimitedError(
-                f"this call needs about {estimate_tokens} model tokens, "
+                f"this call needs about {estimate_tokens} model tokens, but "
                 f"PG_MCP_RATE_LIMIT_OPENAI_TOKENS_PER_MINUTE is {budget.amount}",
                 None,
             )

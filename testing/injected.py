@@ -1,4 +1,4 @@
-"""A clock and a timer for retries: a test moves the clock to the next retry."""
+"""Objects that tests pass to pgmcp: a clock and timer for retries, and a spawn function that keeps pids."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from pgmcp.execution.spawn import Child, Spawn
 
 
 class Retries:
-    """A clock and a timer: a test moves the clock on to the next retry.
+    """A clock and a timer: a test moves the clock to the next retry.
 
     Attributes:
-        delays_s: the delay of each retry that was asked for, in seconds.
+        delays_s: the delay of each scheduled retry, in seconds.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Retries:
 
     def run_retry(self) -> None:
         """Move the clock to the retry, and run it if it was not cancelled."""
-        assert self._next is not None, "no retry was asked for"
+        assert self._next is not None, "no retry was scheduled"
         self._now_s = self._next.when()
         if not self._next.cancelled():
             self._call()

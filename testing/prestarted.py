@@ -106,7 +106,7 @@ def _can_be_forked(environment: Mapping[str, str]) -> bool:
 
 
 def _control() -> None:
-    """Let the terminal at standard input send signals to this session, also if the tests run under nohup."""
+    """Let the terminal at standard input send signals to this session, even if the tests run under nohup."""
     import fcntl
     import termios
 

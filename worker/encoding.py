@@ -48,7 +48,6 @@ _FLOAT_OIDS: Final = (700, 701)
 _BYTEA_OID: Final = 17
 _TYPED_OIDS: Final = frozenset({_BOOLEAN_OID, *_INTEGER_OIDS, *_FLOAT_OIDS})
 
-
 _ESCAPED_BYTE: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
 

@@ -57,9 +57,9 @@ def set_local(
     functions that find them need no operator and no cast, which the database could have replaced.
     `PATH_WITHOUT_TEMPORARY` is applied only if the session has no temporary schema.
 
-    If `ROLE_SETTING` is among the settings, the SELECT fails with a division by zero (22012) unless that role
-    is the current role at its end: PostgreSQL takes the name "none" for the login role. PostgreSQL checks the
-    privilege to execute the functions before the role changes, so the role does not need this privilege.
+    If `ROLE_SETTING` is among the settings, the SELECT fails with a division by zero (22012) unless the
+    current role at its end has that name. For the name "none", PostgreSQL sets the login role. It checks the
+    privilege to execute the functions before the role changes, so the new role does not need this privilege.
     """
     calls: list[str] = []
     params: list[bytes] = []

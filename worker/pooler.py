@@ -3,7 +3,7 @@
 A backend behind a pooler must not be terminated: if pg_terminate_backend ends one, pgpool-II assumes that its
 node was shut down, and serves no client from then on.
 
-    libpq has another pid than the backend's own           PgBouncer and most others
+    libpq has a pid other than the backend's own           PgBouncer and most others
     the client's port is not the one the server sees       something is in between: `SHOW POOL_VERSION`
                                                            finds pgpool-II, which shows the backend's own pid
     the backend runs without a postmaster, or its pid is 0   one session for all connections (PGlite)

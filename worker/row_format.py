@@ -21,7 +21,7 @@ _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(list[Scalar])
 
 _WRITTEN_OTHERWISE: Final = ("e", "n", "0.0000")
-"""Parts of numbers that JSON writes in another way than Python: 1e22, null for NaN, 0.00001."""
+"""Parts of numbers that JSON and Python write differently: 1e22, null for NaN, 0.00001."""
 
 _FEW_ROWS: Final = 4
 """Up to this many rows are written cell by cell; more rows are faster column by column."""

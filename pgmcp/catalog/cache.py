@@ -12,8 +12,8 @@ from pgmcp.refreshing_cache import RefreshingCache
 _log = logging.getLogger(__name__)
 
 _MAX_SHARE_OF_READING = 0.1
-"""Maximum share of the time in which missing names may cause reads. Without it, calls with wrong names
-could make a large database read its catalog all the time.
+"""Reads of the catalog because of missing names take at most this share of the time. Otherwise, calls with
+wrong names could make pgmcp read a large catalog all the time.
 """
 
 
@@ -22,7 +22,8 @@ class CatalogChange:
     """The tables that a refresh changed, as sorted SQL names; new statistics alone do not count.
 
     Attributes:
-        first_read_tables: the number of tables of a first read, which has nothing to compare with; else None.
+        first_read_tables: the number of tables if this was the first read, so that no earlier catalog can be
+            compared; else None.
     """
 
     added: tuple[str, ...] = ()

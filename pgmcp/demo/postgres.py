@@ -85,7 +85,7 @@ class EmbeddedPostgres:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server is running, also if another process started it."""
+        """Whether the server is running, even if another process started it."""
         return self.data_dir.exists() and self._run("pg_ctl", "status")[0] == 0
 
     def url(self, dbname: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
@@ -115,7 +115,7 @@ class EmbeddedPostgres:
         raise SettingsError(f"the embedded PostgreSQL did not start:\n{self._log_tail() or output}")
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop the server, also if another process started it; "immediate" does so without a checkpoint."""
+        """Stop the server, even if another process started it; "immediate" does so without a checkpoint."""
         if self.is_running:
             self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
         self._started_here = False

@@ -70,8 +70,8 @@ class Statement(Struct, frozen=True):
 
         It is called for roles for which standard_conforming_strings is off. Other clients of such a role read
         escapes in plain strings (PostgreSQL manual, "String Constants with C-Style Escapes"). In pgmcp's
-        transactions the setting is on, because the checks read strings that way. So the string would have
-        another meaning than the database's owner expects.
+        transactions the setting is on, because the checks read strings that way. So the string would not
+        have the meaning that the database's owner expects.
 
         Raises:
             StatementFailedError: names the position, and says how to write the string.

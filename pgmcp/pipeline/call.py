@@ -1,4 +1,4 @@
-"""Describes the state of a running call: caller, operation, database, and cost so far."""
+"""Defines the data of a call: its options and limits, its database, and its state and cost so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -118,9 +118,9 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login role.
         identity: the caller whose role and settings the statements of this object use; None for the login
             role.
-        for_caller: returns a copy of a database for a principal (its name, its id) and a host.
+        for_caller: returns a copy of a database, given a principal's name and id, and a host's name.
             pg_stat_activity shows both names for the copy's statements, and the principal gets only a share
-            of the workers. None if connections keep their name.
+            of the workers. None if the statements of all callers have the same `application_name`.
     """
 
     name: str
@@ -279,8 +279,8 @@ class Request(Struct, kw_only=True):
         other_readings: other readings that the caller can ask for.
         spent: the readings that a person was offered, with the cost of the model's reply that contained them;
             None if no readings were offered.
-        parsed: the text of each statement without a final ";" and what follows it. The keys are the texts as
-            written, without surrounding whitespace.
+        parsed: by each statement as written, without surrounding whitespace: its text up to the last token,
+            without a final ";".
     """
 
     call: Call

@@ -1,6 +1,6 @@
 """Reads arguments of tools into structs, which define the JSON schema, the validation and the error messages.
 
-Hosts and models often send values of other types than the schema has, so these are accepted:
+Hosts and models often send values of types that differ from the schema's, so these are accepted:
 
     "", "null", null, []  counts as left out, for every optional argument
     "5", 5.0              an integer

@@ -81,7 +81,7 @@ def test_an_unknown_command_lists_those_that_work_there() -> None:
         ("zz", r"\? lists all commands"),
     ],
 )
-def test_a_backslash_command_after_sql_is_refused_with_what_to_write_instead(name: str, hint: str) -> None:
+def test_the_refusal_of_a_backslash_command_after_sql_says_what_to_write(name: str, hint: str) -> None:
     assert refusal_after_sql(BackslashCommand(name)).hint == hint
 
 

@@ -32,7 +32,7 @@ def test_databases_are_completed_from_the_settings_alone(
     assert sorted(complete_database("s")) == ["sales", "shop"]
 
 
-def test_with_invalid_settings_nothing_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_give_no_completions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PG_MCP_DATABASE_PORT", "none")
 
@@ -55,7 +55,7 @@ def test_a_file_after_csv_is_not_a_part_of_the_question() -> None:
         (["select", "1"], 'in quotes: pgmcp sql "select'),
     ],
 )
-def test_a_second_argument_of_sql_is_refused_with_what_to_write(arguments: list[str], hint: str) -> None:
+def test_the_refusal_of_a_second_argument_of_sql_says_what_to_write(arguments: list[str], hint: str) -> None:
     shown = CliRunner().invoke(app, ["sql", *arguments])
 
     assert shown.exit_code == 2
@@ -66,7 +66,7 @@ COMMANDS = [name for name, command in get_group(app).commands.items() if not isi
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches_by_example(command: str) -> None:
+def test_the_help_of_every_command_has_an_example(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
 
     assert shown.exit_code == 0

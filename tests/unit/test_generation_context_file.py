@@ -66,7 +66,7 @@ def test_unquoted_numbers_and_yes_are_read_as_text(path: Path) -> None:
     assert load_context(path)["main"].terms == {"2024": "yes", "vip": "1_000"}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_file(path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(path: Path) -> None:
     path.write_text("\ufeffdatabases:\n  main:\n", encoding="utf-8")
 
     assert load_context(path) == {"main": DatabaseContext()}
@@ -147,7 +147,7 @@ def test_a_verified_question_matches_regardless_of_case_spacing_and_punctuation(
     "question",
     ["How many users are there?", "How many active users are there today?", "active users", "", "?"],
 )
-def test_a_near_match_is_no_match(question: str) -> None:
+def test_a_similar_question_is_not_a_match(question: str) -> None:
     assert SHOP.match(question) is None
 
 

@@ -49,7 +49,7 @@ def test_a_key_leads_to_the_table_of_its_own_schema() -> None:
     assert joins.targets[2] == [1]
 
 
-def test_a_key_that_could_refer_to_several_tables_is_no_join() -> None:
+def test_a_key_that_could_refer_to_several_tables_is_not_a_join() -> None:
     tables = (table("spain.customers"), table("italy.customers"), table("web.visits", "customer_id"))
 
     assert Joins(tables, frozenset()).targets[2] == []

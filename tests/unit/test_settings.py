@@ -1287,7 +1287,7 @@ def test_a_url_overrides_variables_only_for_the_parameters_that_it_has() -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
-def test_a_pipe_is_no_password_file_because_it_is_read_once(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_as_a_password_file_because_it_can_be_read_only_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 

@@ -219,7 +219,9 @@ _RECENT = "with recent as (select id, status as state_now, count(*), o.placed_at
         ("select x.", " from json_to_recordset('[]') as x (one integer, \"Two\" text)", ["one", '"Two"']),
     ],
 )
-def test_with_queries_and_subqueries_are_completed(before: str, after: str, expected: list[str]) -> None:
+def test_names_and_columns_of_queries_in_with_and_from_are_completed(
+    before: str, after: str, expected: list[str]
+) -> None:
     assert offered(before, after)[: len(expected)] == expected
 
 

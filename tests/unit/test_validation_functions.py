@@ -206,7 +206,7 @@ def test_an_extension_function_is_judged_by_the_list_before_its_volatility() -> 
     _passes("pg_stat_statements(true), obscure()", policy)
 
 
-def test_what_a_prefix_allows_it_allows_its_own_extension_only() -> None:
+def test_a_shipped_prefix_allows_only_functions_of_its_own_extension() -> None:
     catalog = [
         CatalogFunction("topology", "st_addisonode", "v", language="c", extension="postgis_topology"),
         CatalogFunction("topology", "st_geometrytype", "s", extension="postgis_topology"),
@@ -504,7 +504,7 @@ def test_the_list_of_built_ins_knows_every_supported_major(major: int) -> None:
         ("xslt_process('<a/>', '<b/>')", "other servers"),
     ],
 )
-def test_what_acts_in_another_major_or_a_rarer_extension_is_refused(call: str, reason: str) -> None:
+def test_unsafe_functions_of_other_versions_and_rarer_extensions_are_refused(call: str, reason: str) -> None:
     assert reason in _refusal(call, FunctionPolicy())
 
 
@@ -518,7 +518,7 @@ def test_what_acts_in_another_major_or_a_rarer_extension_is_refused(call: str, r
         "uuid_generate_v4(), gen_salt('bf'), pgp_sym_encrypt('x', 'y'), ssl_version()",
     ],
 )
-def test_what_only_reads_in_another_major_or_a_rarer_extension_passes(call: str) -> None:
+def test_reading_functions_of_other_versions_and_rarer_extensions_pass(call: str) -> None:
     _passes(call, FunctionPolicy())
 
 

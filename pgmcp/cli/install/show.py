@@ -37,7 +37,7 @@ def _hide(text: str, slot: Slot, replaced_by: Mapping[str, Any]) -> str:
     """Return the text without values of other entries and without secrets.
 
     Args:
-        replaced_by: variables of the other text, to mark a secret that changes.
+        replaced_by: the entry's variables after the change; a secret that differs there is marked.
     """
     if not text.strip("\ufeff \t\r\n"):
         return text

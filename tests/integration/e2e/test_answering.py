@@ -115,7 +115,7 @@ def test_a_value_in_the_wrong_case_is_repaired_from_the_listed_values(
     assert answer.structured["tokens"]["in"] == 2 * TOKENS_IN
 
 
-def test_a_checked_condition_keeps_the_meaning_it_has_in_the_statement(
+def test_a_condition_is_checked_as_the_server_evaluates_it(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql("SELECT count(*) AS n FROM nicknames WHERE name = 'ACE'"))
@@ -196,7 +196,7 @@ def test_a_missing_text_among_others_is_noted_without_a_model_call(
 GUESTS = "SELECT sum(f.cost_total) AS s FROM feasts AS f JOIN feast_guests AS g ON g.feast_id = f.id"
 
 
-def test_repeated_rows_and_a_missing_filter_are_offered_for_a_repair_once(
+def test_repeated_rows_and_a_missing_filter_are_repaired_in_one_retry(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     second = "SELECT sum(cost_total) AS s FROM feasts WHERE is_held"
@@ -212,7 +212,7 @@ def test_repeated_rows_and_a_missing_filter_are_offered_for_a_repair_once(
     assert "feasts is read without its default filter: is_held" in asked
 
 
-def test_repeated_rows_that_the_model_insists_on_are_noted(
+def test_repeated_rows_are_noted_if_the_model_repeats_its_sql(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     statement = f"{GUESTS} WHERE f.is_held IS NOT NULL"

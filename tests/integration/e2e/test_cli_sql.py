@@ -252,7 +252,7 @@ def test_a_database_that_is_down_is_reported_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("sql", ["delete from orders", "select 1; delete from orders", "delte from orders"])
-def test_a_statement_that_is_no_read_is_refused_even_if_the_database_is_down(folder: Path, sql: str) -> None:
+def test_a_statement_is_rejected_even_if_the_database_is_down(folder: Path, sql: str) -> None:
     done = run(server_environment("postgresql://me@127.0.0.1:1/shop"), folder, "sql", sql)
 
     assert done.returncode == 3

@@ -229,7 +229,7 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "no alg": lambda it: unsigned({"typ": "at+jwt", "kid": it.keys[0].id}, it.claims()),
     "alg as a list": lambda it: unsigned({"alg": ["RS256"], "typ": "at+jwt"}, it.claims()),
     "key confusion": _signed_with_public_key,
-    "another algorithm than the key's": lambda it: unsigned(
+    "an algorithm other than the key's": lambda it: unsigned(
         {"alg": "ES256", "typ": "at+jwt", "kid": it.keys[0].id}, it.claims(), b"x" * 64
     ),
     "other claims": _with_other_claims,

@@ -57,7 +57,7 @@ def test_a_command_prints_in_a_terminal_what_its_page_says(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is moved by XDG_CACHE_HOME")
 def test_the_shell_on_the_demos_shop_can_ask_it(cluster: EmbeddedPostgres, folder: Path) -> None:
-    # In a folder that PostgreSQL's user can enter, also if root runs the tests.
+    # In a folder that PostgreSQL's user can enter, even if root runs the tests.
     cache = cluster.data_dir.parents[1] / "shell"
     cache.mkdir(mode=0o755)
     shell = folder / "shell"

@@ -123,7 +123,7 @@ async def test_an_expression_that_may_call_a_refused_function_is_refused(databas
     assert [sql for sql in _lines("attacks.sql") if passes(sql, policy)] == []
 
 
-async def test_the_operator_of_order_by_using_is_chosen_by_the_type_of_what_it_sorts(
+async def test_the_operator_of_order_by_using_is_chosen_by_the_type_of_its_argument(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
@@ -145,7 +145,7 @@ def _strikes(connection: psycopg.Connection, sql: str) -> bool:
     return bool(count)
 
 
-async def test_operators_that_are_not_written_are_chosen_by_the_types_of_what_they_compare(
+async def test_operators_that_are_not_written_are_chosen_by_the_types_of_their_operands(
     database: str,
 ) -> None:
     path = "set search_path = shop, public, hidden"
@@ -248,7 +248,7 @@ async def test_a_condition_with_an_operator_of_the_database_leaves_out_no_secret
         ("arguments", "set search_path = early, public"),
     ],
 )
-async def test_a_statement_is_refused_if_and_only_if_the_server_would_call_what_acts(
+async def test_a_statement_is_refused_if_and_only_if_the_server_calls_a_function_that_counts(
     new_database: Callable[[], str], name: str, setting: str
 ) -> None:
     url = new_database()

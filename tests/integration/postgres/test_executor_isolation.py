@@ -80,7 +80,9 @@ async def test_a_write_that_got_past_validation_is_refused_by_the_transaction(
     assert execute(url, "select n, (select last_value from numbers) from kept") == [(1, 1)]
 
 
-async def test_a_write_is_rolled_back_where_transactions_may_write(supervise: Supervise, url: str) -> None:
+async def test_a_write_is_rolled_back_even_in_a_read_write_transaction(
+    supervise: Supervise, url: str
+) -> None:
     supervisor = supervise(url, read_only=False)
 
     for sql in ("delete from kept", "create table other (n int)", "commit", "rollback and chain"):

@@ -482,9 +482,7 @@ async def test_doctor_claims_no_more_than_it_may_read(hardened: Hardened) -> Non
 
 
 @pytest.mark.parametrize("parts", [("pg_type",), ("pg_operator",), ("pg_depend", "pg_proc")])
-async def test_doctor_fails_where_no_statement_can_be_checked(
-    hardened: Hardened, parts: Sequence[str]
-) -> None:
+async def test_doctor_fails_if_no_statement_can_be_checked(hardened: Hardened, parts: Sequence[str]) -> None:
     with hardened.without(parts) as url:
         results = await examine(url)
 
@@ -493,7 +491,7 @@ async def test_doctor_fails_where_no_statement_can_be_checked(
     assert f"GRANT SELECT ON pg_catalog.{parts[0]}" in results["catalog"].hint
 
 
-async def test_doctor_names_the_grant_where_no_statement_can_run(hardened: Hardened) -> None:
+async def test_doctor_names_the_grant_if_no_statement_can_run(hardened: Hardened) -> None:
     with hardened.without(["set_config"]) as url:
         results = await examine(url)
 

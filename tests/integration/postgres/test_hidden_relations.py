@@ -75,7 +75,7 @@ def test_a_name_that_is_not_listed_is_explained(database: str, name: str, expect
     assert expected in relation
 
 
-def test_columns_are_named_but_not_of_excluded_schemas(database: str) -> None:
+def test_columns_are_named_unless_their_schema_is_excluded(database: str) -> None:
     partition, excluded = explain(database, "ev_2025", "staging.raw")
 
     assert "columns of public.ev_2025: id, year, month" in partition
@@ -87,7 +87,7 @@ def test_names_that_are_listed_or_missing_are_not_explained(database: str, name:
     assert explain(database, name) == []
 
 
-async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked_for(database: str) -> None:
+async def test_search_schema_explains_a_table_that_is_not_listed(database: str) -> None:
     async with pipeline_to(database) as pipeline:
         with pytest.raises(
             InvalidArgumentError, match=r"ev_2025 is a partition of public\.ev; query"
@@ -103,7 +103,9 @@ async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked
     ("name", "reason"),
     [("pair", "is a composite type"), ("closed_pkey", "is an index"), ("ev_2025", "is a p")],
 )
-async def test_an_error_names_relations_that_are_no_tables(database: str, name: str, reason: str) -> None:
+async def test_an_error_explains_a_relation_that_is_not_a_table(
+    database: str, name: str, reason: str
+) -> None:
     async with pipeline_to(database) as pipeline:
         with pytest.raises(StatementFailedError) as error:
             await pipeline.execute_sql(f"select nope from {name}")

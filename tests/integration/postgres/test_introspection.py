@@ -767,7 +767,7 @@ def test_no_values_labels_and_range_of_a_hidden_column_are_shown(new_database: N
     assert hidden.check_constraints == ()
 
 
-def test_schemas_are_left_out_with_what_refers_to_them(new_database: NewDatabase) -> None:
+def test_schemas_are_left_out_with_the_foreign_keys_that_refer_to_them(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,

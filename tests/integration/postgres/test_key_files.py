@@ -63,7 +63,7 @@ async def ask(
         ("text.pem", "key.pem", "set sslcert to a PEM file"),
     ],
 )
-async def test_a_file_that_libpq_does_not_take_is_named_with_what_to_do(
+async def test_the_error_names_the_file_that_libpq_refuses_and_the_solution(
     supervise: Callable[..., Supervisor], tls_server: TlsPostgres, files: Path, cert: str, key: str, hint: str
 ) -> None:
     with pytest.raises(UnreachableError) as refused:

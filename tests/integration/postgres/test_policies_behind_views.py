@@ -161,7 +161,7 @@ def _relations(guarded: _Guarded) -> list[str]:
 
 
 @pytest.mark.parametrize("role", _READERS)
-async def test_a_relation_is_refused_where_a_policy_behind_it_runs_and_only_there(
+async def test_a_relation_is_refused_if_and_only_if_a_policy_behind_it_runs(
     guarded: _Guarded, role: str
 ) -> None:
     policy = await reader(guarded.url, role=f"{guarded.prefix}_{role}").read()
@@ -172,7 +172,7 @@ async def test_a_relation_is_refused_where_a_policy_behind_it_runs_and_only_ther
     assert 0 < len(runs) < len(reads)
 
 
-async def test_without_pg_roles_what_a_superuser_or_bypassrls_owns_is_refused_rather_than_not(
+async def test_without_pg_roles_no_owner_counts_as_exempt_from_policies(
     guarded: _Guarded,
 ) -> None:
     role = f"{guarded.prefix}_stranger"
@@ -187,7 +187,7 @@ async def test_without_pg_roles_what_a_superuser_or_bypassrls_owns_is_refused_ra
     assert [read for read in refused if passes(read, policy)] == []
 
 
-async def test_without_pg_policy_every_relation_is_refused_behind_which_any_policy_can_run(
+async def test_without_pg_policy_a_relation_is_refused_if_any_policy_behind_it_can_run(
     guarded: _Guarded,
 ) -> None:
     role = f"{guarded.prefix}_stranger"

@@ -410,7 +410,7 @@ async def test_a_policy_that_applies_is_followed(
     ],
 )
 @pytest.mark.parametrize("relation", ["teams", "seen"])
-async def test_a_refusal_names_the_policy_and_what_allows_it_once(
+async def test_a_refusal_names_the_policy_and_says_once_what_allows_it(
     new_database: Callable[[], str], condition: str, cause: str, allowed: str, relation: str
 ) -> None:
     url, prefix = new_database(), f"r{uuid4().hex[:8]}"

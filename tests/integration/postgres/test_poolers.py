@@ -180,7 +180,7 @@ async def test_refusals_of_pgbouncer_have_the_right_code_and_hint(
 
 
 @pytest.mark.parametrize(
-    ("query", "variables", "cure"),
+    ("query", "variables", "hint"),
     [
         ("replication=0", {}, "remove replication from the URL"),
         ("replication=off", {}, "remove replication from the URL"),
@@ -195,7 +195,7 @@ async def test_the_hint_names_where_a_startup_parameter_comes_from(
     monkeypatch: pytest.MonkeyPatch,
     query: str,
     variables: dict[str, str],
-    cure: str,
+    hint: str,
 ) -> None:
     for name, text in variables.items():
         monkeypatch.setenv(name, text)
@@ -207,7 +207,7 @@ async def test_the_hint_names_where_a_startup_parameter_comes_from(
         refused = await refusal(supervise(url, spawn=spawn_cold))
 
     assert isinstance(refused, UnreachableError)
-    assert cure in refused.hint
+    assert hint in refused.hint
 
 
 async def test_a_login_that_pgbouncer_rejects_is_named(

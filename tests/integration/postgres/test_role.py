@@ -137,7 +137,7 @@ async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str
     "predefined",
     ["pg_read_all_data", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_monitor"],
 )
-async def test_a_predefined_role_that_only_reads_is_no_risk(
+async def test_a_predefined_role_that_only_reads_is_not_a_risk(
     new_database: Callable[[], str], reader_url: str, predefined: str
 ) -> None:
     grant_to_reader(new_database(), reader_url, predefined)

@@ -1,4 +1,4 @@
-"""Databases in other encodings than UTF8: SQL_ASCII with names, comments and rows in Latin-1, and LATIN1."""
+"""Databases in encodings other than UTF8: SQL_ASCII with names, comments and rows in Latin-1, and LATIN1."""
 
 import re
 from collections.abc import Iterator
