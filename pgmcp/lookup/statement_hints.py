@@ -59,11 +59,11 @@ _HINT_BY_SIGNATURE: Final = tuple(
         (r"\bstring_agg\([^,()]+\)", "string_agg(a, ',') needs a separator"),
         (r"&& boolean|boolean &&", "write AND"),
         (r"\|\| boolean|boolean \|\|", "write OR"),
-        (r"\((\w+, )?unknown, unknown\)|\(unknown\)", "give texts their type, as in date '2020-01-31'"),
     )
 )
 """Hints by the types in the server's message, which are in no language: `text + unknown`, `round(…)`."""
 
+_TYPES_OF_TEXTS_HINT: Final = "give texts their type, as in date '2020-01-31'"
 _CURLY_QUOTES: Final = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e")
 _BEFORE_A_UNIT: Final = re.compile(r"\bdate_(trunc|part)\s*\(\s*$", re.IGNORECASE)
 _SINGLE_QUOTES_HINT: Final = "texts are written in single quotes: 'a'"
@@ -103,8 +103,7 @@ def hint_for_failure(error: StatementFailedError, sql: str, catalog: Catalog) ->
     if error.sqlstate == UNDEFINED_OBJECT:
         return _hint_for_object(sql, error.position)
     if error.sqlstate in WRONG_TYPES_SQLSTATES:
-        message = str(error)
-        return next((hint for pattern, hint in _HINT_BY_SIGNATURE if pattern.search(message)), "")
+        return _hint_for_types(error)
     name = name_at(sql, error.position)
     if error.sqlstate == UNDEFINED_TABLE and _is_column(name, references):
         return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in references.relations))}"
@@ -113,6 +112,13 @@ def hint_for_failure(error: StatementFailedError, sql: str, catalog: Catalog) ->
     similar = hint_for_missing_name(error.sqlstate, name, relations, catalog)
     meant = _hint_for_spelling(error, sql, name) if error.sqlstate == UNDEFINED_COLUMN else ""
     return "; ".join(part for part in (meant, similar) if part)
+
+
+def _hint_for_types(error: StatementFailedError) -> str:
+    """Return what to write instead of a call or an operator that the types do not fit; "" if unknown."""
+    message = str(error)
+    known = next((hint for pattern, hint in _HINT_BY_SIGNATURE if pattern.search(message)), "")
+    return known or (_TYPES_OF_TEXTS_HINT if error.sqlstate == AMBIGUOUS_FUNCTION else "")
 
 
 def _hint_for_object(sql: str, position: int | None) -> str:

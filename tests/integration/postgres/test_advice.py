@@ -59,6 +59,7 @@ async def test_the_hint_names_what_postgresql_has_instead(people_url: str, sql: 
     ("sql", "hint"),
     [
         ('select "Full_Name" from people', 'Perhaps you meant to reference the column "people.full_name"'),
+        ("select upper('a', 'b')", "No function matches the given name and argument types"),
         ("select sum(full_name) from people", "No function matches the given name and argument types"),
         ("select id::mood from people", ""),
     ],
