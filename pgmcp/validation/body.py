@@ -13,13 +13,13 @@ from functools import cached_property, lru_cache
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import VariableTypes
+from pgmcp.validation.explicit_casts import cast_targets
 from pgmcp.validation.grammar import Node, parse_with_parameters
 from pgmcp.validation.lexer import Token, TokenKind, depends_on_escapes, string_content, tokenize
 from pgmcp.validation.plpgsql import PlpgsqlBody, read_plpgsql
 from pgmcp.validation.plpgsql_text import joins_around_into
 from pgmcp.validation.secret_columns import text_may_use_secrets
 from pgmcp.validation.sql_function import SqlFunction, read_signature, read_sql_function
-from pgmcp.validation.written_types import cast_targets
 
 _MAX_STRING_DEPTH = 8
 _STRING_SETTING = "standard_conforming_strings"  # if it is off, backslashes change where strings end

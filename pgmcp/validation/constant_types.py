@@ -52,7 +52,7 @@ TYPES_BY_KIND: Final = {
     "NullTest": _BOOL,
     "RowExpr": frozenset({RECORD}),
 }
-"""The types of expressions by the kind of their node; for nodes that make JSON, without RETURNING."""
+"""The types of expressions by the kind of their node. For a node that makes JSON: if it has no RETURNING."""
 
 TYPES_OF_JSON_FUNCTIONS: Final = {
     "JSON_EXISTS_OP": _BOOL,
@@ -74,9 +74,10 @@ def type_of_constant(fields: Node) -> frozenset[int]:
 
 
 def _of_number(text: str) -> frozenset[int]:
-    """Return the types that a number can have which the lexer did not take for an int4.
+    """Return the types that a number can have, given that PostgreSQL's lexer did not read an int4.
 
-    The parser adds a minus sign later, so -2147483648 is here, too, and its type is int4.
+    The lexer reads a number without its minus sign. For -2147483648, it does not read an int4, but the type
+    is int4.
     """
     digits = text.removeprefix("-").lower()
     is_based = digits.startswith(("0x", "0o", "0b"))

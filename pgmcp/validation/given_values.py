@@ -1,4 +1,4 @@
-"""Decides what a database's functions may do with arguments of any type.
+"""Decides whether a database's functions may cast arguments of any type, or run CHECKs of domains for them.
 
 This concerns functions with a parameter of type `anyelement`, `record` or the like. Such a function is judged
 as if it got a value of each type that has a cast or CHECK. A function whose parameters have fixed types is
@@ -38,7 +38,7 @@ _JSON_TARGETS: Final = frozenset({"bytea", "json", "jsonb", "text"})
 
 
 class GivenValues:
-    """Decides what functions and operators of a database do with values of any type.
+    """Decides whether functions and operators of a database may cast or check values of any type.
 
     Args:
         lookup: looks up functions and operators by name.
@@ -74,7 +74,10 @@ class GivenValues:
         return self._may_use(function, frozenset(targets_of(cast)), is_chosen=is_chosen)
 
     def may_check(self, name: str) -> bool:
-        """Return whether a function of this name may create new values of an argument's domain."""
+        """Return whether a function of this name may run the CHECK of an argument's domain.
+
+        It runs the CHECK if it creates new values of the domain.
+        """
         return any(self._may_use(each, None) for each in self._lookup.named(name))
 
     def operator_may_cast(self, symbol: str, targets: Set[str]) -> bool:
@@ -83,7 +86,7 @@ class GivenValues:
         return any(self._may_use(each, wanted) for each in self._lookup.functions_of_symbol(symbol))
 
     def operator_may_check(self, symbol: str) -> bool:
-        """Return whether the function of an operator may create new values of an operand's domain."""
+        """Return whether the function of an operator may run the CHECK of an operand's domain."""
         return any(self._may_use(each, None) for each in self._lookup.functions_of_symbol(symbol))
 
     def cast_search_facts(self, path: Sequence[str]) -> CastSearchFacts:
@@ -119,7 +122,7 @@ class GivenValues:
         )
 
     def text_may_cast(self, body: BodyText, targets: Set[str], path: Sequence[str]) -> bool:
-        """Return whether a body that is not parsed may cast a value to one of these types explicitly."""
+        """Return whether a body, judged by its tokens, may explicitly cast a value to one of these types."""
         written = body.written_targets
         around = self.cast_search_facts(path)
         if (
@@ -168,7 +171,7 @@ class GivenValues:
             return makes_any or any(self._part_may_use(part, targets, is_chosen) for part in function.parts)
         body = read_body(function.definition, function.language)
         path = (ANY_SCHEMA,) if function.search_path is None else complete_path(function.search_path)
-        # The function has its caller's search path. That is the session's, if no function sets another.
+        # Such a function has its caller's search path: the session's, unless another function sets one.
         if function.search_path is None and not self._lookup.sets_search_path:
             path = self._path
         if sql := body.sql:
@@ -188,7 +191,8 @@ class GivenValues:
         The result of each expression may be converted to the type of a variable or of the function's result.
         """
         types = [each for declared in body.variables.values() for each in declared]
-        if body.statements is None or body.signature is None or None in types:  # an alias is a parameter
+        # A variable without a type may be an alias, which is another name of a parameter.
+        if body.statements is None or body.signature is None or None in types:
             return True
         return any(
             self._statement_may_use(body.signature, root, path, targets, True, shows_result=False)
@@ -198,8 +202,8 @@ class GivenValues:
     def _part_may_use(self, part: CatalogFunction, targets: _Targets, is_chosen: bool) -> bool:
         """Return whether a part of an aggregate may cast or check a value.
 
-        Only the part's schema and name are known, so each function of that name counts. PostgreSQL's own
-        functions do neither.
+        Only the part's schema and name are known, so each function of that name counts. A function of
+        PostgreSQL neither casts nor checks a value.
         """
         if part.schema == PG_CATALOG:
             return False

@@ -1,7 +1,7 @@
 """Finds the conditions that keep secrets out of the statistics that `pg_stats` and the like show.
 
 The values there are samples of a table's rows. A condition such as `schemaname = 'public'` or
-`tablename = 'orders'` leaves out the tables that hold passwords, so all columns may be read then.
+`tablename = 'orders'` leaves out the tables that hold passwords, so all columns may be read with it.
 """
 
 import re

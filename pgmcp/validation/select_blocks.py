@@ -28,7 +28,7 @@ class Source(NamedTuple):
         alias: its alias or name.
         relation: the relation as written; "" for a subquery, function or WITH query, and for an item whose
             alias renames columns.
-        derived: the block of a subquery or WITH query that returns each row of its FROM; None for any other.
+        derived: the block of a subquery or WITH query, if it returns each row of its own FROM; else None.
     """
 
     alias: str
@@ -172,7 +172,7 @@ class _Reader:
 
         Args:
             select: the fields of the SELECT.
-            is_derived: whether another block reads from this one. Its own subqueries are not read then.
+            is_derived: whether another block reads from this one. If so, its own subqueries are not read.
         """
         from_items = select["fromClause"]
         sources = tuple(

@@ -1,4 +1,4 @@
-"""Parses the definition of a function in LANGUAGE sql: its head and the statements of its body."""
+"""Parses the definition of a function: its head and, in LANGUAGE sql, the statements of its body."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class SqlFunction:
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
         parameters: the types of its parameters, by name; IN parameters also as `$1`.
-        all_parameters: the same with a list of types for each name, and numbered as in PL/pgSQL, where `$1`
-            can also be an OUT parameter.
+        all_parameters: the types of all its parameters, by name and as `$1`, which may be an OUT parameter,
+            as in PL/pgSQL. Two parameters may have one name, so each name has a list of types.
         result_types: the types to which the last statement's columns are converted.
         defaults: each default of a parameter as a statement that selects it, and the parameter's type.
         is_standard: whether its body is BEGIN ATOMIC or RETURN, not a string.
