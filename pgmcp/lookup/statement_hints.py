@@ -1,4 +1,4 @@
-"""Writes hints for a statement that PostgreSQL refused: similar names, enum labels, readable columns."""
+"""Writes hints for a statement that failed in PostgreSQL: similar names, enum labels, columns, types."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -36,6 +36,8 @@ UNDEFINED_FUNCTION: Final = "42883"
 """undefined_function: no function or operator of this name takes these types."""
 
 AMBIGUOUS_FUNCTION: Final = "42725"
+"""ambiguous_function: several functions or operators of this name take these types."""
+
 WRONG_TYPES_SQLSTATES: Final = frozenset({UNDEFINED_FUNCTION, AMBIGUOUS_FUNCTION})
 
 SQLSTATES_WITH_HINTS: Final = MISSING_NAME_SQLSTATES | {
@@ -61,7 +63,10 @@ _HINT_BY_SIGNATURE: Final = tuple(
         (r"\|\| boolean|boolean \|\|", "write OR"),
     )
 )
-"""Hints by the types in the server's message, which are in no language: `text + unknown`, `round(…)`."""
+"""Hints by the operator or function and its types in the server's message: `text + unknown`, `round(…)`.
+
+This part of the message is the same in every language.
+"""
 
 _TYPES_OF_TEXTS_HINT: Final = "give texts their type, as in date '2020-01-31'"
 _CURLY_QUOTES: Final = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e")
@@ -129,7 +134,7 @@ def _hint_for_object(sql: str, position: int | None) -> str:
 
 
 def _hint_for_spelling(error: StatementFailedError, sql: str, name: Sequence[str]) -> str:
-    """Return what the writer may have meant with an unqualified name that names no column; "" if unknown."""
+    """Return a hint about an unqualified name that is not a column, such as `"Bob"`; "" if there is none."""
     position = error.position
     if position is None or len(name) > 1:
         return ""
@@ -200,7 +205,7 @@ def hint_for_missing_name(
     Args:
         sqlstate: one of MISSING_NAME_SQLSTATES.
         name: the missing name, from `name_at`.
-        relations: the relations the column may belong to, as the statement names them.
+        relations: the relations to which the column may belong, as the statement names them.
         catalog: searched for similar names.
     """
     if sqlstate == UNDEFINED_COLUMN:

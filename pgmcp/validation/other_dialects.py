@@ -97,24 +97,24 @@ _HINT_BY_BEGINNING: Final = tuple(
         (r"```", "send the statement without the code fence"),
         (r"\\", f"commands of psql are not SQL; {_LISTS_OF_TABLES}"),
         (r"(describe|desc|show)\b", _LISTS_OF_TABLES),
-        (r"use\b", "leave it out; each call has its own database"),
+        (r"use\b", "leave USE out; each call chooses its database"),
     )
 )
-"""Hints for a syntax error in a text that begins so."""
+"""Hints for a syntax error in a text that begins like this."""
 
 _HINT_BY_PLACE: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
         (r"`[^`]*`?\s*", _QUOTED_NAMES_HINT),
-        (r"\)\s*\[", "put brackets around what has the subscript, as in (f(a))[1]"),
+        (r"\)\s*\[", "put parentheses around the expression before the subscript, as in (f(a))[1]"),
         (r"\[\s*[a-z_]", _QUOTED_NAMES_HINT),
         (r"\btop\s*\(?\s*\d+\s*\)?\s*\*?\s*", "write LIMIT 10 at the end"),
         (r"\blimit\s+\d+\s*,\s*\d+", "write LIMIT 10 OFFSET 20"),
         (r"\binterval\s+-?\d", "write interval '1 day'"),
-        (r",\s*(?=(from|where|group|having|order|limit|union)\b|\))", "remove the comma before this word"),
+        (r",\s*(?=(from|where|group|having|order|limit|union)\b|\))", "remove the comma before this place"),
         (r"\bfilter\s+where", "write FILTER (WHERE …)"),
         (r"\bfetch\s+(first|next)\s+\d+\s+rows?\s*", "FETCH FIRST 10 ROWS needs ONLY at its end"),
-        (r"\bqualify\b.*", "filter rank() or row_number() in a query around this one"),
+        (r"\bqualify\b.*", "select rank() or row_number() in a subquery, and filter by it outside"),
         (r"\bpivot\s*\(.*", "use an aggregate for each column: sum(x) FILTER (WHERE kind = 'a') AS a"),
         (r"\b(cross|outer)\s+apply\b", _LATERAL_HINT),
         (r"\blateral\s+view\b", _LATERAL_HINT),
@@ -132,6 +132,7 @@ _HINT_BY_PLACE: Final = tuple(
 """Hints for a syntax error inside, or just after, a text that matches."""
 
 _CHARACTERS_AROUND: Final = 60
+"""How far from the error a text is searched, in both directions."""
 
 
 def hint_for_function(name: str) -> str:
@@ -145,9 +146,9 @@ def hint_for_operator(symbol: str) -> str:
 
 
 def hint_for_type(name: str) -> str:
-    """Return the name of a type of another system in PostgreSQL, as a hint; "" if that is not known."""
+    """Return a hint with PostgreSQL's name for a type of another system; "" if that is not known."""
     known = _NAME_BY_TYPE.get(name.lower())
-    return f"PostgreSQL's name of this type is {known}" if known else ""
+    return f"PostgreSQL's name for this type is {known}" if known else ""
 
 
 def hint_for_syntax_error(sql: str, position: int | None) -> str:
@@ -155,8 +156,8 @@ def hint_for_syntax_error(sql: str, position: int | None) -> str:
 
     Args:
         sql: the text.
-        position: the 0-based offset of the first token that is wrong; the text's length if it ends too early;
-            None if it is not known.
+        position: the 0-based offset of the first wrong token; the length of the text if it ends too early;
+            None if the position is not known.
     """
     begun = sql.lstrip()
     for pattern, hint in _HINT_BY_BEGINNING:

@@ -7,7 +7,7 @@ from pgmcp.validation.other_dialects import hint_for_function
 
 
 class RefusalReason(StrEnum):
-    """What a refused function does, or why it is refused without knowing that.
+    """What a refused function does, or why it is refused although that is not known.
 
     `builtin_functions.tsv` and `extension_functions.tsv` contain these values.
     """

@@ -158,5 +158,5 @@ def test_a_table_outside_the_search_path_is_named_with_its_schema() -> None:
     assert hint == "tables near invoices: billing.invoices"
 
 
-def test_a_table_without_similar_names_gets_no_advice() -> None:
+def test_a_table_without_similar_names_gets_no_hint() -> None:
     assert hint_for_missing_name(UNDEFINED_TABLE, ("zzz",), [], NAMES) == ""

@@ -19,24 +19,27 @@ LATERAL = "write CROSS JOIN LATERAL, or LEFT JOIN LATERAL … ON true"
         ("describe users", LISTS_OF_TABLES),
         ("show columns from users", LISTS_OF_TABLES),
         ("\\d users", f"commands of psql are not SQL; {LISTS_OF_TABLES}"),
-        ("use shop", "leave it out; each call has its own database"),
+        ("use shop", "leave USE out; each call chooses its database"),
         ("```sql\nselect 1\n```", "send the statement without the code fence"),
         ("How many users are there?", FIRST_WORDS),
         ("  selct 1", FIRST_WORDS),
         ("select `name` from users", QUOTED_NAMES),
         ("select [first name] from users", QUOTED_NAMES),
-        ("select array_agg(id)[1] from users", "put brackets around what has the subscript, as in (f(a))[1]"),
+        (
+            "select array_agg(id)[1] from users",
+            "put parentheses around the expression before the subscript, as in (f(a))[1]",
+        ),
         ("select top 5 * from users", "write LIMIT 10 at the end"),
         ("select top(5) * from users", "write LIMIT 10 at the end"),
         ("select * from users limit 5, 10", "write LIMIT 10 OFFSET 20"),
         ("select now() - interval 1 day", "write interval '1 day'"),
-        ("select a, b, from t", "remove the comma before this word"),
-        ("select f(a, ) from t", "remove the comma before this word"),
+        ("select a, b, from t", "remove the comma before this place"),
+        ("select f(a, ) from t", "remove the comma before this place"),
         ("select sum(a) filter where b from t", "write FILTER (WHERE …)"),
         ("select * from t fetch first 2 rows", "FETCH FIRST 10 ROWS needs ONLY at its end"),
         (
             "select * from t qualify row_number() over (order by a) = 1",
-            "filter rank() or row_number() in a query around this one",
+            "select rank() or row_number() in a subquery, and filter by it outside",
         ),
         (
             "select * from t pivot (sum(a) for b in ('x'))",
@@ -79,8 +82,7 @@ def test_a_refusal_says_what_postgresql_has_instead(sql: str, hint: str) -> None
 
 
 @pytest.mark.parametrize("length", [0, 1, 59, 60, 61, 5_000])
-def test_the_place_of_the_error_decides_not_words_elsewhere(length: int) -> None:
-    """A word of another system far from the error, or in a text, does not belong to it."""
+def test_words_far_from_the_error_do_not_choose_its_hint(length: int) -> None:
     sql = f"select 'top 5' as a, {'b, ' * length} c form d"
 
     with pytest.raises(SqlRejectedError) as refused:
