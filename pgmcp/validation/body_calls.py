@@ -23,7 +23,7 @@ from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.sql_function import SqlFunction, may_become
-from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, targets_of
+from pgmcp.validation.type_casts import TypeCasts, checks_values, is_cast_from, spares_literals, targets_of
 from pgmcp.validation.typed_calls import Path, RecordFields, TypedCalls
 
 RelationsByName = Mapping[tuple[str, str], list[CatalogRelation]]
@@ -290,7 +290,7 @@ class BodyCalls:
             is_of_literals = name not in statement.converted_types
             for function in self._casts.of_values(name):
                 is_followed = is_only_cast_to and (
-                    function.spares_literals if is_of_literals else is_written_cast_from(function, name)
+                    spares_literals(function) if is_of_literals else is_cast_from(function, name)
                 )
                 if not is_followed:
                     yield function

@@ -43,7 +43,7 @@ from pgmcp.validation.shipped_lists import (
     is_known_operator,
 )
 from pgmcp.validation.sql_texts import is_built_in_for_texts, runs_texts_as_written
-from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, spares_literals
+from pgmcp.validation.type_casts import TypeCasts, checks_values, is_cast_from, spares_literals
 from pgmcp.validation.type_system import NAME_TYPE, TEXT_TYPE, UNKNOWN
 from pgmcp.validation.uncertain_calls import UncertainCalls
 
@@ -333,7 +333,7 @@ class FunctionPolicy:
         found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_values(name)]
         refused = [(function, refusal) for function, refusal in found if refusal]
         if not all(
-            spares_literals(function) if of_literals else is_written_cast_from(function, name)
+            spares_literals(function) if of_literals else is_cast_from(function, name)
             for function, _ in refused
         ):
             return None

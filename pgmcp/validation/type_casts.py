@@ -144,7 +144,11 @@ def targets_of(function: CatalogFunction) -> set[str]:
     return {cast.target for cast in function.casts}
 
 
-def is_written_cast_from(function: CatalogFunction, type_name: str) -> bool:
-    """Return whether only explicit casts from this type call a function."""
-    casts = function.casts
-    return function.is_written_cast and bool(casts) and all(cast.type_name == type_name for cast in casts)
+def is_cast_from(function: CatalogFunction, type_name: str) -> bool:
+    """Return whether only casts from this type call a function, so that a cast to the type calls it never.
+
+    Casts to the type that only apply a length count as casts to it.
+    """
+    is_known = bool(function.casts and function.cast_targets)
+    is_source = all(cast.type_name == type_name and not cast.is_check for cast in function.casts)
+    return is_known and is_source and type_name not in function.cast_targets

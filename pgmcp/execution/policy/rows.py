@@ -75,8 +75,8 @@ def read_function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
-    owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type, *named = runs_as
-    names, counterparts, state_types, makes_state, stored_operators = named
+    owner, owner_name, settings, result_types, is_written_cast, spares_literals, targets, *named = runs_as
+    result_type, names, counterparts, state_types, makes_state, stored_operators = named
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -107,6 +107,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         result_types=decode_texts(result_types) if result_types else (),
         is_written_cast=is_written_cast,
         spares_literals=spares_literals,
+        cast_targets=decode_texts(targets) if targets else (),
         result_type=result_type,
         argument_names=decode_texts(names) if names else (),
         counterparts=_decode_signatures(counterparts) if counterparts else (),

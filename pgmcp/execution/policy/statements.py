@@ -147,11 +147,12 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
     JOIN pg_catalog.pg_type AS t ON t.oid = c.type
     JOIN pg_catalog.pg_type AS x ON x.oid = c.target
     GROUP BY c.function
-), cast_functions (id, is_written, spares_literals) AS (
+), cast_functions (id, is_written, spares_literals, targets) AS (
     SELECT c.castfunc, pg_catalog.bool_and(c.castcontext = 'e' AND c.castsource <> c.casttarget),
            pg_catalog.bool_and(c.castsource <> c.casttarget AND (
-               c.castcontext = 'e' OR c.castcontext = 'a' AND c.casttarget >= '16384'))
-    FROM pg_catalog.pg_cast AS c
+               c.castcontext = 'e' OR c.castcontext = 'a' AND c.casttarget >= '16384')),
+           pg_catalog.json_agg(DISTINCT t.typname)
+    FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget
     WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
     GROUP BY c.castfunc
 ), types (id, names, row_names) AS (
@@ -284,7 +285,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
               FROM pg_catalog.generate_subscripts(f.proargmodes, 1) AS place (number)
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384') END,
-       COALESCE(w.is_written, false), COALESCE(w.spares_literals, false), f.prorettype::pg_catalog.int8,
+       COALESCE(w.is_written, false), COALESCE(w.spares_literals, false),
+       pg_catalog.textin(pg_catalog.json_out(w.targets)), f.prorettype::pg_catalog.int8,
        f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list)),
        pg_catalog.textin(pg_catalog.json_out(s.types)), COALESCE(s.is_made, false),
        pg_catalog.textin(pg_catalog.json_out(d.list))

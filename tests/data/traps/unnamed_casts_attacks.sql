@@ -155,3 +155,19 @@ select pg_input_is_valid('5', 'U&"\006fdd"')
 select pg_input_is_valid('5', '"o""dd"')
 select pg_input_is_valid('5', '"\u006fdd"'::jsonb::text)
 select message from pg_input_error_info('5', E'\x6fdd')
+select shade::tint + 1 from words
+select abs(shade::tint) from words
+select x + 1 from (select shade::tint as x from words) q
+with q as (select shade::tint as x from words) select x + 1 from q
+select generate_series(1, shade::tint) from words
+select greatest(abs(shade::tint), 1) from words
+select level::glow::int from words
+select (array[1, 2])[level::glow] from words
+select level::shine from words
+select level::shine::text from words
+select (array[level])::shine[] from words
+select tint_result()
+select tint_sum()
+select tint_literal()
+select glow_literal()
+select shine_of_word()

@@ -67,3 +67,10 @@ select valid_7()
 select pg_input_is_valid('5', 'integer')
 select pg_input_is_valid('5', '"int4"')
 select 'pale'::shown_tint
+select shade::tint as t, level::glow as g from words order by t
+select distinct shade::tint as t from words
+select count(shade::tint), concat(max(level)::glow) from words
+select shade::tint::text, (array[shade])::tint[], 'low'::shine from words
+select level from words group by level, shade::tint
+select to_json(level::glow), level::glow::text from words
+select tint_of_word(), tints_of_words(), glow_of_text()
