@@ -92,7 +92,7 @@ class DateOutput:
             zone: such as "PST" or "+05:30".
             local: the local time, in ISO style; "" if it is BC, which Python lacks.
         """
-        if zone in ("UTC", "GMT", "-00"):  # RFC 3339: -00 is UTC where the local time is not known
+        if zone in ("UTC", "GMT", "-00"):  # RFC 3339: -00 is UTC if the local offset is not known
             return "+00"
         if numeric := _NUMERIC_ZONE.fullmatch(zone):
             sign, *parts = numeric.groups()

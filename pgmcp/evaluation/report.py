@@ -54,7 +54,7 @@ def share_right(outcome: Outcome) -> float:
 
 
 def without_answer(outcome: Outcome) -> list[str]:
-    """Return the ids of questions that the model or the database gave no answer to.
+    """Return the ids of questions to which the model or the database gave no answer.
 
     Their result says nothing about the SQL. An error that the SQL or the model's reply caused is a result.
     """

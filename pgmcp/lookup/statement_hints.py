@@ -120,7 +120,7 @@ def hint_for_failure(error: StatementFailedError, sql: str, catalog: Catalog) ->
 
 
 def _hint_for_types(error: StatementFailedError) -> str:
-    """Return what to write instead of a call or an operator that the types do not fit; "" if unknown."""
+    """Return what to write instead of a call or an operator with wrong types; "" if that is not known."""
     message = str(error)
     known = next((hint for pattern, hint in _HINT_BY_SIGNATURE if pattern.search(message)), "")
     return known or (_TYPES_OF_TEXTS_HINT if error.sqlstate == AMBIGUOUS_FUNCTION else "")

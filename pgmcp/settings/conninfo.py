@@ -312,10 +312,11 @@ def _pairs(conninfo: str) -> dict[str, str]:
 
 
 def _problem_of_pair(rest: str, before: list[str]) -> str:
-    """Return what is wrong where no pair begins, as the end of a message.
+    """Return the end of an error message: what is wrong with a text that does not begin with a pair.
 
     Args:
-        before: the keywords of the pairs before it.
+        rest: the connection string from that place on.
+        before: the keywords of the pairs before that place.
     """
     if quoted := _OPEN_QUOTE.match(rest):
         return f"; the quoted value of {quoted[1]} does not end" if quoted[1] in KEYWORDS else ""

@@ -54,8 +54,8 @@ class DatabaseSettings(Section):
         "seconds",
         0,
         604_800,
-        "how long new connections use a password of the command that has no expiry; 0 runs the command for "
-        "each connection. A password that the server refuses is not used again",
+        "how long new connections use the password of the command if it printed no expiry; 0 runs the "
+        "command for each connection. A password that the server refuses is not used again",
     )
     ssl_mode: Annotated[SslMode, LOWER] | None = unset(
         "whether TLS is used; verify-ca and verify-full also need the root certificate", default="prefer"

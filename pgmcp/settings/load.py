@@ -210,7 +210,7 @@ def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[
 def _keep_highest_passwords(
     highest_first: Iterable[Mapping[SettingPath, GivenValue]],
 ) -> Iterator[dict[SettingPath, GivenValue]]:
-    """Yield the sources, with a database's password, password file or command only in the highest source."""
+    """Yield the sources; a database keeps its password, its file or command only in the highest with one."""
     decided: set[str] = set()
     for source in highest_first:
         given = {path for path in source if path[0] == "databases" and path[-1] in PASSWORD_FIELDS}

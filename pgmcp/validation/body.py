@@ -166,9 +166,9 @@ class BodyText:
     def hides_calls(self) -> bool:
         """Whether it may call more than its tokens show.
 
-        True if it builds SQL at run time, cannot be read to its end, or has INTO in the middle of a name or
-        call. Also if a setting decides where its strings end: in a pooled session, the server may have cached
-        the body as it read it for another client.
+        True if it builds SQL at run time, cannot be read to its end, has INTO in the middle of a name or
+        call, or if a setting decides where its strings end. In a pooled session, the server may have cached
+        such a body as it read it for another client, with another setting.
         """
         texts, is_readable = self._texts
         return (

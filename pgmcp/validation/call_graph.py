@@ -198,8 +198,8 @@ class CallGraph:
     def _follow(self, start: CatalogNode, first: _Place) -> Refusal | None:
         """Return the first refusal among a node and all functions and relations to which it leads.
 
-        The start itself is not judged if it belongs to an extension and the first place is inside one. A node
-        is followed once for each place, because search path and roles decide what it calls.
+        The first node itself is not judged if it belongs to an extension, and `first` is a place inside one.
+        A node is followed once for each place, because its search path and roles decide what it calls.
         """
         reached: set[tuple[int, bool, _Place]] = set()
         pending: list[tuple[CatalogNode, _Place, str]] = [(start, first, "")]

@@ -51,7 +51,7 @@ _NAME_BODY = r'(?:[^"]++|"")*"(?!")'
 _TOKEN = re.compile(
     rf"""
     {_SKIPPED}(?:
-      # A string that goes on after a line break keeps its escapes. Without one, another string begins.
+      # A string that goes on after a line break keeps its escapes. Without a line break, a new string begins.
       (?P<escape_string>[eE]'{_ESCAPE_BODY}(?:{_LINE_BREAK_NEXT}{_SKIPPED}'{_ESCAPE_BODY})*)
     | (?P<STRING>(?:[bBxXnN]|[uU]&)?'{_STRING_BODY})
     | (?P<unfinished_string>(?:[eEbBxXnN]|[uU]&)?')
@@ -108,8 +108,8 @@ def tokenize(sql: str) -> Iterator[Token]:
 def _split_operators(run: str, start: int) -> Iterator[Token]:
     """Yield the operators in a run of operator characters that ends with `+` or `-`.
 
-    An operator may end so only if it has a character that no operator of standard SQL has: `@-` is one
-    operator, and `=-` is two.
+    An operator of several characters may end with `+` or `-` only if it has a character that no operator of
+    standard SQL has: `@-` is one operator, and `=-` is two.
     """
     first = len(run) if _NOT_STANDARD.search(run) else max(1, len(run.rstrip("+-")))
     yield Token(TokenKind.OPERATOR, run[:first], start)

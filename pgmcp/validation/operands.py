@@ -143,7 +143,10 @@ def _sorted_value(item: Node, query: Node) -> Node | None:
 
 
 def _may_be_named(target: Node, name: str, *, is_joined: bool) -> bool:
-    """Return whether an output may have this name. The `*` of a single relation has its columns anyway."""
+    """Return whether an output may have this name.
+
+    The `*` of a single relation does not count: the name then means the relation's column in any case.
+    """
     if is_star(target["val"]):
         return is_joined or "ColumnRef" not in target["val"]
     return _name_of_output(target) in (None, name)

@@ -53,7 +53,7 @@ def values(catalog: Catalog) -> tuple[str, ...]:
     return catalog.tables[0].columns[0].values
 
 
-async def test_the_catalog_is_there_before_the_samples_and_has_them_once_they_come() -> None:
+async def test_the_catalog_is_available_before_its_samples() -> None:
     sampler = Sampler(SAMPLES)
     schema = cache(sampler, database(ORDERS))
 

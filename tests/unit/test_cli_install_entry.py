@@ -66,7 +66,7 @@ def test_files_are_written_with_absolute_paths(tmp_path: Path, monkeypatch: pyte
     }
 
 
-def test_a_path_is_written_without_detours_but_with_its_links(
+def test_dots_are_removed_from_a_path_but_links_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "of-today").mkdir()
@@ -80,7 +80,7 @@ def test_a_path_is_written_without_detours_but_with_its_links(
     assert variables == {"PG_MCP_ENV_FILE": str(tmp_path / "current" / ".env")}
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"file .*missing does not exist"):
         read_variables([], tmp_path / "missing", None)
 

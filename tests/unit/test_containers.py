@@ -35,7 +35,7 @@ SERVICE_KEYS = {  # the keys of the Compose Specification that compose.yaml may 
 SCRIPTS = sorted((ROOT / "scripts/compose").glob("*.sh"))
 
 
-def test_every_file_that_the_image_is_made_of_is_there_and_sent_to_the_builder() -> None:
+def test_every_file_for_the_image_exists_and_is_sent_to_the_builder() -> None:
     sources = [
         name
         for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)

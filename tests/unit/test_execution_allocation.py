@@ -45,7 +45,7 @@ def test_a_pool_without_reserved_workers_grows_at_once() -> None:
     assert allocate(PoolState(general=1, waiting_general=3, max_workers=2, may_grow=False)).start == 1
 
 
-def test_a_general_statement_waits_until_the_reserved_workers_are_there() -> None:
+def test_a_general_statement_waits_until_the_reserved_workers_have_started() -> None:
     busy = PoolState(idle=2, general=1, starting=7, waiting_general=7)
 
     assert allocate(busy).general == 0

@@ -1,4 +1,4 @@
-"""Checks of the settings: origin of each, and validity."""
+"""Checks the settings: where each comes from, and whether it is valid."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -35,10 +35,10 @@ WHERE NOT EXISTS (
 # security is forced.
 IS_SUBJECT: Final = "(t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))"
 
-# Row policies for SELECT that can apply: `for_connection` says whether to the login role, and `owners` to
-# which owners. The conditions are the server's (check_enable_rls, check_role_for_policy): row security is
-# enabled and applies to the reader; the policy is for PUBLIC (0) or for a role whose privileges the reader
-# has.
+# Row policies for SELECT that can apply. `for_connection` says whether a policy applies to the login role;
+# `owners` lists the owners to whom it applies. The conditions are the server's (check_enable_rls,
+# check_role_for_policy): row security is enabled and applies to the reader, and the policy is for PUBLIC (0)
+# or for a role whose privileges the reader has.
 POLICIES: Final = f"""
 WITH owners (id) AS MATERIALIZED ({OWNERS})
 SELECT policy.*

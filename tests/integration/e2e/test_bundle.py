@@ -92,7 +92,7 @@ def configure(folder: Path, **fields: str) -> tuple[list[str], dict[str, str]]:
     )
 
 
-def test_an_unpacked_bundle_answers_with_nothing_but_a_database_filled_in(
+def test_an_unpacked_bundle_works_if_only_the_database_is_filled_in(
     installed: Path, shop_url: str, tmp_path: Path
 ) -> None:
     command, variables = configure(installed, database_url=shop_url)

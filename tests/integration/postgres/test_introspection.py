@@ -551,7 +551,7 @@ def test_the_values_of_columns_with_few_of_them_are_listed_but_not_of_sensitive_
     assert values["pair"] in (set(), {"often", "once 1", "once 2"})  # all values or none
 
 
-def test_the_values_of_small_lookup_tables_are_listed_although_each_is_there_once(
+def test_the_values_of_small_lookup_tables_are_listed_although_each_occurs_once(
     new_database: NewDatabase,
 ) -> None:
     url = new_database()

@@ -68,7 +68,7 @@ def test_the_compact_prompt_has_every_name_and_fact(catalog: Catalog, prompt: st
             assert all(bound in line for bound in column.value_range or ())
 
 
-def test_every_table_that_verified_sql_reads_is_there(prompt: str) -> None:
+def test_every_table_that_verified_sql_reads_is_in_the_prompt(prompt: str) -> None:
     for verified in load_context(SHOP_CONTEXT)["shop"].verified:
         for _, relation in find_references(verified.sql).relations:
             assert f"{relation}(" in prompt
