@@ -130,8 +130,17 @@ WHERE {_USER_SCHEMA} AND EXISTS (
     SELECT FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_may_read("c")})"""
 
+
+def _row_count(relation: str) -> str:
+    return (
+        f"CASE WHEN {relation}.reltuples > '0' THEN {relation}.reltuples::pg_catalog.float8"
+        f" ELSE pg_catalog.pg_stat_get_live_tuples({relation}.oid)::pg_catalog.float8 END"
+    )
+
+
 # reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A query of a parent also returns
 # the rows of its partitions or inheriting tables, so their numbers of rows count for the parent.
+# If only some of them have been analysed, the others count with the rows that the server has seen inserted.
 # The reltuples of a partitioned table itself is not used: ANALYZE writes the sum of its partitions there.
 RELATIONS = f"""
 WITH RECURSIVE family (root, member) AS (
@@ -143,16 +152,16 @@ WITH RECURSIVE family (root, member) AS (
     SELECT f.root, i.inhrelid
     FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.member
 ), family_size (root, row_count) AS (
-    SELECT f.root, pg_catalog.sum(m.reltuples)
+    SELECT f.root, pg_catalog.sum({_row_count("m")})
     FROM family AS f JOIN pg_catalog.pg_class AS m ON m.oid = f.member AND m.relkind <> 'p'
-    WHERE m.reltuples > '0'
     GROUP BY f.root
+    HAVING pg_catalog.bool_or(m.reltuples > '0')
 )
 SELECT visible.id, visible.schema_name, visible.name, visible.kind,
        COALESCE(pg_catalog.left(d.description, 2000), '') AS comment,
        CASE WHEN visible.kind = 'p' THEN s.row_count::pg_catalog.int8
             WHEN s.row_count IS NOT NULL
-            THEN (s.row_count + GREATEST(visible.reltuples, 0::pg_catalog.float4))::pg_catalog.int8
+            THEN (s.row_count + {_row_count("visible")})::pg_catalog.int8
             WHEN visible.kind <> 'v' AND visible.reltuples >= '0'
                  AND visible.reltuples + visible.relpages::pg_catalog.float4 > '0'
             THEN visible.reltuples::pg_catalog.int8 END AS estimated_rows,

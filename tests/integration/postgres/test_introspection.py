@@ -254,6 +254,38 @@ def test_a_part_of_a_table_is_listed_if_the_role_may_not_read_the_whole(new_data
     }
 
 
+def test_partitions_that_were_never_analysed_count_for_the_size_of_their_parent(
+    new_database: NewDatabase,
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE TABLE logs (day int) PARTITION BY LIST (day);
+        CREATE TABLE logs_1 PARTITION OF logs FOR VALUES IN (1) WITH (autovacuum_enabled = off);
+        CREATE TABLE logs_2 PARTITION OF logs FOR VALUES IN (2) WITH (autovacuum_enabled = off);
+        CREATE TABLE units (id int) WITH (autovacuum_enabled = off);
+        CREATE TABLE heavy () INHERITS (units) WITH (autovacuum_enabled = off);
+        """,
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("INSERT INTO logs SELECT 1 FROM generate_series(1, 300)")
+        connection.execute("INSERT INTO logs SELECT 2 FROM generate_series(1, 500)")
+        connection.execute("INSERT INTO units SELECT generate_series(1, 40)")
+        connection.execute("INSERT INTO heavy SELECT generate_series(1, 7)")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        before = found(read(url), "logs").estimated_rows
+        connection.execute("ANALYZE logs_1")
+        connection.execute("ANALYZE heavy")
+        logs = connection.execute("SELECT count(*) FROM logs").fetchone()
+        units = connection.execute("SELECT count(*) FROM units").fetchone()
+    catalog = read(url)
+
+    assert before is None
+    assert (found(catalog, "logs").estimated_rows,) == logs == (800,)
+    assert (found(catalog, "units").estimated_rows,) == units == (47,)
+
+
 def test_rows_of_subpartitions_and_of_inheriting_tables_are_counted_once(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
