@@ -130,8 +130,11 @@ class CallGraph:
         return self._refusal(function)
 
     def extension_body_refusal(self, function: CatalogFunction) -> Refusal | None:
-        """Return why the body of an extension's function may not run; the function itself is not judged."""
-        if not function.extension_body:
+        """Return why the body of an extension's function may not run; the function itself is not judged.
+
+        For an aggregate, these are the bodies of its parts.
+        """
+        if not function.extension or not (function.extension_body or function.parts):
             return None
         if id(function) not in self._body_refusals:
             place = _Place(self._search_path, is_inside_extension=True)
@@ -318,7 +321,7 @@ class CallGraph:
         found = [each for each in namesakes if each.volatility == part.volatility]
         if part.volatility == "v" and not part.extension:
             return found or [part]
-        return [each for each in found if each.definition or each.is_body_unreadable]
+        return [each for each in found if each.definition or each.extension_body or each.is_body_unreadable]
 
     def _called_for_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         """Yield the functions of casts and CHECKs that a view's or policy's functions may call for arguments.

@@ -492,11 +492,20 @@ create function geo.area(float8) returns float8 language sql immutable
 create function geo.label(int) returns text language plpgsql stable
     as $$ declare n int := $1; begin if n < 0 then return spelled(-n); end if; return spelled(n); end $$;
 create function geo.spelled(bigint) returns text language sql immutable as 'select $1::text';
+create function geo.add_twice(float8, float8) returns float8 language sql immutable as 'select $1 + 2 * $2';
+create aggregate geo.sum_of_twice(float8) (sfunc = geo.add_twice, stype = float8, initcond = '0');
+create aggregate geo.sum_of_half(float8) (sfunc = float8pl, finalfunc = geo.half, stype = float8);
 create function geo.logged(int) returns int language plpgsql as 'begin return $1; end';
 create function geo.quiet(int) returns int language sql immutable as 'select geo.logged($1)';
 create function geo.on_path(float8) returns float8 language sql immutable set search_path = pg_catalog, geo
     as 'select 2 * $1';
 alter extension vector add function geo.half(float8);
+alter extension vector add function geo.add_twice(float8, float8);
+alter extension vector add aggregate geo.sum_of_twice(float8);
+alter extension vector add aggregate geo.sum_of_half(float8);
+create aggregate sum_of_more(float8) (sfunc = geo.add_twice, stype = float8, initcond = '0');
+create function own_sum() returns float8 language sql
+    as 'select geo.sum_of_twice(x) from (values (1.5)) v(x)';
 alter extension vector add function geo.twice(float8);
 alter extension vector add function geo.area(float8);
 alter extension vector add function geo.label(int);
@@ -517,6 +526,7 @@ _HONEST_BODIES = [
     "select half(1.5), geo.half(2)",
     "select on_path(1.5)",
     "select quiet(5)",
+    "select sum_of_half(x) from (values (1.5::float8)) v(x)",
     "select 2 * 3, 1.5::float8 * 2.5::float8",
 ]
 _ACTING_BODIES = [
@@ -526,6 +536,9 @@ _ACTING_BODIES = [
     "select label(5)",
     "select own_area(1.5)",
     "select * from areas",
+    "select sum_of_twice(x) from (values (1.5::float8)) v(x)",
+    "select sum_of_more(x) from (values (1.5::float8)) v(x)",
+    "select own_sum()",
     "select 2 * 1.5::float8",
 ]
 
