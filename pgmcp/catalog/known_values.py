@@ -81,7 +81,7 @@ def listed_values(definition: str) -> tuple[str, ...]:
 def text_of(column: Column, value: str) -> str:
     """Return an SQL expression that gives a value of a text column as text.
 
-    Other types than PostgreSQL's own may have a cast to text that the database defines. `concat` does not
+    Types that are not PostgreSQL's own may have a cast to text that the database defines. `concat` does not
     call it: it uses the output function of the type.
 
     Args:

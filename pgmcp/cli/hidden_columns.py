@@ -105,7 +105,7 @@ BEGIN
       FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
      WHERE c.oid = {view_text}::pg_catalog.regclass AND a.privilege_type = 'SELECT'
        AND a.grantee <> c.relowner;
-    RAISE NOTICE 'the view % has other columns than before: it is dropped and made again, with SELECT for %',
+    RAISE NOTICE 'the columns of the view % have changed: it is dropped and made again, with SELECT for %',
       {view_text}, pg_catalog.concat_ws(', ', readers);
     DROP VIEW {view};
     EXECUTE 'CREATE VIEW ' || columns;

@@ -113,7 +113,7 @@ def _loopback_address() -> str:
 
 
 def _is_own(writer: asyncio.StreamWriter) -> bool:
-    """Return whether the client is a process of this user; always True on other systems than Linux."""
+    """Return whether the client is a process of this user; always True on systems other than Linux."""
     if sys.platform != "linux":
         return True
     client, server = writer.get_extra_info("peername"), writer.get_extra_info("sockname")

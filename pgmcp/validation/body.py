@@ -186,7 +186,7 @@ class BodyText:
         follows_unicode_name = False
         for at, token in enumerate(tokens):
             word = token.text.lower()
-            # UESCAPE chooses another escape character than the one that `_decode` knows.
+            # UESCAPE chooses an escape character that `_decode` does not know.
             if word == "uescape" and follows_unicode_name:
                 return True
             if word == "execute" and self.language == "plpgsql" and not _runs_plain_text(tokens, at):

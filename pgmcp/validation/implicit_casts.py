@@ -1,6 +1,6 @@
 """Finds where a statement may cast columns implicitly.
 
-The server calls an implicit cast where it needs another type than a value has: for an operator or an
+The server calls an implicit cast where it needs a type that differs from a value's: for an operator or an
 argument, in CASE, COALESCE and set operations, as a condition or a subscript. Only places where it certainly
 calls none count as harmless; every other place counts as a cast.
 """

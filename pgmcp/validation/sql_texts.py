@@ -62,9 +62,9 @@ def _is_integer(argument: Node) -> bool:
 
 
 def _written_text(argument: Node, sql: str) -> str | None:
-    """Return the text of a string constant that the statement has character for character, or None.
+    """Return the text of a string constant if the statement has it character for character; else None.
 
-    So neither escapes nor a string in several parts can give the server another text than the checks.
+    Escapes, or a string in several parts, could otherwise give the server a text that was not checked.
     """
     constant = argument.get("A_Const", {})
     text = constant.get("sval", {}).get("sval")

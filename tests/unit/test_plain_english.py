@@ -47,6 +47,7 @@ _REPLACEMENT_BY_WORD = {
     r"(?<![Tt]here )(is|are|was|were) no (?!longer|more|other|such)[a-z]+": "'is not a': easier to read",
     r"(is|are) none of": "'is not one of'",
     r"lately": "recently",
+    r"([Aa]nother|[Oo]ther) [a-z-]+ than": "'a … other than': 'other' and 'than' belong together",
 }
 _PHRASES_THAT_STAY = re.compile(r"(?i)without doubt|in doubt")
 

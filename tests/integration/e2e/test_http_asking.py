@@ -168,7 +168,7 @@ class AnswersElsewhere(httpx2.AsyncHTTPTransport):
 
 
 @pytest.mark.anyio
-async def test_the_sdks_client_is_answered_by_another_server_than_the_one_that_asked(
+async def test_the_sdks_client_is_answered_by_a_server_that_did_not_ask(
     fleet: list[HttpServerProcess], endpoint: ScriptedEndpoint
 ) -> None:
     async def choose(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
