@@ -121,7 +121,7 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
     "pg_stat_get_live_tuples": OptionalFunction(
         ("pg_stat_get_live_tuples(oid)",),
         "tables are sampled in the order of their names, and partitions that were never analysed do not "
-        "count for their parent's size",
+        "count towards their parent's size",
         "0::pg_catalog.int8",
     ),
     "pg_terminate_backend": OptionalFunction(

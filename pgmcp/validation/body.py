@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import VariableTypes
-from pgmcp.validation.explicit_casts import cast_targets
+from pgmcp.validation.explicit_casts import targets_in_tokens
 from pgmcp.validation.grammar import Node, parse_with_parameters
 from pgmcp.validation.lexer import Token, TokenKind, depends_on_escapes, string_content, tokenize
 from pgmcp.validation.plpgsql import PlpgsqlBody, read_plpgsql
@@ -273,7 +273,7 @@ class BodyText:
     @cached_property
     def written_targets(self) -> frozenset[str] | None:
         """Names of the built-in types to which it casts explicitly; None if it may cast to other types."""
-        found = [cast_targets(tokens) for _, _, tokens in self._texts[0]]
+        found = [targets_in_tokens(tokens) for _, _, tokens in self._texts[0]]
         return None if None in found else frozenset().union(*filter(None, found))
 
     @cached_property

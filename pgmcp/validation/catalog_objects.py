@@ -128,7 +128,7 @@ class CatalogFunction:
         spares_literals: whether casts call it, but never for a literal. This holds if no CHECK calls it, and
             each of the casts is explicit, or an assignment cast to a user-defined type, but none is of a type
             to itself.
-        cast_targets: names of the types to which the casts convert that call it; empty if a CHECK calls it.
+        cast_targets: names of the target types of the casts that call it; empty if a CHECK calls it.
         counterparts: the functions of the negators and commutators of its operators, each with its schema,
             name and argument types. The server can call them in its place, to plan or to run a statement.
         state_types: names of the user-defined types of an aggregate's arguments and states; it makes values

@@ -1,8 +1,8 @@
 """Finds where a statement may cast values of columns explicitly: `mood::int`, `to_json(people)`.
 
 An explicit cast is called where a statement names its target type. A few built-in functions and operators
-also look up such a cast and call it. `ExplicitCasts` searches a parsed statement; `cast_targets` finds the
-target types in tokens.
+also look up such a cast and call it. `ExplicitCasts` searches a parsed statement; `targets_in_tokens`
+finds the target types in the tokens of a text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -254,7 +254,7 @@ def looks_up_cast(function: str, targets: Set[str]) -> bool:
     )
 
 
-def cast_targets(tokens: Sequence[Token]) -> frozenset[str] | None:
+def targets_in_tokens(tokens: Sequence[Token]) -> frozenset[str] | None:
     """Return the built-in types to which a text casts, by its tokens; None if there may be others.
 
     The names are those of pg_type. `::` after an untyped literal does not count, because it calls no cast
