@@ -82,8 +82,8 @@ def find_refused_cast(
         root: the tree of the statement.
         casts: the refused casts and CHECKs of the columns, results of functions, and types in the statement.
         facts: facts about the database.
-        cast_types: by the name of a type to which the statement casts, the types with casts or CHECKs that a
-            value of this type has or contains, such as the element type of an array.
+        cast_types: for each type to which the statement casts, by name: the types with casts or CHECKs that
+            its values have or contain, such as the element type of an array.
         shows_result: as in `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]

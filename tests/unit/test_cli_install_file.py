@@ -41,12 +41,12 @@ def test_a_file_is_replaced_and_a_backup_is_kept(path: Path) -> None:
 
 
 def test_no_backup_is_ever_overwritten(path: Path) -> None:
-    path.with_name("mcp.json.bak1").write_text("of somebody else")
+    path.with_name("mcp.json.bak1").write_text("of another program")
 
     first = replace_host_file(read_host_file(path), "1", is_private=False)
     second = replace_host_file(read_host_file(path), "2", is_private=False)
 
-    assert path.with_name("mcp.json.bak1").read_text() == "of somebody else"
+    assert path.with_name("mcp.json.bak1").read_text() == "of another program"
     assert first == path.with_name("mcp.json.bak2")
     assert second == path.with_name("mcp.json.bak3")
     assert second.read_text() == "1"

@@ -101,7 +101,7 @@ def test_a_pipe_gets_one_line_a_row_however_wide() -> None:
     assert cut_cells == 0
 
 
-def test_a_pipe_does_not_get_every_row_as_wide_as_one_huge_cell() -> None:
+def test_one_huge_cell_does_not_widen_all_rows_in_a_pipe() -> None:
     lines, cut_cells = drawn(rows_of({"a": "text"}, ["x" * 60_000], ["y"]), None)
 
     assert len(lines[3]) < 300

@@ -67,7 +67,7 @@ def test_standard_input_that_is_not_text_is_refused(shop_environment: dict[str, 
     assert b"not UTF-8 (byte 7)" in done.stderr
 
 
-def test_standard_input_that_is_too_long_is_refused_as_that(
+def test_the_error_for_too_long_standard_input_names_the_limit(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     done = run(shop_environment, folder, "sql", stdin=b"select  '" + "é".encode() * 600_000 + b"'")
