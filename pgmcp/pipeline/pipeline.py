@@ -8,9 +8,12 @@ from typing import Final
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS, checked_question, checked_reading, limited_rows
 from pgmcp.errors import (
+    DeadlineExceededError,
     PgmcpError,
+    ResultTooLargeError,
     SqlRejectedError,
     StatementFailedError,
+    TooExpensiveError,
     UnanswerableError,
 )
 from pgmcp.execution.result import Rows, StatementOrigin
@@ -38,6 +41,10 @@ from pgmcp.pipeline.writing import SqlWriter, find_verified_sql, with_column_spe
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or "
     "rephrase the question"
+)
+
+VERIFIED_SQL_RAN: Final = (
+    "the SQL is the operator's verified SQL for this question, which the context file can correct"
 )
 
 _CALL_OPTIONS: Final = CallOptions()
@@ -273,8 +280,15 @@ class Pipeline:
         try:
             return await self._statements.run(request, sql)
         except (SqlRejectedError, StatementFailedError) as error:
-            error.hint = "; ".join(part for part in (error.hint.rstrip("."), VERIFIED_SQL_FAILED) if part)
+            _add_hint(error, VERIFIED_SQL_FAILED)
             raise
+        except (DeadlineExceededError, ResultTooLargeError, TooExpensiveError) as error:
+            _add_hint(error, VERIFIED_SQL_RAN)
+            raise
+
+
+def _add_hint(error: PgmcpError, hint: str) -> None:
+    error.hint = "; ".join(part for part in (error.hint.rstrip("."), hint) if part)
 
 
 def _add_earlier(request: Request, earlier: str) -> None:

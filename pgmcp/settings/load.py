@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pgmcp.ending_signals import deferred
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo, sources
 from pgmcp.settings.database import PASSWORD_FIELDS, DatabaseSettings
@@ -116,7 +117,8 @@ def _make_reader() -> type[_Sources]:
     return create_model("SettingsReader", __base__=_Sources, **by_name)
 
 
-_Reader = _make_reader()
+with deferred():  # pydantic would turn the KeyboardInterrupt of Ctrl-C into an error of its own
+    _Reader = _make_reader()
 
 
 def _validate(highest_first: Sequence[GivenSource]) -> Settings:

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import inspect
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Coroutine, Iterator
 
@@ -190,3 +192,33 @@ def test_a_failure_without_a_signal_is_raised() -> None:
 
     with pytest.raises(WorkerLostError):
         run_coroutine(fail)
+
+
+INTERRUPTED_BUILD = """
+import signal
+import subprocess
+import sys
+import pydantic
+
+build = pydantic.create_model
+
+def create_model(*arguments, **fields):
+    signal.raise_signal(signal.SIGINT)
+    made = build(*arguments, **fields)
+    print("built")
+    return made
+
+pydantic.create_model = create_model
+try:
+    import pgmcp.settings.load
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_waits_while_pydantic_builds_the_model_of_the_settings() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_BUILD], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout.split() == ["built", "interrupted"]

@@ -77,6 +77,8 @@ databases:
         sql: select count(*) from widgets
       - question: Clear the widgets
         sql: delete from products
+      - question: How many numbers are there?
+        sql: select count(*) from generate_series(1, 1000000000000)
 """
 
 
@@ -100,6 +102,25 @@ def test_a_failed_verified_question_names_the_operators_sql_as_the_cause(
     assert "the operator's verified SQL for this question failed" in answer.text
     assert "context file" in answer.text
     assert (line["outcome"], line["source"]) == (outcome, "verified")
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome"),
+    [("PG_MCP_SERVER_QUERY_TIMEOUT=0.3", "timeout"), ("PG_MCP_SERVER_MAX_COST=10", "too_expensive")],
+)
+def test_the_error_of_a_verified_question_that_reaches_a_limit_names_whose_sql_it_is(
+    limit: str, outcome: str, shop_environment: dict[str, str], start_server: StartServer, tmp_path: Path
+) -> None:
+    context = tmp_path / "context.yaml"
+    context.write_text(BROKEN_CONTEXT)
+    server = start_server(
+        {**shop_environment, "PG_MCP_CONTEXT_FILE": str(context), **dict([limit.split("=")])}
+    )
+
+    answer = server.call("query", question="How many numbers are there?")
+
+    assert answer.code == outcome
+    assert "the SQL is the operator's verified SQL for this question" in answer.text
 
 
 def test_a_context_for_a_database_that_is_not_configured_is_warned_of(
