@@ -1,1 +1,2 @@
 select net(100), count_of('paid')
+select slices()

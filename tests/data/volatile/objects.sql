@@ -267,7 +267,7 @@ begin
     a[1]=-1;
     a[1 + a[2] / 2] := a[3];
     a[cardinality(a) + 1] := (select count(*) from settings);
-    a[2:3] := array[t[1][2], 8];
+    a[2]=t[1][2]; a[3] := 8;
     t[1][2] := 7;
     for r in select id from orders where id < 3 order by id loop a[r.id] := r.id * 10; end loop;
     return array_to_string(a || t[1][2], ' ');

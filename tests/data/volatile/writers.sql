@@ -176,8 +176,6 @@ create function p_call_on_fields_of_variable() returns int language plpgsql as
     return (with s as (select noted.* from noted) select max(s.notes) from s); end $$;
 create function p_element_value() returns int language plpgsql as
     $$ declare a int[] := '{1}'; begin a[1]=-w_insert(); return a[1]; end $$;
-create function p_slice() returns int language plpgsql as
-    $$ declare a int[] := '{1,2}'; begin a[1:w_insert()] := '{3}'; return a[1]; end $$;
 create function p_second_index() returns int language plpgsql as
     $$ declare a int[] := '{{1,2}}'; begin a[1][w_insert()] := 3; return 1; end $$;
 create function p_index_with_equals() returns int language plpgsql as

@@ -46,16 +46,20 @@ class _Database:
 
     Attributes:
         url: the superuser's URL.
-        has_standard_bodies: whether the server knows BEGIN ATOMIC, so version 14 or later.
+        left_out: the end of the names of files for other versions: "_14" means 14 or later, "_13" means 13.
     """
 
     url: str
-    has_standard_bodies: bool
+    left_out: str
 
     def lines(self, *names: str) -> list[str]:
-        """Return the statements of these files, without those for version 14 if the server is older."""
-        found = [name for name in names if self.has_standard_bodies or not name.endswith("_14")]
-        return [line for name in found for line in (_DATA / f"{name}.sql").read_text("utf-8").splitlines()]
+        """Return the statements of these files, without those for other versions."""
+        return [line for text in self.texts(*names) for line in text.splitlines()]
+
+    def texts(self, *names: str) -> list[str]:
+        """Return the contents of these files, without those for other versions."""
+        found = (name for name in names if not name.endswith(self.left_out))
+        return [(_DATA / f"{name}.sql").read_text("utf-8") for name in found]
 
 
 @pytest.fixture(scope="module", params=["embedded", "installed", "oldest"])
@@ -70,9 +74,10 @@ def database(request: pytest.FixtureRequest) -> Iterator[_Database]:
     else:
         admin = request.getfixturevalue("oldest_url")
     execute(admin, f"create database {_DATABASE}")
-    database = _Database(f"{admin.removesuffix('postgres')}{_DATABASE}", request.param != "oldest")
-    names = ["objects", "writers", *(["objects_14"] if database.has_standard_bodies else [])]
-    scripts = [(_DATA / f"{name}.sql").read_text("utf-8") for name in names]
+    database = _Database(
+        f"{admin.removesuffix('postgres')}{_DATABASE}", "_14" if request.param == "oldest" else "_13"
+    )
+    scripts = database.texts("objects", "writers", "objects_13", "objects_14")
     execute(database.url, "".join([*scripts, _ROLE_SQL]))
     yield database
     execute(admin, f"drop database {_DATABASE} with (force)")
@@ -95,7 +100,7 @@ def _acts(url: str, sql: str, role: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("role", "files"), [("none", ["attacks", "attacks_14"]), (_ROLE, ["policy_attacks"])]
+    ("role", "files"), [("none", ["attacks", "attacks_13", "attacks_14"]), (_ROLE, ["policy_attacks"])]
 )
 async def test_a_function_that_acts_when_it_is_called_is_refused(
     database: _Database, role: str, files: list[str]
@@ -133,7 +138,7 @@ async def test_no_acting_function_has_an_effect_through_the_server(
 ) -> None:
     async with pipeline_to(database.url, read_only=read_only) as pipeline:
         run = validated(pipeline)
-        for sql in database.lines("attacks", "attacks_14"):
+        for sql in database.lines("attacks", "attacks_13", "attacks_14"):
             await run(sql)
 
     assert [each.statement for each in run.replies if not each.is_rejected] == []

@@ -1,0 +1,2 @@
+select p_diagnostics()
+select p_stable_diagnostics()
