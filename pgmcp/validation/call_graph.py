@@ -72,6 +72,24 @@ class _Place(NamedTuple):
         )
 
 
+class _State(NamedTuple):
+    """A node at a place.
+
+    Attributes:
+        node_id: the id() of the node.
+        is_trusted: whether the node itself is not judged, because it belongs to the extension that uses it.
+        place: the place inside the node.
+    """
+
+    node_id: int
+    is_trusted: bool
+    place: _Place
+
+
+_Reached = dict[_State, tuple[_State | None, str]]
+"""For each state, the one that leads to it, and the row policy that its node is; "" for another node."""
+
+
 class CallGraph:
     """The functions and relations of one database, and what each of them calls.
 
@@ -124,6 +142,8 @@ class CallGraph:
         self._body_refusals: dict[int, Refusal | None] = {}
         self._own_refusal: dict[tuple[int, bool], Refusal | None] = {}
         self._uses: dict[tuple[int, Path], tuple[CatalogNode, ...]] = {}
+        self._refused: dict[_State, Refusal] = {}
+        self._safe: set[_State] = set()
 
     def function_refusal(self, function: CatalogFunction) -> Refusal | None:
         """Return why a function may not be called; None if it may."""
@@ -202,30 +222,65 @@ class CallGraph:
         """Return the first refusal among a node and all functions and relations to which it leads.
 
         The first node itself is not judged if it belongs to an extension, and `first` is a place inside one.
-        A node is followed once for each place, because its search path and roles decide what it calls.
+        A node is followed once for each place, because its search path and roles decide what it calls. What
+        is found is kept for later searches: refusals of the nodes that lead to one, and the nodes that lead
+        to none.
         """
-        reached: set[tuple[int, bool, _Place]] = set()
-        pending: list[tuple[CatalogNode, _Place, str]] = [(start, first, "")]
+        reached: _Reached = {}
+        pending: list[tuple[CatalogNode, _Place, str, _State | None]] = [(start, first, "", None)]
         while pending:
-            node, callers_place, callers_policy = pending.pop()
-            policy = policy_of(node) or callers_policy
+            node, callers_place, callers_policy, caller = pending.pop()
             is_trusted = callers_place.is_inside_extension and _is_of_extension(node)
-            places = [
-                place
-                for place in self._inside(node, callers_place)
-                if (id(node), is_trusted, place) not in reached
-            ]
-            if not places:
+            states = [_State(id(node), is_trusted, place) for place in self._inside(node, callers_place)]
+            states = [each for each in states if each not in reached and each not in self._safe]
+            if not states:
                 continue
-            reached.update((id(node), is_trusted, place) for place in places)
-            if not is_trusted and (
-                refusal := self._refusal_of_itself(node, through_relation=callers_place.is_inside_relation)
-            ):
-                return refusal._replace(policy=policy, allowable=allowable(node, refusal))
-            for place in places:
-                used = self._used_by(node, place.path)
-                pending.extend((each, place, policy) for each in used if _acts_for(each, place.reader))
+            reached.update(dict.fromkeys(states, (caller, policy_of(node))))
+            refusal = self._refusal_at(node, states, through_relation=callers_place.is_inside_relation)
+            if refusal:
+                self._keep_refusal(refusal, states, reached)
+                return refusal._replace(policy=refusal.policy or callers_policy)
+            policy = policy_of(node) or callers_policy
+            for state in states:
+                pending += [
+                    (each, state.place, policy, state) for each in self._next_after(node, state.place)
+                ]
+        self._safe.update(reached)
         return None
+
+    def _refusal_at(
+        self, node: CatalogNode, states: list[_State], *, through_relation: bool
+    ) -> Refusal | None:
+        """Return why a node is refused by itself, or because of a node to which it is known to lead."""
+        if known := next((self._refused[each] for each in states if each in self._refused), None):
+            return known
+        if states[0].is_trusted:
+            return None
+        refusal = self._refusal_of_itself(node, through_relation=through_relation)
+        return refusal and refusal._replace(policy=policy_of(node), allowable=allowable(node, refusal))
+
+    def _keep_refusal(self, refusal: Refusal, states: list[_State], reached: _Reached) -> None:
+        """Keep a refusal for the states of a node, and for those on the way to it."""
+        for each in states:
+            self._refused.setdefault(each, refusal)
+        caller, _ = reached[states[0]]
+        while caller is not None:
+            before, policy = reached[caller]
+            refusal = refusal._replace(policy=refusal.policy or policy)
+            self._refused[caller] = refusal
+            caller = before
+
+    def _next_after(self, node: CatalogNode, place: _Place) -> list[CatalogNode]:
+        """Return what a node uses at a place, in the order in which to push it; what to follow first is last.
+
+        If one of these is known to be refused by itself, it is the only one.
+        """
+        used = [each for each in self._used_by(node, place.path) if _acts_for(each, place.reader)]
+        for each in used:
+            is_trusted = place.is_inside_extension and _is_of_extension(each)
+            if not is_trusted and self._own_refusal.get((id(each), place.is_inside_relation)):
+                return [each]
+        return used[::-1]
 
     def _refusal_of_itself(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
         key = (id(node), through_relation)
@@ -236,7 +291,7 @@ class CallGraph:
     def _used_by(self, node: CatalogNode, path: Path) -> tuple[CatalogNode, ...]:
         key = (id(node), path)
         if key not in self._uses:
-            self._uses[key] = tuple(self._find_uses(node, path))
+            self._uses[key] = tuple({id(each): each for each in self._find_uses(node, path)}.values())
         return self._uses[key]
 
     def _inside(self, node: CatalogNode, place: _Place) -> list[_Place]:

@@ -1,9 +1,13 @@
+import sys
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import CatalogFunction, CatalogRelation, FunctionPolicy, validate
+from pgmcp.validation.body import read_body
+from pgmcp.validation.call_graph import CallGraph
 from pgmcp.validation.catalog_objects import CatalogOperator
 
 
@@ -273,3 +277,92 @@ def test_a_stored_body_is_refused_for_an_equality_of_any_schema(implied: str) ->
         validate(
             "select f()", functions=FunctionPolicy(catalog_functions=[stored, trap], search_path=["public"])
         )
+
+
+def _tangle(also: str, *, before: str = "") -> FunctionPolicy:
+    """Return a policy with functions that all call each other; the last one does something else, too."""
+    names = [f"f{number}" for number in range(60)]
+    calls = before + " union all ".join(f"select {name}()" for name in names)
+    bodies = dict.fromkeys(names, calls) | {names[-1]: f"{calls} union all {also}"}
+    functions = [honest(name, body) for name, body in bodies.items()]
+    return FunctionPolicy(catalog_functions=[VOLATILE, *functions])
+
+
+@pytest.mark.parametrize(("also", "is_accepted"), [("select 1", True), ("select nextval('s')", False)])
+def test_each_function_is_followed_once_however_many_call_each_other(also: str, is_accepted: bool) -> None:
+    policy = _tangle(also)
+    read_body.cache_clear()
+    followed = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal followed
+        followed += event == "call" and frame.f_code is CallGraph._used_by.__code__
+
+    sys.setprofile(count)
+    try:
+        accepted = [policy.refusal("", f"f{number}", 0) is None for number in range(60)]
+    finally:
+        sys.setprofile(None)
+
+    assert accepted == [is_accepted] * 60
+    assert followed <= 60
+    assert read_body.cache_info().misses <= 60
+
+
+def test_a_body_that_calls_an_unsafe_function_first_is_the_only_one_that_is_read() -> None:
+    policy = _tangle("select 1", before="select app.strike() union all ")
+    read_body.cache_clear()
+
+    assert policy.refusal("", "f0", 0)
+    assert read_body.cache_info().misses == 1
+
+
+def test_a_verdict_does_not_depend_on_earlier_ones() -> None:
+    bodies = {
+        "a": "select b(), c()",
+        "b": "select c()",
+        "c": "select d(), e()",
+        "d": "select b()",
+        "e": "select f()",
+        "f": "select nextval('s')",
+        "g": "select h()",
+        "h": "select g(), i()",
+        "i": "select count(*) from shown",
+        "j": "select count(*) from guarded",
+        "k": "select j(), i()",
+    }
+    functions = [honest(name, body) for name, body in bodies.items()]
+    relations = [
+        CatalogRelation("public", "shown", calls=(("public", "g", 0),)),
+        CatalogRelation("public", "guarded", policy="only_mine", calls=(("public", "e", 0),)),
+    ]
+
+    def verdicts(order: list[str]) -> dict[str, bool]:
+        policy = FunctionPolicy(catalog_functions=functions, catalog_relations=relations)
+        return {name: policy.refusal("", name, 0) is not None for name in order}
+
+    expected = {name: name in "abcdefjk" for name in bodies}
+    assert all(verdicts([name]) == {name: expected[name]} for name in bodies)
+    assert verdicts(list(bodies)) == expected
+    assert verdicts(list(reversed(bodies))) == expected
+
+
+def test_a_refusal_through_a_policy_names_it_whatever_was_refused_before() -> None:
+    functions = [honest("reads", "select count(*) from guarded"), honest("calls", "select reads()"), VOLATILE]
+    guarded = CatalogRelation("public", "guarded", policy="only_mine", calls=(("app", "strike", 0),))
+
+    def messages(*statements: str) -> list[str]:
+        policy = FunctionPolicy(catalog_functions=functions, catalog_relations=[guarded])
+        found = []
+        for sql in statements:
+            with pytest.raises(SqlRejectedError) as refused:
+                validate(sql, functions=policy)
+            found.append(str(refused.value))
+        return found
+
+    statements = ["select app.strike()", "select reads()", "select calls()", "table guarded"]
+    separately = [message for sql in statements for message in messages(sql)]
+
+    assert messages(*statements) == separately
+    assert messages(*reversed(statements)) == separately[::-1]
+    assert "only_mine" in separately[3]
