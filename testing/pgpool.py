@@ -35,6 +35,7 @@ allow_clear_text_frontend_auth = on
 num_init_children = 8
 health_check_period = 0
 sr_check_period = 0
+{more}
 """
 
 
@@ -46,8 +47,13 @@ def find_pgpool() -> str | None:
 class Pgpool:
     """A pgpool-II process with one node in raw mode, as a context manager."""
 
-    def __init__(self, program: str, upstream_url: str) -> None:
-        """Prepare a process in front of the URL's server; the URL's role may log in."""
+    def __init__(self, program: str, upstream_url: str, *, more: str = "") -> None:
+        """Prepare a process in front of the URL's server; the URL's role may log in.
+
+        Args:
+            more: further lines of its configuration.
+        """
+        self._more = more
         self._program = program
         self._upstream = urlsplit(upstream_url)
         self._user = choose_server_user()
@@ -95,6 +101,7 @@ class Pgpool:
                 folder=folder,
                 upstream_host=self._upstream.hostname,
                 upstream_port=self._upstream.port,
+                more=self._more,
             ),
             "pool_hba.conf": f"host all all {HOST}/32 password\n",
             "pool_passwd": f"{user}:TEXT{password}\n",

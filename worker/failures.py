@@ -149,6 +149,10 @@ _POOLER_LIMIT_BY_MESSAGE = {"query timeout": "query_timeout, set in pgbouncer.in
 _PACKET_TOO_LONG = re.compile(r"bad (?:packet|pkt) header")
 """PgBouncer's message for a statement, or a row of its result, that is longer than max_packet_size."""
 
+_INTERNAL_ERROR = "XX000"
+_SERVER_LOST = re.compile(r"unable to (?:read data from|write data to) DB node")
+"""pgpool-II's message if its connection to the server ended; its SQLSTATE is XX000."""
+
 _PACKET_HINT = (
     "PgBouncer does not let a statement or row of this length through (max_packet_size in pgbouncer.ini): "
     "shorten the statement, or select fewer or shorter columns, for example left(column, 1000)"
@@ -181,8 +185,10 @@ def classify(sqlstate: str, message: str) -> FailureCode:
     """Return the code for a failed statement.
 
     An exact SQLSTATE wins over its two-character class. Without a SQLSTATE the message is libpq's: the
-    worker ran out of memory, or the connection broke.
+    worker ran out of memory, or the connection broke. pgpool-II reports a lost server as an internal error.
     """
+    if sqlstate == _INTERNAL_ERROR and _SERVER_LOST.match(message):
+        return FailureCode.UNREACHABLE
     if sqlstate:
         by_class = _CODE_BY_SQLSTATE_CLASS.get(sqlstate[:2], FailureCode.STATEMENT)
         return _CODE_BY_SQLSTATE.get(sqlstate, by_class)

@@ -32,7 +32,7 @@ _WHO_HOLDS: Final = (
     "pgmcp"
 )
 
-_REFUSED: Final = "password authentication failed"
+_REFUSED: Final = "password authentication failed|clear text authentication failed"
 
 _HINT_BY_WORDS: Final = (
     # These rows come first: with sslmode=prefer, libpq tries again without TLS, so the message goes on with
@@ -199,6 +199,15 @@ _HINT_BY_WORDS: Final = (
         "can log in to the server",
     ),
     (
+        r"(?-i:Sorry), too many clients|error response during SSL exchange",
+        "the pooler accepts no more clients: lower PG_MCP_DATABASE_MAX_POOL_SIZE of each process of pgmcp, "
+        "or have its administrator raise the limit (pgpool-II: num_init_children in pgpool.conf)",
+    ),
+    (
+        r"failed to create a backend connection",
+        "pgpool-II cannot connect to the PostgreSQL server: check that this server runs, and pgpool-II's log",
+    ),
+    (
         r"backend nodes are down|no valid (?:backend )?node",
         "pgpool-II considers all its nodes down: if PostgreSQL runs, have its administrator attach them "
         "with pcp_attach_node",
@@ -348,7 +357,7 @@ _HINT_BY_WORDS: Final = (
         "a timeout of the role, the database or the server ended the connection; it is too short for "
         "pgmcp's own statements: have an administrator raise it",
     ),
-    (r"terminating connection", CONNECTION_ENDED),
+    (r"terminating connection|unable to (?:read data from|write data to) DB node", CONNECTION_ENDED),
     (
         r"\Aconnection to server.*(?:server closed the connection|connection reset|broken pipe)",
         CLOSED_BEFORE_LOGIN,
@@ -382,7 +391,7 @@ _HINTS: Final = tuple((re.compile(words, re.IGNORECASE | re.DOTALL), hint) for w
 
 
 _WORDS_BY_SQLSTATE: Final = {
-    "28P01": _REFUSED,
+    "28P01": "password authentication failed",
     "3D000": 'database "" does not exist',
     "42501": "permission denied for database",
     "53300": "too many connections",

@@ -173,6 +173,7 @@ def limit_reached(limit: str) -> DeadlineExceededError:
 
 
 _LIMIT_BY_WORDS: Final = (
+    (re.compile(r"Sorry, too many clients"), "pgpool-II's limit of connections (num_init_children)"),
     (re.compile(r"too many connections for role"), "the role's connection limit"),
     (re.compile(r"too many connections for database"), "the database's connection limit"),
     (

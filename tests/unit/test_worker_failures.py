@@ -34,6 +34,14 @@ def test_the_sqlstate_decides_and_an_exact_one_takes_precedence_over_its_class(
 
 
 @pytest.mark.parametrize(
+    "message", ["unable to read data from DB node 0", "unable to write data to DB node 1"]
+)
+def test_a_server_that_pgpool_has_lost_is_unreachable(message: str) -> None:
+    assert classify("XX000", message) is FailureCode.UNREACHABLE
+    assert classify("P0001", message) is FailureCode.STATEMENT
+
+
+@pytest.mark.parametrize(
     ("message", "code"),
     [
         ("out of memory for query result", FailureCode.TOO_LARGE),

@@ -146,6 +146,24 @@ async def test_pgpool_keeps_serving_after_workers_are_killed(
             assert await value(supervisor, "select 1") == 1
 
 
+async def test_refusals_of_pgpool_have_the_right_hint(supervise: Supervise, direct_url: str) -> None:
+    program = find_pgpool() or pytest.skip("pgpool-II is not installed (Debian: apt-get install pgpool2)")
+    more = "num_init_children = 2\nreserved_connections = 1\n"
+    with Pgpool(program, direct_url, more=more) as pgpool:
+        url = pgpool.url(direct_url)
+        wrong = await refusal(supervise(_with_user(url, f"{urlsplit(url).username}:wrong")))
+        with psycopg.connect(f"{url}?sslmode=disable"):
+            full = await refusal(supervise(f"{url}?sslmode=disable"))
+            before_tls = await refusal(supervise(url))
+
+    assert isinstance(wrong, DatabaseAuthError)
+    assert "the user or the password is wrong" in wrong.hint
+    assert isinstance(full, ConnectionLimitError)
+    assert "pgpool-II's limit of connections (num_init_children)" in str(full)
+    assert "num_init_children" in full.hint
+    assert "num_init_children" in before_tls.hint
+
+
 async def _lose_a_worker(supervisor: Supervisor, recorded: RecordedSpawn, activity: Activity) -> None:
     before = set(activity.running("pg_sleep"))
     call = asyncio.create_task(run(supervisor, SLEEP, timeout_s=3))
