@@ -34,6 +34,11 @@ _WORD_END = r"[\s!-/:-@\[-`{-~\xab\xbb\u060c\u061b\u061f\u06d4\u0964\u2026]|\Z"
 _UNSPACED_LETTER = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3"
 _EMOJI = "\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _MONGOLIAN_LETTER = "\u1820-\u1878\u1880-\u18aa"
+# Zero and operators that have a variant with U+FE00 (Unicode, StandardizedVariants.txt).
+_MATHEMATICAL = (
+    "0\u2205\u2229\u222a\u2268\u2269\u2272\u2273\u228a\u228b\u2293-\u2295\u2297\u229c\u22da\u22db"
+    "\u2a3c\u2a3d\u2a9d\u2a9e\u2aac\u2aad\u2acb\u2acc"
+)
 _IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 # U+034F keeps the order of combining marks, or keeps a mark from being read as part of a letter (Unicode 16,
 # 23.2). It is kept between a letter or mark of Latin, Greek, Cyrillic, Hebrew, Arabic or Syriac and a mark.
@@ -60,6 +65,7 @@ _SPELLING = "|".join(
         # UTS #51, 2.4 and 2.5: presentation selectors, and U+200D between emoji.
         rf"[{_EMOJI}\xa9\xae](?:[\ufe0e\ufe0f](?:\u200d(?=[{_EMOJI}]))?|\u200d(?=[{_EMOJI}]))",
         r"[#*0-9]\ufe0f(?=\u20e3)",  # keycaps
+        rf"[{_MATHEMATICAL}]\ufe00",
         # UTS #51, annex C: the flags of England, Scotland, Texas ...
         "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f",
         # Unicode 16, 13.5: variants of Mongolian letters, and the separator before a final vowel.

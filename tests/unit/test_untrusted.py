@@ -48,6 +48,7 @@ SPELLINGS = (
     "👨\u200d👩\u200d👧",
     "❤\ufe0f\u200d🔥",
     "1\ufe0f\u20e3 ©\ufe0f ☎\ufe0e",
+    "a ≨\ufe00 b, A ∩\ufe00 B, 0\ufe00",
     "🏴\u200d☠\ufe0f",
     "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
     "ᠠ\u180bᠨ\u180eᠠ",
@@ -102,6 +103,9 @@ def test_a_joiner_that_no_word_needs_becomes_visible(text: str) -> None:
     [
         ("a\ufe0f", r"a\ufe0f"),
         ("1\ufe0f", r"1\ufe0f"),
+        ("1\ufe00", r"1\ufe00"),
+        ("≨\ufe00\ufe00", "≨\ufe00" + r"\ufe00"),
+        ("≨\ufe01", "≨" + r"\ufe01"),
         ("❤\ufe0f\ufe0f", "❤\ufe0f" + r"\ufe0f"),
         ("😀\U000e0100", "😀" + r"\U000e0100"),
         ("葛\U000e0100\U000e0101", "葛\U000e0100" + r"\U000e0101"),
