@@ -18,13 +18,14 @@ from worker.statement import run_statement
 _PREPARE = """
 select pg_catalog.set_config('pgmcp.schemas',
            pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false))), false),
-       pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)
+       pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+       pg_catalog.set_config('jit', 'off', false)
 """
 _TIMEOUT_MS = 10_000
 
 
 def resolve_as_own(connection: psycopg.Connection[Any]) -> None:
-    """Make names resolve only in pg_catalog from now on; store the schemas that were on the search path."""
+    """Turn JIT off, make names resolve only in pg_catalog, and store the schemas of the search path."""
     connection.execute(_PREPARE)
 
 
