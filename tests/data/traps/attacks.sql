@@ -173,7 +173,7 @@ select row_to_json(moods) from moods
 select json_array(select mood from moods returning json)
 select jsonb_agg(m) from (select * from moods) m
 select string_agg(id::text, ',' order by mood + 1) from moods
-select mood from moods order by mood using operator(pg_catalog.<)
+select mood from moods order by mood < 'glad' using operator(pg_catalog.>)
 select sky::int from skies
 select skies::int[] from skies
 select skies[1]::int from skies
