@@ -89,7 +89,7 @@ def test_other_clients_complete_the_conversation(
 def asking_environment(shop_url: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
     """The environment of a server whose model finds two readings of every question."""
     drafts = readings((USUAL, "SELECT 1 AS n"), (OTHER, "SELECT 2 AS n"))
-    endpoint.script(lambda request: sql("SELECT 2 AS n") if f"so: {OTHER}" in request.prompt else drafts)
+    endpoint.script(lambda request: sql("SELECT 2 AS n") if f"as: {OTHER}" in request.prompt else drafts)
     return server_environment(shop_url, openai_base_url=endpoint.base_url, openai_max_retries="0")
 
 
