@@ -6,9 +6,9 @@ from pgmcp.execution.policy.statements import (
     IS_SUPERUSER,
     NESTED_CHECKS,
     RANGE_FUNCTIONS,
-    TEXT_BODIES,
     TYPES_WITH_CASTS,
     WHOLES,
+    WITH_CALLERS_PATH,
     WITH_OWN_COUNTERPART,
 )
 from pgmcp.validation.column_values import ValueKind
@@ -91,7 +91,7 @@ WITH RECURSIVE policies (id, relation, name, tree, for_connection, owners) AS (
           AND {IS_SUPERUSER.format(role="c.relowner")})
     UNION ALL
     SELECT p.id, p.tree FROM policies AS p
-), text_bodies (id) AS MATERIALIZED ({TEXT_BODIES}
+), with_callers_path (id) AS MATERIALIZED ({WITH_CALLERS_PATH}
 ), with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
 ), counterparts (id, operator, function) AS (
     -- The negators and commutators of operators, and theirs in turn.
@@ -124,8 +124,8 @@ WITH RECURSIVE policies (id, relation, name, tree, for_connection, owners) AS (
     FROM pg_catalog.pg_rewrite AS r,
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(r.ev_action::pg_catalog.text, ':funcid '))
              WITH ORDINALITY AS piece (text, number)
-    JOIN text_bodies AS b ON pg_catalog.concat(b.id) = pg_catalog.split_part(piece.text, ' ', 1)
-    WHERE r.ev_class < '16384' AND piece.number > 1 AND (SELECT EXISTS (SELECT FROM text_bodies AS t))
+    JOIN with_callers_path AS b ON pg_catalog.concat(b.id) = pg_catalog.split_part(piece.text, ' ', 1)
+    WHERE r.ev_class < '16384' AND piece.number > 1 AND (SELECT EXISTS (SELECT FROM with_callers_path AS t))
 ), guarded (id, bit) AS (
     SELECT c.oid, pg_catalog.concat(a.attnum + 7)
     FROM (VALUES {_SECRET_COLUMNS})
@@ -159,7 +159,7 @@ WITH RECURSIVE policies (id, relation, name, tree, for_connection, owners) AS (
                n.nspname, p.proname, p.pronargs, pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes))))
     FROM called AS c
     JOIN pg_catalog.pg_proc AS p ON p.oid = c.function
-        AND (p.oid >= '16384' OR p.provolatile <> 'i' OR p.oid IN (SELECT b.id FROM text_bodies AS b))
+        AND (p.oid >= '16384' OR p.provolatile <> 'i' OR p.oid IN (SELECT b.id FROM with_callers_path AS b))
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     GROUP BY c.id
 ), reads (id, list) AS (

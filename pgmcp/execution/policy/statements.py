@@ -79,15 +79,26 @@ INPUT_NAMES: Final = """CASE WHEN p.proargnames IS NOT NULL THEN (
     WHERE p.proargmodes IS NULL OR p.proargmodes[place.number] IN ('i', 'b', 'v')) END"""
 """The names of those parameters of a row `p` of pg_proc that a call can give, as a JSON array."""
 
-# PostgreSQL's own functions in LANGUAGE sql. Before version 14, which added the column prosqlbody, bodies
-# are texts, and the server looks up their operators in the caller's search path. `information_schema.columns`
-# compares an oid with a number, for which an operator of the database fits best. quote_…() uses no operator.
-TEXT_BODIES: Final = r"""
+# PostgreSQL's own functions that look up operators in the caller's search path. Before version 14, which
+# added the column prosqlbody, the bodies of functions in LANGUAGE sql are texts. `information_schema.columns`
+# compares an oid with a number there, for which an operator of the database fits best. quote_…() uses no
+# operator. In all versions, two functions in C run a query: `ev_class = $1 AND rulename = $2` or `oid = $1`.
+_RUNS_QUERY: Final = "p.oid < '16384' AND p.proname IN ('pg_get_ruledef', 'pg_get_viewdef')"
+_BODY_WITH_QUERY: Final = """$$
+CREATE FUNCTION pg_catalog.pg_get_viewdef() RETURNS pg_catalog.bool LANGUAGE sql STABLE AS 'SELECT
+''0''::pg_catalog.oid = ''0''::pg_catalog.oid AND ''a''::pg_catalog.name = ''a''::pg_catalog.name' $$"""
+WITH_CALLERS_PATH: Final = rf"""
 SELECT p.oid FROM pg_catalog.pg_proc AS p
 WHERE p.prolang = '14' AND p.oid < '16384' AND p.prokind = 'f' AND p.proname NOT LIKE 'quote\_%'
   AND EXISTS (SELECT FROM pg_catalog.pg_operator AS o WHERE o.oid >= '16384')
   AND NOT EXISTS (
-      SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = '1255' AND a.attname = 'prosqlbody')"""
+      SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = '1255' AND a.attname = 'prosqlbody')
+UNION ALL
+SELECT p.oid FROM pg_catalog.pg_proc AS p
+WHERE {_RUNS_QUERY} AND EXISTS (
+    SELECT FROM pg_catalog.pg_operator AS o
+    WHERE o.oid >= '16384' AND o.oprname = '=' AND o.oprleft = o.oprright AND o.oprleft IN ('19', '26')
+)"""  # noqa: S608 - of constants
 
 # Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
 # or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
@@ -97,14 +108,14 @@ WHERE p.prolang = '14' AND p.oid < '16384' AND p.prokind = 'f' AND p.proname NOT
 # constructors of ranges are created with their type, so they count as written in SQL.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
-), text_bodies (id) AS MATERIALIZED ({TEXT_BODIES}
+), with_callers_path (id) AS MATERIALIZED ({WITH_CALLERS_PATH}
 ), operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8,
                o.oprresult::pg_catalog.int8))
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
     WHERE o.oprnamespace <> '11' OR o.oid IN (SELECT a.operator FROM with_own_counterpart AS a)
-       OR o.oprcode::pg_catalog.oid IN (SELECT b.id FROM text_bodies AS b)
+       OR o.oprcode::pg_catalog.oid IN (SELECT b.id FROM with_callers_path AS b)
     GROUP BY o.oprcode::pg_catalog.oid
 ), checks (type, id) AS (
     SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
@@ -199,9 +210,11 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
 ), functions AS (
     SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
            CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
+               WHEN {_RUNS_QUERY} THEN 'sql'
                ELSE l.lanname END AS lanname,
+           {_RUNS_QUERY} AS runs_query,
            p.prokind IN ('f', 'w') AND x.id IS NULL
-               AND (p.oid >= '16384' OR p.oid IN (SELECT b.id FROM text_bodies AS b))
+               AND (p.oid >= '16384' OR p.oid IN (SELECT b.id FROM with_callers_path AS b))
                AND l.lanname IN ('sql', 'plpgsql') AND (p.provolatile <> 'v' OR p.oid IN (
                    SELECT b.id FROM volatile_bodies AS b WHERE b.total_length <= {_MAX_TOTAL_OF_VOLATILE}
                ))
@@ -270,7 +283,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        f.takes_one AND f.takes_row,
        pg_catalog.textin(pg_catalog.json_out(o.symbols)), pg_catalog.textin(pg_catalog.json_out(t.names)),
        pg_catalog.textin(pg_catalog.json_out(t.row_names)), pg_catalog.textin(pg_catalog.json_out(a.list)),
-       CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most,
+       CASE WHEN f.runs_query THEN {_BODY_WITH_QUERY}
+           WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most,
        pg_catalog.textin(pg_catalog.json_out(c.list)),
        pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
        CASE WHEN f.proconfig IS NOT NULL THEN (
@@ -301,4 +315,4 @@ LEFT JOIN states AS s ON s.id = f.oid
 LEFT JOIN stored_operators AS d ON d.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL
-       OR f.oid IN (SELECT b.id FROM text_bodies AS b))"""  # noqa: S608 - of constants
+       OR f.oid IN (SELECT b.id FROM with_callers_path AS b))"""  # noqa: S608 - of constants

@@ -481,6 +481,78 @@ async def test_a_refusal_names_the_operator_in_the_body_of_a_function_of_postgre
         validate("select obj_description(1259, 'pg_class')", functions=policy)
 
 
+_RULES = """
+create sequence calls;
+create schema early;
+create function early.is_equal({type}, {type}) returns boolean language plpgsql as
+    'begin perform nextval(''public.calls''); return true; end';
+create operator early.= (leftarg = {type}, rightarg = {type}, function = early.is_equal);
+create table people (id int primary key);
+create rule noted as on insert to people do also select 1;
+create view shown as select id from people;
+create materialized view stored as select id from people;
+create view definitions as select definition from pg_views;
+create view views as select * from information_schema.views;
+create function definition_of(oid) returns text language sql stable as 'select pg_get_viewdef($1)';
+create function in_plpgsql(oid) returns text language plpgsql as
+    'begin return pg_catalog.pg_get_ruledef($1); end';
+create function on_own_path(oid) returns text language sql stable set search_path = pg_catalog, early
+    as 'select pg_get_viewdef($1)';
+create operator @@@@ (rightarg = oid, function = pg_get_viewdef);
+"""
+_READS_OF_RULES = [
+    "select pg_get_viewdef('public.shown'::regclass)",
+    "select pg_get_viewdef('public.shown', true)",
+    "select pg_catalog.pg_get_viewdef('public.shown'::regclass, 30)",
+    "select (oid).pg_get_viewdef from pg_class where relname ~ '^shown$'",
+    "select pg_get_ruledef(oid) from pg_rewrite where rulename ~ '^noted$'",
+    "select * from pg_views",
+    "select definition from pg_matviews",
+    "select * from pg_rules",
+    "select view_definition from information_schema.views",
+    "select * from definitions",
+    "select * from views",
+    "select definition_of('shown'::regclass)",
+    "select in_plpgsql(oid) from pg_rewrite where rulename ~ '^noted$'",
+    "select @@@@ 'shown'::regclass::oid",
+]
+_OTHER_READS = [
+    "select on_own_path('shown'::regclass)",
+    "select table_name from information_schema.tables",
+    "select table_name from information_schema.view_table_usage",
+    "select pg_get_constraintdef(oid), pg_get_functiondef('in_plpgsql'::regproc) from pg_constraint",
+]
+
+
+@pytest.mark.parametrize("server", ["cluster", "tls_server", "oldest_url"])
+async def test_operators_in_the_queries_of_postgresqls_own_functions_are_resolved(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    found = request.getfixturevalue(server)
+    admin = found if isinstance(found, str) else found.url("postgres")
+    for type_name in ("oid", "name"):  # only views are looked up by the name of their rule
+        statements = [each for each in _READS_OF_RULES if type_name == "oid" or "rule" not in each]
+        database = f"rules_{uuid4().hex}"
+        execute(admin, f"create database {database}")
+        url = f"{admin.removesuffix('postgres')}{database}"
+        execute(url, _RULES.format(type=type_name))
+        for path in ("early, pg_catalog, public", "pg_catalog, early, public"):
+            execute(admin, f"alter database {database} set search_path = {path}")
+            expected = statements if path.startswith("early") else []
+            await _check_refusals(url, [*statements, *_OTHER_READS], expected)
+        execute(admin, f"drop database {database} with (force)")
+
+
+async def _check_refusals(url: str, statements: list[str], expected: list[str]) -> None:
+    """Check that exactly these statements act, and that exactly these are refused."""
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        assert [each for each in statements if _counts(connection, each)] == expected
+
+    policy = await reader(url).read()
+
+    assert [each for each in statements if not passes(each, policy)] == expected
+
+
 _EXTENSION = """
 create sequence calls;
 create schema geo;
