@@ -30,7 +30,7 @@ def check_heard(heard: Heard, *, kinds: tuple[str, ...] = tuple(ANSWERS)) -> Non
     assert set(heard) == set(kinds)
     for kind, found in heard.items():
         answer = found["answer"]
-        assert found["offered"] == [USUAL, OTHER, "None of these"], kind
+        assert found.get("offered") == [USUAL, OTHER, "None of these"], (kind, answer)
         if kind == "chosen":
             assert (answer["rows"], answer["assumptions"]) == ([[2]], [f"you chose: {OTHER}"])
         else:
