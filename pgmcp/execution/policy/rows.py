@@ -1,5 +1,6 @@
 """Makes functions, relations and facts from the rows that the statements of this package return."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -7,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.catalog_objects import (
     CastColumn,
@@ -19,7 +19,6 @@ from pgmcp.validation.catalog_objects import (
     ResolutionFacts,
     Volatility,
 )
-from pgmcp.validation.lexer import TokenKind, tokenize
 from pgmcp.validation.name_lookup import ANY_SCHEMA
 from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.type_system import CatalogType, TypeSystem
@@ -39,6 +38,12 @@ _decode_rows = msgspec.json.Decoder(tuple[int, bool, msgspec.Raw]).decode
 _Output = list[tuple[str, int]]
 _Fact = tuple[str, str, Any]
 _PG_CATALOG: Final = "pg_catalog"
+_SPACES: Final = " \t\n\r\f"
+_MAX_NAME_BYTES: Final = 63
+_SCHEMAS_OF_SETTING: Final = re.compile(
+    rf"""[{_SPACES}]*(?:"((?:[^"]|"")*)"|([!#-+\--~][!-+\--~]*))[{_SPACES}]*,"""
+)
+"""A quoted name, or one of ASCII characters that begins with no quotation mark and has no comma or space."""
 
 
 def mark_unreadable(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
@@ -103,7 +108,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         overloads=overloads,
         owner=owner,
         owner_name=owner_name,
-        settings=decode_texts(settings) if settings else (),
+        settings=_lower(decode_texts(settings)) if settings else (),
         result_types=decode_texts(result_types) if result_types else (),
         is_written_cast=is_written_cast,
         spares_literals=spares_literals,
@@ -121,8 +126,13 @@ def _part(part: _Part) -> CatalogFunction:
     """Return a function that is part of an aggregate."""
     schema, name, volatility, security_definer, language, extension, settings = part
     return CatalogFunction(
-        schema, name, volatility, security_definer, language, extension, settings=settings or ()
+        schema, name, volatility, security_definer, language, extension, settings=_lower(settings or ())
     )
+
+
+def _lower(settings: Iterable[str]) -> tuple[str, ...]:
+    """Return names of settings in lower case; the server's lower() depends on the locale."""
+    return tuple(name.lower() for name in settings)
 
 
 def mark_caller_change(function: CatalogFunction, settings: Collection[str]) -> CatalogFunction:
@@ -266,16 +276,20 @@ def _built_in(
 
 
 def read_search_path(setting: str) -> tuple[str, ...]:
-    """Return the schemas of a function's own search_path; only `ANY_SCHEMA` if they are not certain."""
-    schemas = []
-    try:
-        for token in tokenize(setting):
-            if token.kind is TokenKind.WORD:
-                schemas.append(token.text.lower())
-            elif token.kind is TokenKind.QUOTED_NAME and token.text.startswith('"'):
-                schemas.append(token.text[1:-1].replace('""', '"'))
-            elif token.text != ",":
-                return (ANY_SCHEMA,)
-    except SqlRejectedError:
+    """Return the schemas of a function's own search_path; only `ANY_SCHEMA` if they are not certain.
+
+    The server does not read the setting as SQL (SplitIdentifierString): a name without quotation marks ends
+    only at a space or comma, so `a--b` is a name. It cuts long names in its own encoding, where a character
+    has up to four bytes. Beyond ASCII, names without quotation marks are not certain, because only some
+    servers fold them.
+    """
+    if not setting.strip(_SPACES):
+        return ()
+    names = list(_SCHEMAS_OF_SETTING.finditer(f"{setting},"))
+    if "".join(each[0] for each in names) != f"{setting},":
         return (ANY_SCHEMA,)
-    return (ANY_SCHEMA,) if "$user" in schemas or ANY_SCHEMA in schemas else tuple(filter(None, schemas))
+    schemas = [each[2].lower() if each[2] else each[1].replace('""', '"') for each in names]
+    is_certain = all(len(each) * (1 if each.isascii() else 4) <= _MAX_NAME_BYTES for each in schemas)
+    if not is_certain or "$user" in schemas or ANY_SCHEMA in schemas:
+        return (ANY_SCHEMA,)
+    return tuple(filter(None, schemas))

@@ -227,7 +227,7 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
            p.proargtypes, p.provariadic, p.proconfig, p.proowner, p.proallargtypes, p.proargmodes,
            {INPUT_NAMES} AS input_names,
            CASE WHEN p.proconfig IS NOT NULL THEN (
-               SELECT pg_catalog.json_agg(pg_catalog.lower(pg_catalog.split_part(c.setting, '=', 1)))
+               SELECT pg_catalog.json_agg(pg_catalog.split_part(c.setting, '=', 1))
                FROM pg_catalog.unnest(p.proconfig) AS c (setting)) END AS settings,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> '0')::pg_catalog.int4 <= 1
                AS takes_one,
@@ -288,7 +288,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        pg_catalog.textin(pg_catalog.json_out(c.list)),
        pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
        CASE WHEN f.proconfig IS NOT NULL THEN (
-           SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
+           SELECT pg_catalog.substr(c.setting, {len("search_path=") + 1})
+           FROM pg_catalog.unnest(f.proconfig) AS c (setting)
            WHERE c.setting LIKE 'search_path=%') END, f.proowner::pg_catalog.int8,
        CASE WHEN f.prosecdef THEN pg_catalog.pg_get_userbyid(f.proowner)::pg_catalog.text ELSE '' END,
        pg_catalog.textin(pg_catalog.json_out(f.settings)),

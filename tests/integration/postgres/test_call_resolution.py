@@ -7,6 +7,7 @@ from uuid import uuid4
 import anyio
 import psycopg
 import pytest
+from psycopg.sql import Identifier, Literal
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import FunctionPolicy, validate
@@ -551,6 +552,56 @@ async def _check_refusals(url: str, statements: list[str], expected: list[str]) 
     policy = await reader(url).read()
 
     assert [each for each in statements if not passes(each, policy)] == expected
+
+
+_OWN_PATHS = {
+    "a--b, pg_catalog": "a--b",  # reading it as SQL finds a comment
+    "a=b, pg_catalog": "a=b",
+    "\u212a, pg_catalog": "\u212a",  # the Kelvin sign; Python makes an ASCII `k` of it
+    "\u00c4, pg_catalog": "\u00c4",
+    'AbC , "pg_catalog"': "abc",
+    '"Ab""C",pg_catalog': 'Ab"C',
+    "x" * 70 + ", pg_catalog": "x" * 63,
+    "\u00e4" * 32 + ", pg_catalog": "\u00e4" * 31,
+    "sales, pg_catalog": "",
+    "pg_catalog, a--b": "",
+    "": "",
+}
+"""Values of search_path, and the schema that comes before pg_catalog and has a function that counts calls."""
+
+
+@pytest.mark.parametrize("server", ["cluster", "tls_server", "oldest_url"])
+async def test_a_functions_own_search_path_is_read_as_the_server_reads_it(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    found = request.getfixturevalue(server)
+    admin = found if isinstance(found, str) else found.url("postgres")
+    database = f"paths_{uuid4().hex}"
+    execute(admin, f"create database {database} encoding 'UTF8' template template0")
+    url = f"{admin.removesuffix('postgres')}{database}"
+    execute(url, "create sequence calls; create schema a; create schema k; create schema sales")
+    for schema in set(filter(None, _OWN_PATHS.values())):
+        name = Identifier(schema).as_string()
+        execute(
+            url,
+            f"""
+            create schema {name};
+            create function {name}.lower(text) returns text language plpgsql as
+                'begin perform nextval(''public.calls''); return $1; end'""",
+        )
+    for number, path in enumerate(_OWN_PATHS):
+        execute(
+            url,
+            f"""
+            select set_config('search_path', {Literal(path).as_string()}, false);
+            create function public.f{number}() returns text language sql stable set search_path from current
+                as $$ select lower('A') $$""",
+        )
+    statements = [f"select public.f{number}()" for number, _ in enumerate(_OWN_PATHS)]
+    expected = [sql for sql, schema in zip(statements, _OWN_PATHS.values(), strict=True) if schema]
+
+    await _check_refusals(url, statements, expected)
+    execute(admin, f"drop database {database} with (force)")
 
 
 _EXTENSION = """
