@@ -24,6 +24,8 @@ Fetch = Callable[[str], Awaitable[Rows]]
 Report = Callable[[Collection[str]], None]
 """Called with the parts of the catalog that the role may not use."""
 
+_IF_PLANNED: Final = "tables are refused whose indexes or the like call functions of the database"
+
 USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_aggregate": "aggregates of the database are refused",
     "pg_attrdef": "defaults of columns are not shown",
@@ -39,13 +41,17 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_enum": "labels of enums are not shown",
     "pg_extension": "versions of extensions are not noticed",
     "pg_foreign_table": "foreign tables are refused, except those of postgres_fdw",
-    "pg_index": "indexes are not shown",
-    "pg_inherits": "partitions are not counted, and tables that foreign tables may be part of are refused",
+    "pg_index": f"indexes are not shown, {_IF_PLANNED}",
+    "pg_inherits": (
+        "partitions are not counted; tables that foreign tables may be part of are refused, and partitioned "
+        "tables if an index of any table calls a function of the database"
+    ),
     "pg_language": "functions of the database are refused",
     "pg_largeobject_metadata": "whether the role may write large objects is not known",
     "pg_namespace": "the schema is not shown, and no statement can be checked",
     "pg_operator": "no statement can be checked",
     "pg_parameter_acl": "whether the role may change settings of the server is not known",
+    "pg_partitioned_table": _IF_PLANNED,
     "pg_policy": "tables whose row-level security applies to this role are refused",
     "pg_proc": "functions of the database are refused, and it is not known whether the role owns any",
     "pg_range": "no statement can be checked",
@@ -55,6 +61,7 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     ),
     "pg_rewrite": "views are refused",
     "pg_shdepend": "if pg_proc may not be read either, functions of extensions are refused",
+    "pg_statistic_ext": _IF_PLANNED,
     "pg_stats": "values and ranges of columns are not known",
     "pg_type": "no statement can be checked",
 }

@@ -55,6 +55,7 @@ class _Place(NamedTuple):
         is_inside_relation: whether a view or row policy leads to this place.
         is_inside_extension: whether it is in the body of an extension's function. The extension is trusted to
             call its own functions.
+        is_planned: whether calls there are made to plan a read. SQL functions become part of the expression.
     """
 
     path: Path
@@ -62,14 +63,13 @@ class _Place(NamedTuple):
     reader: int = CONNECTION_ROLE
     is_inside_relation: bool = False
     is_inside_extension: bool = False
+    is_planned: bool = False
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
         """Return the place inside a view or row policy that is read here."""
-        if relation.policy:  # a policy's subqueries read with the privileges of the table's reader
-            return self._replace(is_inside_relation=True, is_inside_extension=False)
-        return self._replace(
-            reader=relation.owner or self.user, is_inside_relation=True, is_inside_extension=False
-        )
+        # A policy's subqueries read with the privileges of the table's reader.
+        reader = self.reader if relation.policy else relation.owner or self.user
+        return _Place(self.path, self.user, reader, is_inside_relation=True, is_planned=relation.is_planned)
 
 
 class _State(NamedTuple):
@@ -140,7 +140,7 @@ class CallGraph:
         # The nodes are identified by id(): hashing a definition costs more.
         self._refusals: dict[int, Refusal | None] = {}
         self._body_refusals: dict[int, Refusal | None] = {}
-        self._own_refusal: dict[tuple[int, bool], Refusal | None] = {}
+        self._own_refusal: dict[tuple[int, bool, bool], Refusal | None] = {}
         self._uses: dict[tuple[int, Path], tuple[CatalogNode, ...]] = {}
         self._refused: dict[_State, Refusal] = {}
         self._safe: set[_State] = set()
@@ -236,7 +236,7 @@ class CallGraph:
             if not states:
                 continue
             reached.update(dict.fromkeys(states, (caller, policy_of(node))))
-            refusal = self._refusal_at(node, states, through_relation=callers_place.is_inside_relation)
+            refusal = self._refusal_at(node, states, callers_place)
             if refusal:
                 self._keep_refusal(refusal, states, reached)
                 return refusal._replace(policy=refusal.policy or callers_policy)
@@ -248,15 +248,13 @@ class CallGraph:
         self._safe.update(reached)
         return None
 
-    def _refusal_at(
-        self, node: CatalogNode, states: list[_State], *, through_relation: bool
-    ) -> Refusal | None:
+    def _refusal_at(self, node: CatalogNode, states: list[_State], place: _Place) -> Refusal | None:
         """Return why a node is refused by itself, or because of a node to which it is known to lead."""
         if known := next((self._refused[each] for each in states if each in self._refused), None):
             return known
         if states[0].is_trusted:
             return None
-        refusal = self._refusal_of_itself(node, through_relation=through_relation)
+        refusal = self._refusal_of_itself(node, place)
         return refusal and refusal._replace(policy=policy_of(node), allowable=allowable(node, refusal))
 
     def _keep_refusal(self, refusal: Refusal, states: list[_State], reached: _Reached) -> None:
@@ -278,14 +276,16 @@ class CallGraph:
         used = [each for each in self._used_by(node, place.path) if _acts_for(each, place.reader)]
         for each in used:
             is_trusted = place.is_inside_extension and _is_of_extension(each)
-            if not is_trusted and self._own_refusal.get((id(each), place.is_inside_relation)):
+            if not is_trusted and self._own_refusal.get(_key_at(each, place)):
                 return [each]
         return used[::-1]
 
-    def _refusal_of_itself(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
-        key = (id(node), through_relation)
+    def _refusal_of_itself(self, node: CatalogNode, place: _Place) -> Refusal | None:
+        key = _key_at(node, place)
         if key not in self._own_refusal:
-            self._own_refusal[key] = self._own_refusals.of(node, through_relation=through_relation)
+            self._own_refusal[key] = self._own_refusals.of(
+                node, through_relation=place.is_inside_relation, trusts_c=place.is_planned
+            )
         return self._own_refusal[key]
 
     def _used_by(self, node: CatalogNode, path: Path) -> tuple[CatalogNode, ...]:
@@ -299,7 +299,8 @@ class CallGraph:
         if isinstance(node, CatalogRelation):
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
-        inside = _Place((), user, user, place.is_inside_relation, bool(node.extension))
+        is_planned = place.is_planned and node.language == "sql"
+        inside = _Place((), user, user, place.is_inside_relation, bool(node.extension), is_planned)
         if node.search_path is not None:
             return [inside._replace(path=complete_path(node.search_path))]
         paths = [place.path]
@@ -418,6 +419,10 @@ class CallGraph:
 
 def _is_of_extension(node: CatalogNode) -> bool:
     return isinstance(node, CatalogFunction) and bool(node.extension)
+
+
+def _key_at(node: CatalogNode, place: _Place) -> tuple[int, bool, bool]:
+    return id(node), place.is_inside_relation, place.is_planned
 
 
 def _acts_for(node: CatalogNode, reader: int) -> bool:

@@ -258,8 +258,9 @@ class CatalogFunction:
 class CatalogRelation:
     """A relation that does more than return stored rows, or whose columns can be cast.
 
-    One object describes a view, one row policy of a table, a foreign table that runs a program (or a parent
-    of such a table), or any relation with columns that can be cast.
+    One object describes a view, one row policy of a table, what the server evaluates while it plans a read of
+    a table, a foreign table that runs a program (or a parent of such a table), or any relation with columns
+    that can be cast.
 
     Attributes:
         calls: schema, name and argument count of the functions in its query or policy.
@@ -280,6 +281,8 @@ class CatalogRelation:
             count.
         argument_types: schema, name and argument types of the functions in `calls`; None if not known.
         locks_rows: whether its query or policy has FOR UPDATE, FOR SHARE or the like.
+        is_planned: whether this describes a table's index expressions, CHECK constraints and the like. The
+            server evaluates constant parts of these while it plans a read.
     """
 
     schema: str
@@ -298,6 +301,7 @@ class CatalogRelation:
     constant_types: tuple[str, ...] = ()
     argument_types: frozenset[tuple[str, str, tuple[int, ...]]] | None = None
     locks_rows: bool = False
+    is_planned: bool = False
 
     def may_call(self, function: CatalogFunction) -> bool:
         """Return whether a function whose name is in `calls` may be the one that is called."""

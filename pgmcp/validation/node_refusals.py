@@ -13,7 +13,7 @@ from pgmcp.validation.body_statement import written_calls
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogNode, CatalogRelation
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.name_lookup import Lookup, NameReading
-from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
+from pgmcp.validation.refusal_reasons import ROW_POLICY, Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
@@ -48,7 +48,7 @@ class NodeRefusals:
         """Return whether the settings allow a function, so that its body is not read."""
         return bool(self._settings_verdict(function.schema, function.name, function.extension))
 
-    def of(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
+    def of(self, node: CatalogNode, *, through_relation: bool, trusts_c: bool = False) -> Refusal | None:
         """Return why a node itself is refused; the functions and relations that it uses do not count.
 
         Behind a view or row policy, a function is not refused for SECURITY DEFINER alone, because it is meant
@@ -58,6 +58,7 @@ class NodeRefusals:
         Args:
             node: the function or relation.
             through_relation: whether a view or row policy leads to it.
+            trusts_c: whether a function in C that is not VOLATILE is accepted. Only a superuser creates one.
         """
         if isinstance(node, CatalogRelation):
             return self._relation_refusal(node)
@@ -65,6 +66,8 @@ class NodeRefusals:
             return None if verdict else Refusal(node.display_name, RefusalReason.DENIED)
         is_judged_by_body = through_relation and bool(node.definition)
         reason = _declared_refusal(node)
+        if trusts_c and reason is RefusalReason.LANGUAGE and _is_constant_in_c(node):
+            return None
         if reason and not (is_judged_by_body and reason is RefusalReason.SECURITY_DEFINER):
             return Refusal(node.display_name, reason)
         if not node.definition:
@@ -142,10 +145,16 @@ class NodeRefusals:
 
 
 def policy_of(node: CatalogNode) -> str:
-    """Return the name of a row policy with its table; "" if the node is not a row policy."""
-    if isinstance(node, CatalogFunction) or not node.policy:
+    """Return a description of a row policy, or of what is evaluated at planning; "" for another node."""
+    if isinstance(node, CatalogFunction):
         return ""
-    return f'"{node.policy}" of {node.schema}.{node.name}'
+    if node.is_planned:
+        return f"an index, CHECK, partition key or statistics object of {node.schema}.{node.name}"
+    return f'{ROW_POLICY} "{node.policy}" of {node.schema}.{node.name}' if node.policy else ""
+
+
+def _is_constant_in_c(function: CatalogFunction) -> bool:
+    return function.language in ("c", "internal") and function.volatility != "v"
 
 
 def allowable(node: CatalogNode, refusal: Refusal) -> str:

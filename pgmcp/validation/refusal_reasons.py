@@ -1,7 +1,7 @@
 """Names the reasons for which functions and relations are refused, and what to write instead."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pgmcp.validation.other_dialects import hint_for_function
 
@@ -44,6 +44,7 @@ class RefusalReason(StrEnum):
     UNREADABLE_POLICY = "unreadable_policy"
     UNREADABLE_VIEW = "unreadable_view"
     UNREADABLE_FOREIGN_TABLE = "unreadable_foreign_table"
+    UNREADABLE_EXPRESSION = "unreadable_expression"
 
 
 UNREADABLE = frozenset(reason for reason in RefusalReason if reason.startswith("unreadable"))
@@ -113,6 +114,10 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
         "the role of this connection may not read pg_foreign_table or pg_inherits, so it is not known "
         "whether a program produces its rows"
     ),
+    RefusalReason.UNREADABLE_EXPRESSION: (
+        "the role of this connection may not read pg_index, pg_statistic_ext, pg_partitioned_table or "
+        "pg_inherits, so it is not known which functions of the database PostgreSQL calls to plan a read"
+    ),
 }
 
 HINT_BY_REASON: dict[RefusalReason, str] = {
@@ -166,6 +171,10 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
         "an administrator runs GRANT SELECT ON pg_catalog.pg_foreign_table, pg_catalog.pg_inherits "
         "TO this role"
     ),
+    RefusalReason.UNREADABLE_EXPRESSION: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_index, pg_catalog.pg_statistic_ext, "
+        "pg_catalog.pg_partitioned_table, pg_catalog.pg_inherits TO this role"
+    ),
 }
 
 
@@ -215,13 +224,17 @@ def hint_for_call(name: str, reason: RefusalReason) -> str:
     return _HINT_BY_NAME.get(last, HINT_BY_REASON[reason]) if is_built_in else HINT_BY_REASON[reason]
 
 
+ROW_POLICY: Final = "the row policy"
+
+
 class Refusal(NamedTuple):
     """Why a function or relation is refused: the object that causes it, and the reason.
 
     Attributes:
         cause: the name of the function or relation that causes the refusal.
         reason: the reason.
-        policy: the row policy through which the cause is called, with its table; "" without one.
+        policy: the row policy, or the expressions evaluated at planning, through which the cause is called,
+            with their table; "" without one.
         allowable: the function that the settings can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
             "" if there is none.
     """
@@ -233,7 +246,7 @@ class Refusal(NamedTuple):
 
     def message_for(self, relation: str) -> str:
         """Return why a statement may not read a relation."""
-        user = f"the row policy {self.policy}" if self.policy else "it"
+        user = self.policy or "it"
         use = "" if self.cause == relation else f"{user} uses {self.cause}, which is refused because "
         return f"{relation} is not readable here: {use}{TEXT_BY_REASON[self.reason]}"
 
@@ -254,9 +267,9 @@ class Refusal(NamedTuple):
         else:
             hint = "" if self.policy else "query the tables behind it"
         if self.allowable:
-            allow = self._how_to_allow("the policy" if self.policy else "it")
+            allow = self._how_to_allow("the policy" if self.policy.startswith(ROW_POLICY) else "it")
             hint = f"{hint}; {allow}" if hint else allow
-        return hint or "an administrator changes the policy so that it does not use this"
+        return hint or "an administrator changes that so that it does not use this"
 
     def _how_to_allow(self, trusted: str) -> str:
         allow = (

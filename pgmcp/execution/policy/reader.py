@@ -19,6 +19,7 @@ from pgmcp.execution.catalog_access import (
     require,
     without,
 )
+from pgmcp.execution.policy.planned import PLANNED, SUSPECTS, planned_relations
 from pgmcp.execution.policy.relations import IS_SUBJECT, OWNERS, POLICIES, RELATIONS
 from pgmcp.execution.policy.resolution import RESOLUTION, RESOLUTION_VERSION
 from pgmcp.execution.policy.rows import (
@@ -33,6 +34,22 @@ from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUPERUSER, RANGE_FUN
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.name_lookup import NameReading
+
+_UNREADABLE_EXPRESSIONS: Final = f"""
+(WITH RECURSIVE suspects (id) AS (
+    {SUSPECTS}
+), upwards (id) AS (
+    SELECT s.id FROM suspects AS s
+    UNION
+    SELECT i.inhparent FROM upwards AS u JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.id
+), downwards (id) AS (
+    SELECT s.id FROM suspects AS s
+    UNION
+    SELECT i.inhrelid FROM downwards AS d JOIN pg_catalog.pg_inherits AS i ON i.inhparent = d.id
+)
+SELECT u.id, 'unreadable_expression', true, NULL::pg_catalog.text FROM upwards AS u
+UNION
+SELECT d.id, 'unreadable_expression', true, NULL::pg_catalog.text FROM downwards AS d)"""  # noqa: S608 - of constants
 
 # For each part that a role may not read, a statement that lists the relations whose function calls are then
 # unknown. It also says whether the login role makes these calls, and which owners make them; NULL means all.
@@ -65,10 +82,15 @@ WHERE c.relkind = 'v' AND c.oid >= '16384' AND NOT EXISTS (
     SELECT i.inhparent FROM unknown AS u JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.id
 )
 SELECT u.id, 'unreadable_foreign_table', true, NULL::pg_catalog.text FROM unknown AS u)""",
-    "pg_inherits": """
+    "pg_inherits": f"""
 SELECT c.oid, 'unreadable_foreign_table', true, NULL::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
-  AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')""",
+  AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')
+UNION ALL
+SELECT c.oid, 'unreadable_expression', true, NULL::pg_catalog.text FROM pg_catalog.pg_class AS c
+WHERE (c.relhassubclass OR c.relispartition) AND c.relkind IN ('r', 'p')
+  AND EXISTS (SELECT FROM ({SUSPECTS}) AS s)""",  # noqa: S608 - of constants
+    **dict.fromkeys(("pg_index", "pg_partitioned_table", "pg_statistic_ext"), _UNREADABLE_EXPRESSIONS),
 }
 
 # The owner of a function that pg_proc does not show; 0 if it is not known. No row means the cluster's first
@@ -95,7 +117,8 @@ _REPLACEMENTS: Final = {
            1::pg_catalog.int2 AS pronargs, 0::pg_catalog.int2 AS pronargdefaults,
            0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes,
            NULL::pg_catalog.text[] AS proconfig, NULL::pg_catalog.oid[] AS proallargtypes,
-           NULL::pg_catalog."char"[] AS proargmodes, NULL::pg_catalog.text[] AS proargnames
+           NULL::pg_catalog."char"[] AS proargmodes, NULL::pg_catalog.text[] AS proargnames,
+           NULL::pg_catalog.pg_node_tree AS proargdefaults
     FROM pg_catalog.pg_depend AS d
     WHERE d.classid = '1255' AND d.refclassid = '2615'
     UNION ALL
@@ -105,7 +128,7 @@ _REPLACEMENTS: Final = {
            'f'::pg_catalog."char", 0::pg_catalog.oid,
            NULL::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
            '2249'::pg_catalog.oidvector, NULL::pg_catalog.text[], NULL::pg_catalog.oid[],
-           NULL::pg_catalog."char"[], NULL::pg_catalog.text[]
+           NULL::pg_catalog."char"[], NULL::pg_catalog.text[], NULL::pg_catalog.pg_node_tree
     FROM (SELECT n.number::pg_catalog.oid AS oid
           FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
     WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid::pg_catalog.regproc)) !~ '^[0-9]+$'
@@ -193,10 +216,13 @@ VERSION_PIECES: Final = (
     ),
     (
         "pg_inherits",
-        "SELECT pg_catalog.concat('i', i.inhparent, ' ', i.inhrelid, ' ', p.relnamespace, p.relname) "
+        # Without functions of the database, an expression of a child matters to none of its parents.
+        "SELECT pg_catalog.concat('i', i.inhparent, ' ', i.inhrelid, ' ', p.relnamespace, p.relname, "
+        "' ', c.relnamespace, c.relname) "
         "FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS p ON p.oid = i.inhparent "
         "JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid AND (c.relkind = 'f' OR c.relhassubclass "
-        "AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f'))",
+        "AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f') "
+        "OR c.relkind IN ('r', 'p') AND EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid >= '16384'))",
     ),
     (
         "pg_attribute",
@@ -207,6 +233,28 @@ VERSION_PIECES: Final = (
         "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0') "
         "OR EXISTS (SELECT FROM pg_catalog.pg_range AS r, LATERAL (VALUES "
         f"{RANGE_FUNCTIONS}) AS f (id) WHERE f.id >= '16384'))",
+    ),
+    (
+        "pg_index",
+        "SELECT pg_catalog.concat('x', i.indexrelid, i.ctid, i.xmin, ' ', t.relnamespace, t.relname) "
+        "FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid "
+        "WHERE i.indexrelid >= '16384' AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)",
+    ),
+    (
+        "pg_constraint",
+        "SELECT pg_catalog.concat('l', k.oid, k.ctid, k.xmin, ' ', t.relnamespace, t.relname) "
+        "FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS t ON t.oid = k.conrelid "
+        "WHERE k.contype = 'c' AND k.oid >= '16384'",
+    ),
+    (
+        "pg_statistic_ext",
+        "SELECT pg_catalog.concat('s', s.oid, s.ctid, s.xmin, ' ', t.relnamespace, t.relname) "
+        "FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_class AS t ON t.oid = s.stxrelid",
+    ),
+    (
+        "pg_partitioned_table",
+        "SELECT pg_catalog.concat('m', p.partrelid, p.ctid, p.xmin, ' ', t.relnamespace, t.relname) "
+        "FROM pg_catalog.pg_partitioned_table AS p JOIN pg_catalog.pg_class AS t ON t.oid = p.partrelid",
     ),
     ("pg_namespace", "SELECT pg_catalog.concat('n', oid, ctid, xmin) FROM pg_catalog.pg_namespace"),
     ("pg_extension", "SELECT pg_catalog.concat('e', oid, ctid, xmin) FROM pg_catalog.pg_extension"),
@@ -304,6 +352,7 @@ class PolicyReader:
         if self._policy is None or version != self._version:
             functions = await self._fetch_all(without(FUNCTIONS, unreadable, replacements(unreadable)))
             relations = await self._fetch_all(without(RELATIONS, unreadable, replacements(unreadable)))
+            planned = await self._fetch_all(without(PLANNED, unreadable, replacements(unreadable)))
             unknown = await self._fetch_all(unreadable_relations(unreadable)) if unreadable else []
             names = [] if "pg_proc" in unreadable else await self._fetch_all(without(RESOLUTION, unreadable))
             self._policy = FunctionPolicy(
@@ -313,7 +362,7 @@ class PolicyReader:
                     mark_caller_change(mark_unreadable(read_function(row), unreadable), self._caller_settings)
                     for row in functions
                 ),
-                catalog_relations=read_relations(relations, unknown),
+                catalog_relations=[*read_relations(relations, unknown), *planned_relations(planned)],
                 search_path=decode_texts(str(version[0][0])),
                 facts=resolution_facts(names),
                 name_reading=NameReading(str(version[0][2]), bool(version[0][3])),

@@ -108,6 +108,19 @@ create function keep(int, int) returns int language sql volatile as 'notify x; s
 create aggregate keeping (int) (sfunc = keep, stype = int);
 create type mood as enum ('calm');
 create table moods (mood mood);
+create function at_planning() returns int language sql immutable as 'select public.log_it()';
+create table with_index (id int);
+create index on with_index ((id + public.at_planning()));
+create table with_exclusion (id int, exclude using btree ((id + public.at_planning()) with =));
+create table with_statistics (id int);
+create statistics planned on (id + public.at_planning()), id from with_statistics;
+create table with_key (id int) partition by range ((id + public.at_planning()));
+create table with_key_1 partition of with_key for values from (0) to (9) partition by range (id);
+create table above_index (id int);
+create table below () inherits (above_index);
+create index on below ((id + public.at_planning()));
+create table above_check (id int);
+create table below_check (check (id > public.at_planning())) inherits (above_check);
 grant select on all tables in schema public to hardened_reader;
 grant create on schema public to hardened_installer;
 do $$ begin execute format('grant create on database %I to hardened_installer', current_database()); end $$;
@@ -132,6 +145,14 @@ TRAPS = (
     "table over_guarded",
     "table by_program",
     "table parent",
+    "table with_index",
+    "table with_exclusion",
+    "table with_statistics",
+    "table with_key",
+    "table with_key_1",
+    "table above_index",
+    "table above_check",
+    "table below_check",
 )
 PLAIN = (
     "select * from a",
@@ -343,6 +364,7 @@ async def test_without_a_vital_part_the_error_names_it_and_the_grant(hardened: H
     ("part", "sql", "words"),
     [
         ("pg_policy", "table guarded", "GRANT SELECT ON pg_catalog.pg_policy"),
+        ("pg_index", "table with_index", "GRANT SELECT ON pg_catalog.pg_index"),
         ("pg_rewrite", "table shown", "GRANT SELECT ON pg_catalog.pg_rewrite"),
         ("pg_proc", "select log_it()", "GRANT SELECT ON pg_catalog.pg_proc"),
         (

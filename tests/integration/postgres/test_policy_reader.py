@@ -151,6 +151,18 @@ async def test_the_policy_object_stays_the_same_until_its_sources_change(
             "select * from not_equal",
         ),
         ("create domain lower as text check (g(length(value), 1))", "select lower('X')"),
+        ("create index on t ((id + public.planned()))", "table t"),
+        ("create statistics x on (id + public.planned()), id from t", "table t"),
+        ("alter table t add check (id > planned())", "table t"),
+        ("create table u (id int) partition by range ((id + planned()))", "table u"),
+        ("alter table indexed rename to t2", "table t2"),
+        ("create table u (id int); alter table indexed inherit u", "table u"),
+        ("alter table above_indexed rename to u", "table u"),
+        (
+            "create or replace function defaulted(x int = public.planned()) returns int"
+            " language plpgsql immutable as 'begin return x; end'",
+            "table by_default",
+        ),
     ],
 )
 async def test_a_change_gives_a_new_policy_that_contains_it(
@@ -184,6 +196,15 @@ async def test_a_change_gives_a_new_policy_that_contains_it(
         create cast (int as stone) with function s(int);
         create operator == (function = int4eq, leftarg = int, rightarg = int);
         create view not_equal as select id from t where not (id == 1);
+        create function planned() returns int language plpgsql immutable as
+            'begin return public.h(1, 1); end';
+        create table above_indexed (id int);
+        create table indexed (id int);
+        alter table indexed inherit above_indexed;
+        create index on indexed ((id + public.planned()));
+        create function defaulted(x int = 1) returns int language plpgsql immutable as 'begin return x; end';
+        create table by_default (id int);
+        create index on by_default ((id + public.defaulted()));
         """,
     )
     policies = reader(url)
