@@ -22,6 +22,8 @@ from pgmcp.validation.catalog_objects import (
     CatalogRelation,
     ColumnCast,
     ResolutionFacts,
+    acts_for_reader,
+    is_of_extension,
 )
 from pgmcp.validation.column_values import EVERY, result_of
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast
@@ -34,6 +36,7 @@ from pgmcp.validation.name_lookup import (
     NameReading,
     complete_path,
     is_temporary,
+    with_usable,
 )
 from pgmcp.validation.node_refusals import NodeRefusals, SettingsVerdict, allowable, policy_of
 from pgmcp.validation.refusal_reasons import Refusal
@@ -56,6 +59,7 @@ class _Place(NamedTuple):
         is_inside_extension: whether it is in the body of an extension's function. The extension is trusted to
             call its own functions.
         is_planned: whether calls there are made to plan a read. SQL functions become part of the expression.
+        hidden: the schemas that `user` may not use.
     """
 
     path: Path
@@ -64,12 +68,14 @@ class _Place(NamedTuple):
     is_inside_relation: bool = False
     is_inside_extension: bool = False
     is_planned: bool = False
+    hidden: frozenset[str] = frozenset()
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
         """Return the place inside a view or row policy that is read here."""
         # A policy's subqueries read with the privileges of the table's reader.
         reader = self.reader if relation.policy else relation.owner or self.user
-        return _Place(self.path, self.user, reader, is_inside_relation=True, is_planned=relation.is_planned)
+        inside = self._replace(reader=reader, is_inside_relation=True, is_inside_extension=False)
+        return inside._replace(is_planned=relation.is_planned)
 
 
 class _State(NamedTuple):
@@ -133,6 +139,8 @@ class CallGraph:
         self._relation_names = {name for _, name in self._relations}
         self._search_path = tuple(search_path)
         self._names_pg_catalog = names_pg_catalog
+        self._hidden_on_path = facts.hidden_on_path
+        self._outside = _Place(self._search_path, hidden=facts.hidden_schemas)
         self._schemas = {schema for schema, _ in (*self._functions, *self._relations)}
         self._lookup = lookup
         self._own_refusals = NodeRefusals(lookup, settings_verdict, name_reading)
@@ -157,7 +165,7 @@ class CallGraph:
         if not function.extension or not (function.extension_body or function.parts):
             return None
         if id(function) not in self._body_refusals:
-            place = _Place(self._search_path, is_inside_extension=True)
+            place = self._outside._replace(is_inside_extension=True)
             self._body_refusals[id(function)] = self._follow(function, place)
         return self._body_refusals[id(function)]
 
@@ -215,7 +223,7 @@ class CallGraph:
 
     def _refusal(self, start: CatalogNode) -> Refusal | None:
         if id(start) not in self._refusals:
-            self._refusals[id(start)] = self._follow(start, _Place(self._search_path))
+            self._refusals[id(start)] = self._follow(start, self._outside)
         return self._refusals[id(start)]
 
     def _follow(self, start: CatalogNode, first: _Place) -> Refusal | None:
@@ -230,7 +238,7 @@ class CallGraph:
         pending: list[tuple[CatalogNode, _Place, str, _State | None]] = [(start, first, "", None)]
         while pending:
             node, callers_place, callers_policy, caller = pending.pop()
-            is_trusted = callers_place.is_inside_extension and _is_of_extension(node)
+            is_trusted = callers_place.is_inside_extension and is_of_extension(node)
             states = [_State(id(node), is_trusted, place) for place in self._inside(node, callers_place)]
             states = [each for each in states if each not in reached and each not in self._safe]
             if not states:
@@ -273,9 +281,9 @@ class CallGraph:
 
         If one of these is known to be refused by itself, it is the only one.
         """
-        used = [each for each in self._used_by(node, place.path) if _acts_for(each, place.reader)]
+        used = [each for each in self._used_by(node, place.path) if acts_for_reader(each, place.reader)]
         for each in used:
-            is_trusted = place.is_inside_extension and _is_of_extension(each)
+            is_trusted = place.is_inside_extension and is_of_extension(each)
             if not is_trusted and self._own_refusal.get(_key_at(each, place)):
                 return [each]
         return used[::-1]
@@ -300,21 +308,22 @@ class CallGraph:
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
         is_planned = place.is_planned and node.language == "sql"
-        inside = _Place((), user, user, place.is_inside_relation, bool(node.extension), is_planned)
-        if node.search_path is not None:
-            return [inside._replace(path=complete_path(node.search_path))]
-        paths = [place.path]
-        if node.security_definer:
-            paths += self._paths_with_schema_of(node.owner_name, place.path)
-        return [inside._replace(path=path) for path in paths]
+        hidden = node.hidden_schemas if node.security_definer else place.hidden
+        inside = _Place((), user, user, place.is_inside_relation, bool(node.extension), is_planned, hidden)
+        paths = [place.path if node.search_path is None else complete_path(node.search_path)]
+        if node.security_definer and node.search_path is None:
+            paths += self._paths_of_owner(node, place.path)
+        return [inside._replace(path=path) for path in with_usable(paths, hidden)]
 
-    def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
-        """Return the search paths with the owner's schema for a function that runs as its owner.
+    def _paths_of_owner(self, function: CatalogFunction, path: Path) -> list[Path]:
+        """Return further search paths for a function that runs as its owner.
 
-        Inside the function, `"$user"` means that schema. Its position in the setting is not known, so one
-        path has the schema first and another has it right after pg_catalog. The caller also follows the path
-        without it, which covers names that the server finds in other schemas.
+        The setting may name schemas that only the owner may use; their positions are not known. `"$user"`
+        is the owner's schema: first in one path, right after pg_catalog in another. `path` counts, too.
         """
+        if self._hidden_on_path - function.hidden_schemas:
+            return [complete_path((ANY_SCHEMA,))]
+        owner = function.owner_name
         if ANY_SCHEMA in path or owner not in self._schemas:
             return []
         first: list[Path] = [(owner, *path)] if self._names_pg_catalog or path[0] != PG_CATALOG else []
@@ -417,13 +426,5 @@ class CallGraph:
                 yield from self._casts.of_values(result)
 
 
-def _is_of_extension(node: CatalogNode) -> bool:
-    return isinstance(node, CatalogFunction) and bool(node.extension)
-
-
 def _key_at(node: CatalogNode, place: _Place) -> tuple[int, bool, bool]:
     return id(node), place.is_inside_relation, place.is_planned
-
-
-def _acts_for(node: CatalogNode, reader: int) -> bool:
-    return isinstance(node, CatalogFunction) or node.acts_for(reader)

@@ -176,6 +176,7 @@ class CatalogFunction:
     state_types: tuple[str, ...] = ()
     makes_state: bool = False
     stored_operators: tuple[tuple[str, str, str], ...] | None = None
+    hidden_schemas: frozenset[str] = frozenset()
 
     def effective_types(self, call: CallShape) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call, in the order of the call; None if not known."""
@@ -323,6 +324,16 @@ class CatalogRelation:
 CatalogNode = CatalogFunction | CatalogRelation
 
 
+def is_of_extension(node: CatalogNode) -> bool:
+    """Return whether a node is a function of an extension."""
+    return isinstance(node, CatalogFunction) and bool(node.extension)
+
+
+def acts_for_reader(node: CatalogNode, reader: int) -> bool:
+    """Return whether a node makes its calls and reads for a role; only a relation may not."""
+    return isinstance(node, CatalogFunction) or node.acts_for(reader)
+
+
 class RelationRows:
     """The row type of one relation, with its columns.
 
@@ -365,6 +376,8 @@ class ResolutionFacts:
         rows_by_type: the same rows, by the OID of their type.
         outputs: for the name of each function, the OUT parameters of each overload that has some: name and
             type, in order.
+        hidden_schemas: the schemas that the role of the connection may not use.
+        hidden_on_path: those of them that the role's search path names; all if this is not known.
     """
 
     types: TypeSystem = field(default_factory=TypeSystem)
@@ -376,6 +389,8 @@ class ResolutionFacts:
     rows: Mapping[str, Mapping[str, RelationRows]] = field(default_factory=dict)
     rows_by_type: Mapping[int, RelationRows] = field(default_factory=dict)
     outputs: Mapping[str, Sequence[Sequence[tuple[str, int]]]] = field(default_factory=dict)
+    hidden_schemas: frozenset[str] = frozenset()
+    hidden_on_path: frozenset[str] = frozenset()
 
 
 class ColumnCast(NamedTuple):

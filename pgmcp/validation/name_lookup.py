@@ -81,6 +81,12 @@ def complete_path(schemas: Iterable[str]) -> tuple[str, ...]:
     return path if PG_CATALOG in path else (PG_CATALOG, *path)
 
 
+def with_usable(paths: Iterable[tuple[str, ...]], hidden: frozenset[str]) -> list[tuple[str, ...]]:
+    """Return search paths, each also without the schemas that the role may not use: the server skips them."""
+    usable = [tuple(each for each in path if each not in hidden) for path in paths] if hidden else []
+    return list(dict.fromkeys([*paths, *usable]))
+
+
 class Lookup:
     """The functions and operators of one database, by name.
 

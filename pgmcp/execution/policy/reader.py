@@ -7,6 +7,7 @@ may not read a part of the catalog, another part replaces it, or the objects in 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pgmcp.errors import ResultTooLargeError
@@ -28,12 +29,14 @@ from pgmcp.execution.policy.rows import (
     mark_unreadable,
     read_function,
     read_relations,
+    read_schemas,
     resolution_facts,
 )
-from pgmcp.execution.policy.statements import FUNCTIONS, IS_SUPERUSER, RANGE_FUNCTIONS
+from pgmcp.execution.policy.statements import FUNCTIONS, HIDDEN_SCHEMA, IS_SUPERUSER, RANGE_FUNCTIONS
 from pgmcp.execution.result import JsonScalar
+from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.functions import FunctionPolicy
-from pgmcp.validation.name_lookup import NameReading
+from pgmcp.validation.name_lookup import ANY_SCHEMA, NameReading
 
 _UNREADABLE_EXPRESSIONS: Final = f"""
 (WITH RECURSIVE suspects (id) AS (
@@ -280,6 +283,10 @@ _FOLDS_BEYOND_ASCII: Final = """CASE
 _NAMES_PIECE: Final = """SELECT pg_catalog.concat('p', objid, ctid, xmin) FROM pg_catalog.pg_depend
 WHERE classid = '1255' AND refclassid = '2615'"""
 
+# The search path of the role, with the schemas that the role may not use.
+_SETTING: Final = """(
+    SELECT s.reset_val FROM pg_catalog.pg_show_all_settings() AS s WHERE s.name = 'search_path')"""
+
 _VITAL_PARTS: Final = frozenset(
     {
         "pg_attribute",
@@ -292,7 +299,7 @@ _VITAL_PARTS: Final = frozenset(
         "pg_type",
     }
 )
-_OPTIONAL_FUNCTIONS: Final = frozenset({"pg_get_functiondef", "row_security_active"})
+_OPTIONAL_FUNCTIONS: Final = frozenset({"pg_get_functiondef", "pg_show_all_settings", "row_security_active"})
 _READ_PARTS: Final = frozenset(part for part, _ in VERSION_PIECES) | {
     "pg_depend",
     "pg_language",
@@ -364,7 +371,7 @@ class PolicyReader:
                 ),
                 catalog_relations=[*read_relations(relations, unknown), *planned_relations(planned)],
                 search_path=decode_texts(str(version[0][0])),
-                facts=resolution_facts(names),
+                facts=_with_hidden_schemas(resolution_facts(names), *version[0][4:]),
                 name_reading=NameReading(str(version[0][2]), bool(version[0][3])),
             )
             self._version = version
@@ -381,6 +388,14 @@ class PolicyReader:
                 ),
             )
         return result.rows
+
+
+def _with_hidden_schemas(facts: ResolutionFacts, names: JsonScalar, setting: JsonScalar) -> ResolutionFacts:
+    """Return the facts with the schemas that the role may not use, from the row of `version_statement`."""
+    hidden = frozenset(decode_texts(str(names)))
+    path = (ANY_SCHEMA,) if setting is None else read_schemas(str(setting))
+    on_path = hidden if ANY_SCHEMA in path else hidden.intersection(path)
+    return replace(facts, hidden_schemas=hidden, hidden_on_path=on_path)
 
 
 def find_vital(unreadable: Collection[str]) -> frozenset[str]:
@@ -404,5 +419,9 @@ def version_statement(unreadable: Collection[str]) -> str:
     return f"""
 SELECT pg_catalog.current_setting('pgmcp.schemas') AS search_path,
        pg_catalog.md5(pg_catalog.string_agg(o.place, ',' ORDER BY o.place)) AS digest,
-       pg_catalog.getdatabaseencoding()::pg_catalog.text AS encoding, {_FOLDS_BEYOND_ASCII} AS folds
+       pg_catalog.getdatabaseencoding()::pg_catalog.text AS encoding, {_FOLDS_BEYOND_ASCII} AS folds,
+       (SELECT pg_catalog.textin(pg_catalog.json_out(
+                   COALESCE(pg_catalog.json_agg(n.nspname ORDER BY n.oid), '[]')))
+        FROM pg_catalog.pg_namespace AS n WHERE {HIDDEN_SCHEMA.format(role="")}) AS hidden_schemas,
+       {_SETTING if "pg_show_all_settings" not in unreadable else "NULL"} AS setting
 FROM ({" UNION ALL ".join(pieces)}) AS o (place)"""  # noqa: S608 - constants of this file

@@ -81,7 +81,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
     owner, owner_name, settings, result_types, is_written_cast, spares_literals, targets, *named = runs_as
-    result_type, names, counterparts, state_types, makes_state, stored_operators = named
+    result_type, names, counterparts, state_types, makes_state, stored_operators, hidden = named
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -119,6 +119,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         state_types=decode_texts(state_types) if state_types else (),
         makes_state=makes_state,
         stored_operators=_decode_signatures(stored_operators) if stored_operators else (),
+        hidden_schemas=frozenset(decode_texts(hidden)) if hidden else frozenset(),
     )
 
 
@@ -276,7 +277,13 @@ def _built_in(
 
 
 def read_search_path(setting: str) -> tuple[str, ...]:
-    """Return the schemas of a function's own search_path; only `ANY_SCHEMA` if they are not certain.
+    """Return the schemas of a function's own search_path; only `ANY_SCHEMA` if they are not certain."""
+    schemas = read_schemas(setting)
+    return (ANY_SCHEMA,) if "$user" in schemas else schemas
+
+
+def read_schemas(setting: str) -> tuple[str, ...]:
+    """Return the schemas that a search_path names, `$user` included; only `ANY_SCHEMA` if not certain.
 
     The server does not read the setting as SQL (SplitIdentifierString): a name without quotation marks ends
     only at a space or comma, so `a--b` is a name. It cuts long names in its own encoding, where a character
@@ -290,6 +297,6 @@ def read_search_path(setting: str) -> tuple[str, ...]:
         return (ANY_SCHEMA,)
     schemas = [each[2].lower() if each[2] else each[1].replace('""', '"') for each in names]
     is_certain = all(len(each) * (1 if each.isascii() else 4) <= _MAX_NAME_BYTES for each in schemas)
-    if not is_certain or "$user" in schemas or ANY_SCHEMA in schemas:
+    if not is_certain or ANY_SCHEMA in schemas:
         return (ANY_SCHEMA,)
     return tuple(filter(None, schemas))

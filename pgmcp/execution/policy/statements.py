@@ -72,6 +72,9 @@ _MAX_LENGTH_OF_VOLATILE: Final = 10_000
 _MAX_TOTAL_OF_VOLATILE: Final = 4_000_000
 _LENGTH_OF_HEAD: Final = 500
 
+HIDDEN_SCHEMA: Final = "n.nspname !~ '^pg_' AND NOT pg_catalog.has_schema_privilege({role}n.oid, 'USAGE')"
+"""Whether a role may not use a schema `n`. The server then skips the schema in the search path."""
+
 INPUT_NAMES: Final = """CASE WHEN p.proargnames IS NOT NULL THEN (
     SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(
                COALESCE(p.proargnames[place.number], '') ORDER BY place.number)))
@@ -277,6 +280,12 @@ WITH RECURSIVE with_own_counterpart (operator) AS ({WITH_OWN_COUNTERPART}
     JOIN functions AS f ON f.oid = o.oprcode::pg_catalog.oid
     WHERE d.classid = '1255' AND d.refclassid = '2617'
     GROUP BY d.objid
+), hidden_schemas (owner, list) AS (
+    SELECT o.id, pg_catalog.json_agg(n.nspname)
+    FROM (SELECT DISTINCT p.proowner FROM pg_catalog.pg_proc AS p
+          WHERE p.prosecdef AND p.oid >= '16384') AS o (id)
+    JOIN pg_catalog.pg_namespace AS n ON {HIDDEN_SCHEMA.format(role="o.id, ")}
+    GROUP BY o.id
 )
 SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
        f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_one,
@@ -304,7 +313,7 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        pg_catalog.textin(pg_catalog.json_out(w.targets)), f.prorettype::pg_catalog.int8,
        f.input_names, pg_catalog.textin(pg_catalog.json_out(k.list)),
        pg_catalog.textin(pg_catalog.json_out(s.types)), COALESCE(s.is_made, false),
-       pg_catalog.textin(pg_catalog.json_out(d.list))
+       pg_catalog.textin(pg_catalog.json_out(d.list)), pg_catalog.textin(pg_catalog.json_out(h.list))
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -314,6 +323,7 @@ LEFT JOIN cast_functions AS w ON w.id = f.oid
 LEFT JOIN counterparts AS k ON k.id = f.oid
 LEFT JOIN states AS s ON s.id = f.oid
 LEFT JOIN stored_operators AS d ON d.id = f.oid
+LEFT JOIN hidden_schemas AS h ON h.owner = f.proowner AND f.prosecdef
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL
        OR f.oid IN (SELECT b.id FROM with_callers_path AS b))"""  # noqa: S608 - of constants

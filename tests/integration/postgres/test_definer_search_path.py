@@ -1,6 +1,6 @@
 """In a SECURITY DEFINER function that a view or row policy calls, `"$user"` is the schema of its owner."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -93,3 +93,85 @@ async def test_another_name_of_the_owner_gives_a_new_policy(database: str) -> No
     assert passes("select * from v_f_sql", policy)
     assert not acts(database, "select * from v_f_sql")
     execute(database, "alter role renamed_owner rename to definer_owner")
+
+
+HIDDEN = """
+create sequence calls;
+grant all on sequence calls to public;
+create role hidden_owner;
+grant create on schema public to hidden_owner;
+create schema closed;
+create schema owned authorization hidden_owner;
+create schema late;
+grant usage on schema late to public;
+create function closed.f(text) returns text language sql immutable as 'select $1';
+create function late.f(text) returns text language plpgsql as
+    'begin perform nextval(''public.calls''); return $1; end';
+create function closed.same(int, int) returns boolean language sql immutable as 'select true';
+create operator closed.@@@@ (leftarg = int, rightarg = int, function = closed.same);
+create function late.same(int, int) returns boolean language plpgsql as
+    'begin perform nextval(''public.calls''); return true; end';
+create operator late.@@@@ (leftarg = int, rightarg = int, function = late.same);
+create function owned.upper(varchar) returns text language plpgsql as
+    'begin perform nextval(''public.calls''); return $1; end';
+create table t (i int);
+insert into t values (1);
+alter table t enable row level security;
+
+create function skips_closed() returns text language sql stable set search_path = closed, late
+    as $$ select f('x') $$;
+create function skips_in_plpgsql() returns text language plpgsql stable set search_path = closed, late
+    as $$ begin return f('x'); end $$;
+create function skips_operator() returns boolean language sql stable
+    set search_path = closed, pg_catalog, late as 'select 1 @@@@ 2';
+create function finds_other() returns text language sql stable set search_path = closed, pg_catalog
+    as $$ select upper('x') $$;
+
+set role hidden_owner;
+create function for_owner() returns text language sql stable security definer
+    as $$ select upper('x'::varchar) $$;
+create function for_owner_too() returns text language sql stable security definer
+    as $$ select lower('x'::varchar) $$;
+create view shown as select for_owner();
+create view shown_too as select for_owner_too();
+grant select on shown, shown_too to public;
+reset role;
+grant select on t to public;
+create policy by_owner on t using (for_owner() is not null);
+"""
+ACTING_WITH_HIDDEN = [
+    "select skips_closed()",
+    "select skips_in_plpgsql()",
+    "select skips_operator()",
+    "select * from shown",
+    "select * from t",
+]
+HONEST_WITH_HIDDEN = ["select finds_other()", "select * from shown_too"]
+
+
+async def test_the_server_skips_schemas_that_the_role_or_the_owner_may_not_use(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, HIDDEN)
+    database = url.rpartition("/")[2].partition("?")[0]
+    execute(url, f"alter database {database} set search_path = owned, closed, pg_catalog, public")
+    statements = ACTING_WITH_HIDDEN + HONEST_WITH_HIDDEN
+    acting = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set role pg_monitor")
+        for sql in statements:
+            connection.execute("select setval('calls', 1, false)")
+            connection.execute(sql.encode())
+            if connection.execute("select nextval('calls')").fetchone() != (1,):
+                acting.append(sql)
+
+    policies = reader(url, role="pg_monitor")
+    policy = await policies.read()
+
+    assert acting == ACTING_WITH_HIDDEN
+    assert [sql for sql in statements if not passes(sql, policy)] == ACTING_WITH_HIDDEN
+
+    execute(url, "grant usage on schema owned to public")
+    assert not passes("select upper('x'::varchar)", await policies.read())
+    execute(url, "drop owned by hidden_owner cascade; drop role hidden_owner")
