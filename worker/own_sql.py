@@ -26,10 +26,10 @@ _HAS_NO_TEMPORARY: Final = "pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=
 
 SEARCH_PATH_SETTING: Final = "search_path"
 PATH_WITHOUT_TEMPORARY: Final = "search_path without temporary tables"
-"""In a list of settings, gives the search path if the session has no temporary schema.
+"""In a list of settings, the name of a search path that applies if the session has no temporary schema.
 
-The value of search_path before it stays in effect if the session has one. Behind a pooler, this is known only
-within the transaction.
+If the session has one, the search path that the list sets before it stays. Behind a pooler, only the
+transaction itself can check this.
 """
 
 Encode = Callable[[str], bytes]

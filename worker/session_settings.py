@@ -130,7 +130,8 @@ class SessionDefaults:
         may_have_temporary_tables: whether the session may have temporary tables before a statement. If it
             has none, the search path is the role's own: with pg_temp at its end, current_schema() would
             return, and even create, a temporary schema where the role's path has no existing schema.
-        sees_temporary_schema: whether each transaction may look whether its session has a temporary schema.
+        sees_temporary_schema: whether the role may call pg_my_temp_schema(), so that each transaction can
+            check whether its session has a temporary schema.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)

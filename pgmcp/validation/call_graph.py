@@ -277,7 +277,7 @@ class CallGraph:
             caller = before
 
     def _next_after(self, node: CatalogNode, place: _Place) -> list[CatalogNode]:
-        """Return what a node uses at a place, in the order in which to push it; what to follow first is last.
+        """Return what a node uses at a place; the last is followed first.
 
         If one of these is known to be refused by itself, it is the only one.
         """

@@ -145,7 +145,7 @@ def targets_of(function: CatalogFunction) -> set[str]:
 
 
 def is_cast_from(function: CatalogFunction, type_name: str) -> bool:
-    """Return whether only casts from this type call a function, so that a cast to the type calls it never.
+    """Return whether only casts from this type call a function, so that no cast to the type calls it.
 
     Casts to the type that only apply a length count as casts to it.
     """

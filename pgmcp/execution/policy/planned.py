@@ -123,15 +123,9 @@ class _Node:
             yield from child.all()
 
 
-class Callee(NamedTuple):
-    """What decides whether the planner evaluates calls of a function of this database."""
+class _Callee(NamedTuple):
+    """A function of this database in a tree, and what decides whether the planner evaluates its calls."""
 
-    is_sql: bool
-    is_volatile: bool
-    has_defaults: bool
-
-
-class _Function(NamedTuple):
     oid: int
     schema: str
     name: str
@@ -142,20 +136,16 @@ class _Function(NamedTuple):
     has_defaults: bool
 
     @property
-    def callee(self) -> Callee:
-        return Callee(self.is_sql, self.is_volatile, self.has_defaults)
-
-    @property
     def signature(self) -> tuple[str, str, tuple[int, ...]]:
         return self.schema, self.name, tuple(map(int, self.argument_types.split()))
 
 
-_decode_functions = msgspec.json.Decoder(list[_Function]).decode
+_decode_functions = msgspec.json.Decoder(list[_Callee]).decode
 _decode_names = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _decode_types = msgspec.json.Decoder(dict[int, str]).decode
 
 
-class Evaluated(NamedTuple):
+class _Evaluated(NamedTuple):
     """What the planner may evaluate, as OIDs.
 
     Attributes:
@@ -172,20 +162,19 @@ class Evaluated(NamedTuple):
 # Any: the type of each cell depends on its column in PLANNED.
 def planned_relations(rows: Iterable[list[Any]]) -> list[CatalogRelation]:
     """Return for each table what the planner may call and check, from the rows of `PLANNED`."""
-    called: dict[tuple[str, str], set[_Function]] = defaultdict(set)
+    called: dict[tuple[str, str], set[_Callee]] = defaultdict(set)
     checked: dict[tuple[str, str], set[str]] = defaultdict(set)
     constant: dict[tuple[str, str], set[str]] = defaultdict(set)
     unknown: set[tuple[str, str]] = set()
     for relations, tree, is_default, types, functions in rows:
-        known = {each.oid: each for each in _decode_functions(functions or "[]")}
+        callees = {each.oid: each for each in _decode_functions(functions or "[]")}
         names = _decode_types(types or "{}")
-        callees = {oid: each.callee for oid, each in known.items()}
-        found = evaluated(tree, callees, is_default=is_default)
+        found = _evaluated(tree, callees, is_default=is_default)
         for relation in _decode_names(relations):
-            called[relation].update(known[oid] for oid in found.functions & known.keys())
+            called[relation].update(callees[oid] for oid in found.functions & callees.keys())
             checked[relation].update(names[oid] for oid in found.types)
             constant[relation].update(names[oid] for oid in found.constant_types)
-            if found.functions - known.keys():
+            if found.functions - callees.keys():
                 unknown.add(relation)
     return [
         CatalogRelation(schema, name, unreadable=RefusalReason.UNREADABLE_EXPRESSION)
@@ -205,7 +194,7 @@ def planned_relations(rows: Iterable[list[Any]]) -> list[CatalogRelation]:
     ]
 
 
-def evaluated(tree: str, callees: Mapping[int, Callee], *, is_default: bool = False) -> Evaluated:
+def _evaluated(tree: str, callees: Mapping[int, _Callee], *, is_default: bool) -> _Evaluated:
     """Return what the planner may evaluate of a stored tree.
 
     A call is left out only if one of its arguments certainly stays a value of a column. An SQL function
@@ -223,21 +212,21 @@ def evaluated(tree: str, callees: Mapping[int, Callee], *, is_default: bool = Fa
         if node.function >= _FIRST_USER_OID and (is_default or _may_run(node, callees))
     )
     constant_types = (int(node.value(":consttype") or 0) for node in nodes)
-    return Evaluated(
+    return _Evaluated(
         frozenset(functions),
         frozenset(_checked_types(nodes, callees)),
         frozenset(each for each in constant_types if each >= _FIRST_USER_OID),
     )
 
 
-def _may_run(node: _Node, callees: Mapping[int, Callee]) -> bool:
+def _may_run(node: _Node, callees: Mapping[int, _Callee]) -> bool:
     callee = callees.get(node.function)
     if callee is None or callee.is_sql:
         return True
     return not callee.is_volatile and not any(_stays_column(each, callees) for each in node.children)
 
 
-def _checked_types(nodes: Collection[_Node], callees: Mapping[int, Callee]) -> Iterator[int]:
+def _checked_types(nodes: Collection[_Node], callees: Mapping[int, _Callee]) -> Iterator[int]:
     """Yield the types to which values are converted: a domain's CHECK is simplified when it is read."""
     for node in nodes:
         result_type = int(node.value(":resulttype", ":funcresulttype", ":opresulttype") or 0)
@@ -247,7 +236,7 @@ def _checked_types(nodes: Collection[_Node], callees: Mapping[int, Callee]) -> I
             yield result_type
 
 
-def _stays_column(node: _Node, callees: Mapping[int, Callee]) -> bool:
+def _stays_column(node: _Node, callees: Mapping[int, _Callee]) -> bool:
     """Return whether an expression certainly depends on a column after the planner has simplified it.
 
     `coalesce(1, id)`, `false AND id > 1` and a STRICT function with a NULL do not.
@@ -269,7 +258,7 @@ def _stays_column(node: _Node, callees: Mapping[int, Callee]) -> bool:
     )
 
 
-def _keeps_arguments(function: int, callees: Mapping[int, Callee]) -> bool:
+def _keeps_arguments(function: int, callees: Mapping[int, _Callee]) -> bool:
     """Return whether a call stays a call of all its arguments, unless the planner evaluates it."""
     if 0 < function < _FIRST_USER_OID:
         return True
